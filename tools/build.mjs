@@ -1,0 +1,132 @@
+/**
+ * Builds dist/: what is published. Modules are joined, because Node opens, compiles and links each one apart, and
+ * the command is to answer in little more than the time that Node needs to start. Declarations come from tsc.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const doors = Object.values(manifest.exports)
+  .map((path) => /^(?:\.\/)?dist\/(.+)\.js$/.exec(path)?.[1])
+  .filter((name) => name !== undefined);
+/** The commands that the command's own file does not hold. */
+const others = readdirSync('src/cli/commands')
+  .map((file) => file.replace(/\.ts$/, ''))
+  .filter((name) => !['why', 'ls', 'help'].includes(name));
+const entries = [...new Set([...doors, ...startedByPath(), ...loadedLate()])].map((name) => [name, `src/${name}.ts`]);
+// As deep as the folders of src/, see below.
+for (const name of others) entries.push([`commands/${name}`, `src/cli/commands/${name}.ts`]);
+
+rmSync('dist', { recursive: true, force: true });
+const bundle = await rolldown({
+  input: Object.fromEntries(entries),
+  platform: 'node',
+  external: ['koffi', /^node:/],
+  // What Node 20 cannot parse, such as `using`, is written out.
+  transform: { target: 'node20.19' },
+  logLevel: 'warn',
+});
+await bundle.write({
+  dir: 'dist',
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: 'chunks/[name].js',
+  // What `import 'rebind'` loads at once is one file; the rest is loaded when it is called.
+  codeSplitting: { groups: [{ name: 'door', test: atOnce() }] },
+});
+await bundle.close();
+await buildCommand();
+const tsc = createRequire(import.meta.url)
+  .resolve('typescript/package.json')
+  .replace('package.json', 'bin/tsc');
+execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+
+/**
+ * The command is one CommonJS file with what is asked most, `why`, `ls` and `help`: Node 20 loads a part of itself only
+ * for ES modules, which costs as much as all of our work. The other commands are loaded from the modules of the library.
+ */
+async function buildCommand() {
+  const command = await rolldown({
+    input: 'src/cli/main.ts',
+    platform: 'node',
+    external: ['koffi', /^node:/],
+    transform: { target: 'node20.19' },
+    logLevel: 'warn',
+    plugins: [
+      {
+        name: 'other commands',
+        resolveId(id) {
+          const name = /^\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
+          return others.includes(name) ? { id: `../commands/${name}.js`, external: true } : null;
+        },
+      },
+    ],
+  });
+  await command.write({
+    file: manifest.bin.rebind,
+    format: 'cjs',
+    codeSplitting: false,
+    minify: { compress: true, mangle: true, codegen: { removeWhitespace: true } },
+  });
+  await command.close();
+  chmodSync(manifest.bin.rebind, 0o755);
+}
+
+/** The modules that index.ts imports, directly or not, by other than `import()`. */
+function atOnce() {
+  const found = new Set();
+  const visit = (file) => {
+    if (found.has(file)) return;
+    found.add(file);
+    for (const [, path] of readFileSync(file, 'utf8').matchAll(
+      /^(?:import|export)\s(?!type\b)[^;]*?from '(\.[^']+)'/gm,
+    )) {
+      visit(join(dirname(file), path));
+    }
+  };
+  visit('src/index.ts');
+  found.delete('src/index.ts');
+  const names = [...found].map((file) => file.replaceAll('\\', '/').replace('.', '\\.'));
+  return new RegExp(`/(?:${names.join('|')})$`);
+}
+
+/**
+ * The programs that are started by their path. Joined modules lie in dist/chunks/, as deep as the folders of src/: a path
+ * that is made from `import.meta.url` must name the folder, `../stage/leash.js`, and then holds in both trees.
+ */
+function startedByPath() {
+  const names = [];
+  for (const file of readdirSync('src', { recursive: true }).filter((name) => name.endsWith('.ts'))) {
+    const text = readFileSync(`src/${file}`, 'utf8');
+    for (const [, path] of text.matchAll(/new URL\(\s*'([^']+\.js)',\s*import\.meta\.url/g)) {
+      const name = /^\.\.\/([^./][^.]*)\.js$/.exec(path)?.[1];
+      if (name === undefined || file.split(/[\\/]/).length !== 2 || !existsSync(`src/${name}.ts`)) {
+        throw new Error(
+          `src/${file}: '${path}' does not hold in dist/: write ../folder/name.js, in a file of a folder of src/`,
+        );
+      }
+      names.push(name);
+    }
+  }
+  return names;
+}
+
+/** The modules that are loaded with `load('../name.js')` when they are first needed, by a `require` of the file's own. */
+function loadedLate() {
+  const names = [];
+  for (const file of readdirSync('src', { recursive: true }).filter((name) => name.endsWith('.ts'))) {
+    const text = readFileSync(`src/${file}`, 'utf8');
+    for (const [, name] of text.matchAll(/\bload\('\.\.\/([^']+)\.js'\)/g)) {
+      if (file.split(/[\\/]/).length !== 2 || !existsSync(`src/${name}.ts`))
+        throw new Error(`src/${file}: '../${name}.js' does not hold in dist/`);
+      names.push(name);
+    }
+  }
+  return names;
+}
