@@ -1,0 +1,189 @@
+/**
+ * Facts and the kernel's answer in, report out. Pure: the causes come in as an argument.
+ *
+ * The kernel is the judge of whether the bind works; the rules say which sockets are to blame. Where the two do not agree,
+ * nothing is told but that: `unexplained`.
+ */
+import type { Request } from './endpoint.ts';
+import type { Facts, Holder, InetSocket, Platform, Probe } from './facts.ts';
+import { plan } from './plan.ts';
+import { linux } from './rules/linux.ts';
+import type { Prediction, Rules } from './rules/rules.ts';
+import type { Blocker, BlockerHolder, Candidate, Finding, Outcome, Question, Remedy, Report } from './verdict.ts';
+
+/** What `judge` needs of a cause. A `Cause` of causes/cause.ts is one. */
+export interface JudgeCause {
+  readonly id: string;
+  readonly on: readonly Platform[];
+  recognise(question: Question): object | null;
+  say(args: object): string;
+  remedies(args: object, question: Question): readonly Remedy[];
+}
+
+/** The cause that is asked when the kernel and the rules disagree. */
+const unexplained = 'unexplained';
+
+/** Systems without an entry have no rules: every socket on the port is a suspect, and only the kernel's answer counts. */
+const rulesOf: Partial<Record<Platform, Rules>> = { linux };
+
+/**
+ * Why the request fails, or that it does not.
+ *
+ * @param causes In order of precedence: the first that recognises the question is the verdict, the others come along.
+ */
+export function judge(request: Request, facts: Facts, probe: Probe | null, causes: readonly JudgeCause[]): Report {
+  return answer(ask(request, facts, probe), causes);
+}
+
+/** What only the machine can tell beside facts and the kernel's answer; see the fields of `Question`. */
+type Beside = Partial<Pick<Question, 'reusing' | 'doubts'>>;
+
+/** The question that causes look at: the sockets to blame, after what the kernel said. */
+export function ask(request: Request, facts: Facts, probe: Probe | null, beside: Beside = {}): Question {
+  const prediction = rulesOf[facts.platform]?.predict(request, facts) ?? null;
+  const { candidates, bystanders } = prediction ?? suspects(request, facts);
+  const predicted = prediction?.possible ?? null;
+  const errno = probe === null ? likeliest(prediction, candidates) : probe.errno;
+  const inUse = errno === 'EADDRINUSE';
+  const settled = inUse ? settle(candidates, probe) : [];
+  return {
+    request,
+    facts,
+    probe,
+    errno,
+    blockers: settled,
+    bystanders: errno === null ? withFreed(candidates, bystanders) : bystanders,
+    behind: inUse || errno === null ? [] : candidates,
+    predicted,
+    reusing: beside.reusing ?? null,
+    doubts: beside.doubts ?? new Map(),
+    disagrees: probe !== null && predicted !== null && !predicted.includes(probe.errno),
+  };
+}
+
+/** The report on a question. */
+export function answer(question: Question, causes: readonly JudgeCause[]): Report {
+  const { request, facts, errno } = question;
+  const here = causes.filter((cause) => cause.on.includes(facts.platform));
+  const recognised = here
+    .filter((cause) => !question.disagrees || cause.id === unexplained)
+    .flatMap((cause) => recognise(cause, question));
+  // Something recognised is an explanation, so `unexplained` only ever stands alone.
+  const explained = recognised.filter((entry) => entry.finding.cause !== unexplained);
+  const entries = explained.length > 0 ? explained : recognised;
+  const [verdict = null, ...also] = entries.map((entry) => entry.finding);
+  return {
+    endpoint: request.endpoint,
+    options: request.options,
+    bindable: bindable(question),
+    errno,
+    verdict,
+    also: [...also, ...findBehind(question, here, entries)],
+    blockers: question.blockers.map((candidate) => blocker(candidate, facts)),
+    plan: plan(entries.flatMap(({ cause, args }) => cause.remedies(args, question))),
+    gaps: facts.gaps,
+  };
+}
+
+interface Recognised {
+  readonly cause: JudgeCause;
+  readonly args: object;
+  readonly finding: Finding;
+}
+
+function recognise(cause: JudgeCause, question: Question): Recognised[] {
+  const args = cause.recognise(question);
+  if (args === null) return [];
+  const finding = { cause: cause.id, sentence: cause.say(args), args: args as Finding['args'] };
+  return [{ cause, args, finding }];
+}
+
+/**
+ * EACCES and EADDRNOTAVAIL hide that the port is taken as well. What is behind them is said, but its remedies are not
+ * part of the plan: ending somebody's server would not make the port bindable.
+ */
+function findBehind(question: Question, causes: readonly JudgeCause[], entries: readonly Recognised[]): Finding[] {
+  if (question.disagrees || question.behind.every((candidate) => candidate.conflict !== 'yes')) return [];
+  const next: Question = {
+    ...question,
+    probe: null,
+    errno: 'EADDRINUSE',
+    blockers: question.behind,
+    behind: [],
+    predicted: ['EADDRINUSE'],
+  };
+  const said = new Set(entries.map((entry) => entry.finding.cause));
+  return causes
+    .filter((cause) => cause.id !== unexplained && !said.has(cause.id))
+    .flatMap((cause) => recognise(cause, next))
+    .map((entry) => entry.finding);
+}
+
+/** Null when there was no probe and the rules allow both. */
+function bindable({ probe, predicted, errno }: Question): boolean | null {
+  if (probe !== null) return probe.errno === null;
+  if (predicted === null) return null;
+  const free = predicted.includes(null);
+  return free && predicted.length > 1 ? null : errno === null;
+}
+
+function likeliest(prediction: Prediction | null, candidates: readonly Candidate[]): Outcome {
+  if (prediction !== null) return prediction.possible[0] ?? null;
+  return candidates.length > 0 ? 'EADDRINUSE' : null;
+}
+
+/**
+ * What the kernel's EADDRINUSE says about the sockets that only may block: when nothing blocks for certain and one is
+ * left, it is that one. Without a kernel's answer nothing is settled.
+ */
+function settle(candidates: readonly Candidate[], probe: Probe | null): readonly Candidate[] {
+  const [only] = candidates;
+  if (probe === null || candidates.length !== 1 || only === undefined) return candidates;
+  return [{ socket: only.socket, conflict: 'yes' }];
+}
+
+/** The kernel let the bind pass, so nothing that was blamed blocks. */
+function withFreed(candidates: readonly Candidate[], bystanders: readonly InetSocket[]): readonly InetSocket[] {
+  const freed = candidates.map((candidate) => candidate.socket).filter((socket) => socket.protocol !== 'unix');
+  return [...freed, ...bystanders];
+}
+
+function suspects({ endpoint }: Request, facts: Facts): Pick<Prediction, 'candidates' | 'bystanders'> {
+  const sockets = facts.sockets.filter(
+    (socket) =>
+      socket.protocol === endpoint.protocol &&
+      (socket.protocol === 'unix' || endpoint.protocol === 'unix' || socket.local.port === endpoint.port),
+  );
+  return { candidates: sockets.map((socket) => ({ socket, conflict: 'maybe' as const })), bystanders: [] };
+}
+
+function blocker({ socket, conflict }: Candidate, facts: Facts): Blocker {
+  const unix = socket.protocol === 'unix';
+  return {
+    protocol: socket.protocol,
+    state: socket.state,
+    local: unix ? { address: socket.path, port: 0 } : socket.local,
+    remote: unix ? null : socket.remote,
+    uid: socket.uid,
+    inode: socket.inode,
+    expiresInMs: unix ? null : socket.expiresInMs,
+    certain: conflict === 'yes',
+    holders: (facts.holders.get(socket.inode) ?? []).map(holder),
+  };
+}
+
+/** A holder in the shape of the report. */
+function holder(from: Holder): BlockerHolder {
+  return {
+    pid: from.pid,
+    descriptors: from.descriptors,
+    command: from.command,
+    argv: from.argv,
+    cwd: from.cwd,
+    user: from.user,
+    startedAt: new Date(from.startedAtMs).toISOString(),
+    parents: from.parents,
+    unit: from.unit,
+    container: from.container,
+  };
+}

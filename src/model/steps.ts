@@ -1,0 +1,395 @@
+/**
+ * What `free` would do about a question, as data: the steps, whom each touches, and why some are refused. Pure.
+ *
+ * A remedy of a cause is advice for a person; a step names the very processes and sockets that will be touched.
+ */
+import { formatAddress, formatEndpoint } from './endpoint.ts';
+import type { Address, Holder, InetSocket, Socket, SocketState } from './facts.ts';
+import type { Candidate, Question, RemedyId } from './verdict.ts';
+
+/** Somebody who starts a process again when it ends, and the command that makes it stop for good. */
+export interface Manager {
+  readonly kind: 'systemd' | 'docker' | 'podman' | 'containerd' | 'pm2';
+  /** The unit, container or application. */
+  readonly name: string;
+  /** What to run, without a shell; null when this machine has nothing that could tell it to stop. */
+  readonly command: readonly string[] | null;
+  /** Added to the environment of the command. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A socket as a step names it. */
+export interface SocketReference {
+  readonly protocol: 'tcp' | 'udp' | 'unix';
+  readonly state: SocketState;
+  readonly local: Address;
+  readonly remote: Address | null;
+  readonly uid: number;
+  readonly inode: number;
+}
+
+/** Whom or what a step touches. */
+export type StepTarget =
+  | { readonly kind: 'process'; readonly pid: number; readonly command: string; readonly user: string }
+  | {
+      readonly kind: 'manager';
+      readonly manager: Manager['kind'];
+      readonly name: string;
+      readonly pids: readonly number[];
+    }
+  | { readonly kind: 'sockets'; readonly sockets: readonly SocketReference[] }
+  | { readonly kind: 'file'; readonly path: string };
+
+/** One step of the plan. */
+export interface PlannedStep {
+  readonly remedy: RemedyId;
+  /** What it does, one sentence without a full stop. Text that came from a process is raw. */
+  readonly sentence: string;
+  readonly target: StepTarget;
+  /** Why it will never be done, or null. */
+  readonly refusal: string | null;
+  /** Why somebody should say yes before it is done, or null when it is plainly safe. */
+  readonly doubt: string | null;
+  /** What it needs to be carried out. */
+  readonly work: Work;
+  /** True when a step before it may be enough; `withNeeds` says so. */
+  readonly onlyIfNeeded?: boolean;
+}
+
+export type Work =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'manager'; readonly manager: Manager }
+  /** Marks sockets, so that nothing they leave can block. Each through any process that has it open. */
+  | {
+      readonly kind: 'mark';
+      readonly sockets: readonly { readonly inode: number; readonly holders: readonly Holder[] }[];
+    }
+  | { readonly kind: 'stop'; readonly holder: Holder }
+  | { readonly kind: 'destroy'; readonly sockets: readonly InetSocket[] }
+  | { readonly kind: 'unlink'; readonly path: string; readonly inode: number | null };
+
+/** What the plan has to know besides the question. */
+export interface StepContext {
+  /** By pid of the holder. */
+  readonly managers: ReadonlyMap<number, Manager>;
+  /** Why a process is not plainly the asker's own to stop, by pid. */
+  readonly doubts: ReadonlyMap<number, string>;
+  readonly graceMs: number;
+  /** How long leftovers may be waited for. */
+  readonly timeoutMs: number;
+  /** Clients are cut off, and who does not stop is killed. */
+  readonly force: boolean;
+}
+
+/** An end this near is waited for, whatever the timeout: gentler than anything else, and nobody notices. */
+const nearMs = 1_000;
+
+/**
+ * The steps, in the order in which they are carried out. Empty when the endpoint is bindable, and when
+ * nothing that `free` does would help (EACCES, EADDRNOTAVAIL): then the remedies of the causes are all there is.
+ */
+export function planSteps(question: Question, context: StepContext): PlannedStep[] {
+  if (question.errno !== 'EADDRINUSE') return [];
+  if (question.request.endpoint.protocol === 'unix') return planUnix(question, context);
+  const sockets = toBlame(question).map((candidate) => candidate.socket as InetSocket);
+  const holders = (socket: Socket): readonly Holder[] => question.facts.holders.get(socket.inode) ?? [];
+
+  const abandoned = sockets.filter((socket) => socket.inode === 0 && !isWaitingForAccept(socket, sockets));
+  const owned = sockets.filter((socket) => socket.inode !== 0);
+  const clients = owned.filter((socket) => isClient(socket, question.facts.sockets));
+  const served = owned.filter((socket) => !clients.includes(socket));
+  // Who listens or is bound goes first: what it accepted may not block any more once it is marked.
+  const firm = served.filter((socket) => socket.state === 'LISTEN' || socket.state === 'BOUND');
+  const first = firm.length > 0 ? firm : served;
+
+  return [
+    ...first.filter((socket) => holders(socket).length === 0).map((socket) => hidden(socket, question)),
+    ...stopHolders(first.flatMap(holders), question, context),
+    ...clients.map((socket) => cutClient(socket, holders(socket), question, context)),
+    ...removeAbandoned(abandoned, question, context),
+  ];
+}
+
+/**
+ * True when the steps cannot be enough, so that none may be carried out: something that blocks for certain would stay.
+ * Where nothing is certain, harmless steps may show who it was.
+ */
+export function isFutile(question: Question, steps: readonly PlannedStep[]): boolean {
+  const certain = question.blockers.some((candidate) => candidate.conflict === 'yes');
+  return certain && steps.some((step) => step.refusal !== null);
+}
+
+/** Whoever only may block waits until those who do are gone: then the kernel says whether they matter. */
+export function toBlame({ blockers }: Question): readonly Candidate[] {
+  const certain = blockers.filter((candidate) => candidate.conflict === 'yes');
+  return certain.length > 0 ? certain : blockers;
+}
+
+/** True when a step may be carried out without asking anybody. */
+export function isPlainlySafe(steps: readonly PlannedStep[]): boolean {
+  return steps.every((step) => step.refusal !== null || step.doubt === null);
+}
+
+/** How a socket is named in a report. */
+export function referenceTo(socket: Socket): SocketReference {
+  const { protocol, state, uid, inode } = socket;
+  return socket.protocol === 'unix'
+    ? { protocol, state, local: { address: socket.path, port: 0 }, remote: null, uid, inode }
+    : { protocol, state, local: socket.local, remote: socket.remote, uid, inode };
+}
+
+/**
+ * A connection that this side began, or that speaks to itself: its process uses the port by chance and serves nobody with it.
+ * Where it cannot be told who began and nobody listens on the port, it is taken for one: nobody's client is ever stopped.
+ */
+function isClient(socket: InetSocket, all: readonly Socket[]): boolean {
+  if (socket.remote === null) return false;
+  if (socket.protocol === 'udp') return socket.autoPort === true;
+  if (socket.remote.port === socket.local.port && socket.remote.address === socket.local.address) return true;
+  if (socket.direction !== null) return socket.direction === 'outgoing';
+  return !all.some((other) => other.protocol === 'tcp' && other.state === 'LISTEN');
+}
+
+/** A connection in a listener's queue has no owner yet; it ends with the listener. */
+function isWaitingForAccept(socket: InetSocket, all: readonly InetSocket[]): boolean {
+  if (socket.mini || (socket.state !== 'ESTABLISHED' && socket.state !== 'CLOSE_WAIT')) return false;
+  return all.some((other) => other.state === 'LISTEN' && other.protocol === socket.protocol);
+}
+
+function stopHolders(all: readonly Holder[], question: Question, context: StepContext): PlannedStep[] {
+  const holders = unique(all);
+  const managed = new Map<string, { manager: Manager; holders: Holder[] }>();
+  const plain: Holder[] = [];
+  for (const holder of holders) {
+    const manager = context.managers.get(holder.pid);
+    if (manager === undefined) {
+      plain.push(holder);
+      continue;
+    }
+    const key = `${manager.kind} ${manager.name}`;
+    const known = managed.get(key);
+    if (known === undefined) managed.set(key, { manager, holders: [holder] });
+    else known.holders.push(holder);
+  }
+  const steps = plain.map((holder) => stopOne(holder, question, context));
+  const allowed = plain.filter((_holder, index) => steps[index]?.refusal === null);
+  const managedHolders = [...managed.values()].flatMap((entry) => entry.holders);
+  return [
+    ...mark([...allowed, ...managedHolders], question),
+    ...[...managed.values()].map((entry) => stopManaged(entry.manager, entry.holders)),
+    ...steps,
+  ];
+}
+
+const managedNouns = {
+  systemd: 'the service',
+  docker: 'the container',
+  podman: 'the container',
+  containerd: 'the container',
+  pm2: 'the application',
+} as const;
+
+function stopManaged(manager: Manager, holders: readonly Holder[]): PlannedStep {
+  const { kind, name, command } = manager;
+  const what = `${managedNouns[kind]} ${name}, which ${kind} runs`;
+  return {
+    remedy: managedNouns[kind] === 'the container' ? 'stop-container' : 'stop-unit',
+    sentence: command === null ? `Stop ${what}` : `Stop ${what} (${command.join(' ')})`,
+    target: { kind: 'manager', manager: kind, name, pids: holders.map((holder) => holder.pid) },
+    refusal: command === null ? `no program that could tell ${kind} to stop it is on the PATH` : null,
+    doubt: `${kind} runs it, so others may rely on it`,
+    work: command === null ? { kind: 'none' } : { kind: 'manager', manager },
+  };
+}
+
+function stopOne(holder: Holder, { facts: { asker } }: Question, context: StepContext): PlannedStep {
+  const { pid, command, user } = holder;
+  let refusal: string | null = null;
+  if (pid === 1) refusal = 'process 1 keeps the whole system, or the whole container, running';
+  else if (pid === asker.pid) refusal = 'it is this very process';
+  else if (asker.ancestors.includes(pid)) refusal = 'this command runs inside of it';
+  const grace = `${seconds(context.graceMs)} to end`;
+  return {
+    remedy: 'stop-process',
+    sentence: `Ask process ${pid} (${command}) to stop with SIGTERM, with ${grace}${context.force ? ', then kill it' : ''}`,
+    target: { kind: 'process', pid, command, user },
+    refusal,
+    doubt: context.doubts.get(pid) ?? null,
+    work: { kind: 'stop', holder },
+  };
+}
+
+/** kernel.md §7 in short: a connection that stays behind keeps the reuse flag it had, so the flag is set while somebody still owns it. */
+function mark(holders: readonly Holder[], { request, facts }: Question): PlannedStep[] {
+  // Without SO_REUSEADDR of its own the bind would be blocked all the same.
+  if (request.endpoint.protocol !== 'tcp' || !request.options.reuseAddress || holders.length === 0) return [];
+  const pids = new Set(holders.map((holder) => holder.pid));
+  const sockets = facts.sockets.filter(
+    (socket): socket is InetSocket =>
+      socket.protocol === 'tcp' &&
+      socket.inode !== 0 &&
+      socket.reuseAddress !== true &&
+      !isClient(socket, facts.sockets) &&
+      (facts.holders.get(socket.inode) ?? []).some((holder) => pids.has(holder.pid)),
+  );
+  if (sockets.length === 0) return [];
+  const them = sockets.length === 1 ? 'it' : 'them';
+  return [
+    {
+      remedy: 'set-option',
+      sentence: `Mark ${count(sockets.length, 'socket')} with SO_REUSEADDR first, so that what is left of ${them} cannot block the next server`,
+      target: { kind: 'sockets', sockets: sockets.map(referenceTo) },
+      refusal: null,
+      doubt: null,
+      work: {
+        kind: 'mark',
+        sockets: sockets.map(({ inode }) => ({ inode, holders: facts.holders.get(inode) ?? [] })),
+      },
+    },
+  ];
+}
+
+function hidden(socket: Socket, { facts }: Question): PlannedStep {
+  const foreign = socket.uid !== facts.asker.uid;
+  const user = facts.users.get(socket.uid) ?? socket.uid;
+  const who = `a process of user ${user}`;
+  const refusal =
+    facts.asker.uid === 0
+      ? 'no process that can be seen here holds it: the kernel itself does, or a process in another namespace'
+      : `which process it is cannot be seen${foreign ? '' : ' or signalled'} as user ${facts.asker.user}: run this as that user or as root`;
+  return {
+    remedy: 'stop-process',
+    sentence: `Stop whoever holds ${describe(socket)}, ${facts.asker.uid === 0 ? `which user ${user} made` : who}`,
+    target: { kind: 'sockets', sockets: [referenceTo(socket)] },
+    refusal,
+    doubt: null,
+    work: { kind: 'none' },
+  };
+}
+
+function cutClient(
+  socket: InetSocket,
+  holders: readonly Holder[],
+  { facts }: Question,
+  context: StepContext,
+): PlannedStep {
+  const who =
+    holders.map((holder) => `process ${holder.pid} (${holder.command})`).join(', ') ||
+    `user ${facts.users.get(socket.uid) ?? socket.uid}`;
+  let refusal: string | null = null;
+  if (!context.force) refusal = 'it is a client that uses the port by chance; --force cuts this one connection';
+  else if (facts.settings.mayAdministerNetwork === false)
+    refusal = 'cutting a connection needs CAP_NET_ADMIN: run this as root';
+  // destroying leaves an explicitly bound socket bound (kernel.md §2)
+  else if (socket.autoPort === false) refusal = 'it chose this port itself and would keep it without the connection';
+  return {
+    remedy: 'remove-leftovers',
+    sentence: `Cut the connection of ${who}, ${describe(socket)}`,
+    target: { kind: 'sockets', sockets: [referenceTo(socket)] },
+    refusal,
+    doubt: null,
+    work: { kind: 'destroy', sockets: [socket] },
+  };
+}
+
+function removeAbandoned(sockets: readonly InetSocket[], { facts }: Question, context: StepContext): PlannedStep[] {
+  if (sockets.length === 0) return [];
+  const lastMs = Math.max(...sockets.map((socket) => socket.expiresInMs ?? Number.POSITIVE_INFINITY));
+  const target = { kind: 'sockets', sockets: sockets.map(referenceTo) } as const;
+  const what =
+    sockets.length === 1 && sockets[0] !== undefined ? describe(sockets[0]) : count(sockets.length, 'connection');
+  if (lastMs <= nearMs) return [waiting(what, lastMs, target, null)];
+  if (facts.settings.mayAdministerNetwork === true) {
+    return [
+      {
+        remedy: 'remove-leftovers',
+        sentence: `Remove what is left of ${what}, which no process owns`,
+        target,
+        refusal: null,
+        doubt: null,
+        work: { kind: 'destroy', sockets },
+      },
+    ];
+  }
+  if (lastMs === Number.POSITIVE_INFINITY) {
+    return [
+      {
+        remedy: 'remove-leftovers',
+        sentence: `Remove what is left of ${what}, which no process owns`,
+        target,
+        refusal: 'that needs CAP_NET_ADMIN: run this as root. The kernel gives up by itself after some minutes',
+        doubt: null,
+        work: { kind: 'none' },
+      },
+    ];
+  }
+  const tooLong = `it takes longer than --timeout (${seconds(context.timeoutMs)}) permits; root could remove it at once`;
+  return [waiting(what, lastMs, target, lastMs > context.timeoutMs ? tooLong : null)];
+}
+
+function waiting(what: string, ms: number, target: StepTarget, refusal: string | null): PlannedStep {
+  return {
+    remedy: 'wait',
+    sentence: `Wait ${seconds(ms)} until the kernel has forgotten ${what}`,
+    target,
+    refusal,
+    doubt: null,
+    work: { kind: 'wait', ms },
+  };
+}
+
+function planUnix(question: Question, context: StepContext): PlannedStep[] {
+  const { facts, request, blockers } = question;
+  if (request.endpoint.protocol !== 'unix') return [];
+  const { path } = request.endpoint;
+  const sockets = blockers
+    .map((candidate: Candidate) => candidate.socket)
+    .filter((socket) => socket.protocol === 'unix');
+  // The accepted connections of a server carry its path too, and end with it.
+  const served = sockets.filter((socket) => socket.state !== 'ESTABLISHED');
+  if (served.length > 0) {
+    const holders = (socket: Socket): readonly Holder[] => facts.holders.get(socket.inode) ?? [];
+    return [
+      ...served.filter((socket) => holders(socket).length === 0).map((socket) => hidden(socket, question)),
+      ...stopHolders(served.flatMap(holders), question, context),
+    ];
+  }
+  const file = facts.unixFile;
+  if (file === null || file.kind === 'none') return [];
+  const name = formatEndpoint(request.endpoint);
+  const isSocket = file.kind === 'socket';
+  return [
+    {
+      remedy: 'remove-file',
+      sentence: isSocket ? `Remove ${name}, the file of a socket that nobody listens on` : `Remove ${name}`,
+      target: { kind: 'file', path },
+      refusal: isSocket ? null : 'it is a file or directory, not a socket: rebind does not remove it',
+      doubt:
+        file.uid !== null && file.uid !== facts.asker.uid
+          ? `it belongs to user ${facts.users.get(file.uid) ?? file.uid}`
+          : null,
+      work: { kind: 'unlink', path, inode: file.inode },
+    },
+  ];
+}
+
+function unique(holders: readonly Holder[]): Holder[] {
+  return [...new Map(holders.map((holder) => [holder.pid, holder])).values()].sort((a, b) => a.pid - b.pid);
+}
+
+function describe(socket: Socket): string {
+  if (socket.protocol === 'unix') return formatEndpoint({ protocol: 'unix', path: socket.path });
+  const local = formatAddress(socket.local.address, socket.local.port);
+  const remote = socket.remote === null ? '' : ` to ${formatAddress(socket.remote.address, socket.remote.port)}`;
+  return `${socket.protocol === 'udp' ? 'udp/' : ''}${local}${remote} (${socket.state})`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** `10 s`, `1.5 s`. */
+function seconds(ms: number): string {
+  return `${Math.ceil(ms / 100) / 10} s`;
+}

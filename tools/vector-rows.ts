@@ -1,0 +1,326 @@
+/**
+ * Compares the Linux rules with bind and listen results that were read off a kernel, in the tables of one file:
+ *
+ * | table | a row |
+ * |---|---|
+ * | tcp | one socket in every state, a second one that binds its port and then listens |
+ * | udp | the same for UDP, bind only |
+ * | listen2 | two sockets that bind one port and then both listen |
+ * | dev_rows | two sockets that are bound to devices |
+ * | multi | one call among several sockets, out of random histories |
+ *
+ * The file's own `schema` entry documents the columns. A `multi` row with cacheCase 1 is one where the kernel's result
+ * depends on history that the rules cannot see; those are counted apart, but the prediction has to allow them too.
+ */
+import { type Endpoint, nodeTcpOptions } from '../src/model/endpoint.ts';
+import type { Facts, InetSocket, Settings, SocketState } from '../src/model/facts.ts';
+import { linux } from '../src/model/rules/linux.ts';
+import { blocks, blocksAutomatic, type Known } from '../src/model/rules/linux-conflict.ts';
+import { refusals } from '../src/model/rules/linux-refusal.ts';
+import type { Binder } from '../src/model/rules/rules.ts';
+
+/** The tables, in the order in which they are printed. */
+export const tables = ['tcp', 'udp', 'listen2', 'dev_rows', 'multi'] as const;
+
+export type Table = (typeof tables)[number];
+
+/** A row where rules and kernel differ. */
+export interface Difference {
+  readonly row: readonly unknown[];
+  readonly kernel: string;
+  readonly rules: string;
+}
+
+export interface TableResult {
+  readonly table: Table;
+  readonly rows: number;
+  /** Rows with cacheCase 1. */
+  readonly cacheRows: number;
+  readonly differences: readonly Difference[];
+}
+
+type Row = readonly unknown[];
+type Key = Record<'existingAddr' | 'newAddr' | 'src' | 'tcpState' | 'udpState' | 'dev', readonly string[]>;
+type Verify = (row: Row, key: Key) => Difference | null;
+
+const port = 40_000;
+const success = 0;
+const inUse = 98;
+const notAvailable = 99;
+const notTried = -1;
+
+/**
+ * Checks every table that the document has.
+ *
+ * @throws {TypeError} when it is not such a document, or a row does not fit the schema.
+ */
+export function checkVectors(document: unknown): TableResult[] {
+  if (typeof document !== 'object' || document === null)
+    throw new TypeError('Not a vector file: an object is expected');
+  const file = document as Record<string, unknown>;
+  const key: Key = {
+    existingAddr: names(file, 'existingAddr'),
+    newAddr: names(file, 'newAddr'),
+    src: names(file, 'src'),
+    tcpState: names(file, 'tcpState'),
+    udpState: names(file, 'udpState'),
+    dev: names(file, 'dev'),
+  };
+  const present = tables.filter((table) => file[table] !== undefined);
+  if (present.length === 0) throw new TypeError(`Not a vector file: it has none of the tables ${tables.join(', ')}`);
+  return present.map((table) => {
+    const rows = file[table];
+    if (!Array.isArray(rows)) throw new TypeError(`Table ${table} is not a list`);
+    const differences = rows.map((row: Row) => verify[table](row, key)).filter((found) => found !== null);
+    const cacheRows = table === 'multi' ? rows.filter((row: Row) => row[4] === 1).length : 0;
+    return { table, rows: rows.length, cacheRows, differences };
+  });
+}
+
+const verify: Record<Table, Verify> = {
+  tcp(row, key) {
+    const [state, existingAddr, existingFlags, src, newAddr, newFlags, uidDiff, bindErrno, listenErrno] = numbers(
+      row,
+      9,
+    );
+    const existing = keyed(at(key.existingAddr, existingAddr), existingFlags, 0, null);
+    const occupant = asOccupant(existing, statesByName[at(key.tcpState, state)], at(key.src, src));
+    const binder = keyed(at(key.newAddr, newAddr), newFlags, uidDiff === 1 ? 1000 : 0, null);
+    const bound = bind(binder, [occupant]);
+    // listen(2) asks the same question again.
+    return compare(
+      row,
+      [bindErrno, listenErrno],
+      [bound, bound === success ? bind(binder, [occupant]) : notTried],
+      () => allows(binder, [occupant], bindErrno),
+    );
+  },
+  udp(row, key) {
+    const [state, existingAddr, existingFlags, src, newAddr, newFlags, uidDiff, bindErrno] = numbers(row, 8);
+    // This table's existingAddr counts in newAddr: read in existingAddr, a socket bound to ::1 would have a ::ffff: address.
+    const existing = { ...keyed(at(key.newAddr, existingAddr), existingFlags, 0, null), protocol: 'udp' as const };
+    const connected = at(key.udpState, state) !== 'bound';
+    const occupant = asOccupant(
+      existing,
+      { state: connected ? 'ESTABLISHED' : 'BOUND', mini: false },
+      at(key.src, src),
+    );
+    const binder = {
+      ...keyed(at(key.newAddr, newAddr), newFlags, uidDiff === 1 ? 1000 : 0, null),
+      protocol: 'udp' as const,
+    };
+    return compare(row, [bindErrno], [bind(binder, [occupant])], () => allows(binder, [occupant], bindErrno));
+  },
+  listen2(row, key) {
+    const [addrA, flagsA, addrB, flagsB, uidDiff, ...kernel] = numbers(row, 8);
+    const a = keyed(at(key.newAddr, addrA), flagsA, 0, null);
+    const b = keyed(at(key.newAddr, addrB), flagsB, uidDiff === 1 ? 1000 : 0, null);
+    const bindB = bind(b, [asOccupant(a, states.bound)]);
+    const listenA = bind(a, bindB === success ? [asOccupant(b, states.bound)] : []);
+    const stateOfA = listenA === success ? states.listen : states.bound;
+    const listenB = bindB === success ? bind(b, [asOccupant(a, stateOfA)]) : notTried;
+    return compare(row, kernel, [bindB, listenA, listenB]);
+  },
+  dev_rows(row, key) {
+    const [addrA, listens, devA, flagsA, addrB, devB, flagsB, ...kernel] = numbers(row, 9);
+    const a = keyed(at(key.newAddr, addrA), flagsA, 0, device(at(key.dev, devA)));
+    const b = keyed(at(key.newAddr, addrB), flagsB, 0, device(at(key.dev, devB)));
+    const occupants = [asOccupant(a, listens === 1 ? states.listen : states.bound)];
+    const refused = refusals(b, port, twoDevices).some((refusal) => refusal.errno === 'EADDRNOTAVAIL');
+    const bound = refused ? notAvailable : bind(b, occupants);
+    return compare(row, kernel, [bound, bound === success ? bind(b, occupants) : notTried], () =>
+      allows(b, occupants, kernel[0]),
+    );
+  },
+  multi(row) {
+    const [op, newcomer, existing, errno, cacheCase] = row;
+    if (!Array.isArray(newcomer) || !Array.isArray(existing))
+      throw new TypeError(`Row ${JSON.stringify(row)} is not of multi`);
+    const binder = listed(newcomer);
+    const occupants = existing.map((entry: Row) => asOccupant(listed(entry), at(numberedStates, Number(entry[7]))));
+    const result =
+      op === 1
+        ? occupants.some((occupant) => blocksAutomatic(binder, occupant))
+          ? inUse
+          : success
+        : bind(binder, occupants);
+    const allowed = (): boolean => op !== 0 || allows(binder, occupants, Number(errno));
+    if (cacheCase === 1) return compare(row, [], [], allowed);
+    return compare(row, [Number(errno)], [result], allowed);
+  },
+};
+
+const states = {
+  bound: { state: 'BOUND', mini: false },
+  listen: { state: 'LISTEN', mini: false },
+} as const satisfies Record<string, State>;
+
+interface State {
+  readonly state: SocketState;
+  readonly mini: boolean;
+}
+
+const statesByName: Record<string, State> = {
+  bound: states.bound,
+  listen: states.listen,
+  estab_child: { state: 'ESTABLISHED', mini: false },
+  fin_wait2_owned: { state: 'FIN_WAIT2', mini: false },
+  fin_wait2_orphan: { state: 'FIN_WAIT2', mini: true },
+  close_wait: { state: 'CLOSE_WAIT', mini: false },
+  time_wait: { state: 'TIME_WAIT', mini: true },
+  client_auto: { state: 'ESTABLISHED', mini: false },
+  client_bind: { state: 'ESTABLISHED', mini: false },
+  time_wait_client_auto: { state: 'TIME_WAIT', mini: true },
+  time_wait_client_bind: { state: 'TIME_WAIT', mini: true },
+  fin_wait1_orphan: { state: 'FIN_WAIT1', mini: false },
+  closed_bound: states.bound,
+};
+
+const numberedStates: readonly State[] = [
+  states.bound,
+  states.listen,
+  { state: 'ESTABLISHED', mini: false },
+  { state: 'TIME_WAIT', mini: true },
+];
+
+/** The namespace that the rows were measured in: lo has the loopback addresses, v0 none. */
+const twoDevices: Settings = {
+  automaticPorts: [32_768, 60_999],
+  reservedPorts: [],
+  firstUnprivilegedPort: 1024,
+  mayBindPrivileged: true,
+  mayAdministerNetwork: true,
+  ipv6: true,
+  nonlocalBind: { v4: false, v6: false },
+  localAddresses: [
+    { address: '127.0.0.1', device: 'lo' },
+    { address: '::1', device: 'lo' },
+    { address: '10.0.0.1', device: 'v0' },
+  ],
+};
+
+function bind(binder: Binder, occupants: readonly Known[]): number {
+  return occupants.some((occupant) => blocks(binder, occupant)) ? inUse : success;
+}
+
+/** Whether the prediction from facts allows what the kernel did. */
+function allows(binder: Binder, occupants: readonly Known[], errno: number | undefined): boolean {
+  const { protocol, address, reuseAddress, reusePort, v6Only } = binder;
+  const endpoint: Endpoint = { protocol, address, port };
+  const options = { ...nodeTcpOptions, reuseAddress, reusePort, v6Only, device: binder.device };
+  const prediction = linux.predict({ endpoint, options }, factsOf(binder, occupants));
+  const outcome = errno === success ? null : errno === notAvailable ? 'EADDRNOTAVAIL' : 'EADDRINUSE';
+  return prediction.possible.includes(outcome);
+}
+
+function factsOf(binder: Binder, occupants: readonly Known[]): Facts {
+  const sockets = occupants.map(
+    (occupant): InetSocket => ({
+      ...occupant,
+      protocol: binder.protocol,
+      remote: null,
+      inode: 0,
+      cookie: null,
+      autoPort: null,
+      expiresInMs: null,
+      queue: null,
+      direction: null,
+      cgroupId: null,
+      mptcp: false,
+    }),
+  );
+  return {
+    platform: 'linux',
+    kernel: '6.18.44',
+    readAtMs: 0,
+    sockets,
+    holders: new Map(),
+    holdersComplete: true,
+    unixFile: null,
+    users: new Map(),
+    settings: twoDevices,
+    asker: { pid: 2, uid: binder.uid, user: 'root', cwd: '/', ancestors: [1] },
+    gaps: [],
+  };
+}
+
+function compare(
+  row: Row,
+  kernel: readonly unknown[],
+  rules: readonly unknown[],
+  allowed = () => true,
+): Difference | null {
+  if (kernel.length !== rules.length) throw new TypeError(`Row ${JSON.stringify(row)} does not fit the schema`);
+  if (kernel.some((errno, index) => errno !== rules[index])) {
+    return { row, kernel: kernel.join(' '), rules: rules.join(' ') };
+  }
+  return allowed() ? null : { row, kernel: kernel.join(' '), rules: 'the prediction does not allow it' };
+}
+
+function asOccupant(socket: Binder, state: State | undefined, local = socket.address): Known {
+  if (state === undefined) throw new TypeError('A row names a state that the file does not explain');
+  const { family, uid, reuseAddress, reusePort, v6Only } = socket;
+  const address = local === '::only' ? '::' : local;
+  return { family, local: { address, port }, uid, reuseAddress, reusePort, v6Only, device: socket.device, ...state };
+}
+
+/** A socket by the key of its address: `::only` is `::` with IPV6_V6ONLY, `::v4` a dual-stack `::` that was reached over IPv4. */
+function keyed(name: string, flags: number | undefined, uid: number, boundTo: string | null): Binder {
+  return {
+    protocol: 'tcp',
+    family: name.includes(':') ? 6 : 4,
+    address: name === '::only' || name === '::v4' ? '::' : name,
+    ...flagsOf(flags ?? 0),
+    // A bind to one IPv6 address sets it by itself.
+    v6Only: name === '::only' || name === '::1',
+    device: boundTo,
+    uid,
+  };
+}
+
+/** A socket as `multi` writes it: family, address, v6only, reuse address, reuse port, device, uid. */
+function listed(entry: Row): Binder {
+  const [family, address, v6Only, reuseAddress, reusePort, boundTo, uid] = entry;
+  if ((family !== 4 && family !== 6) || typeof address !== 'string' || typeof uid !== 'number') {
+    throw new TypeError(`${JSON.stringify(entry)} is not a socket`);
+  }
+  return {
+    protocol: 'tcp',
+    family,
+    address,
+    v6Only: v6Only === 1,
+    reuseAddress: reuseAddress === 1,
+    reusePort: reusePort === 1,
+    device: typeof boundTo === 'string' ? boundTo : null,
+    uid,
+  };
+}
+
+function flagsOf(bits: number): { reuseAddress: boolean; reusePort: boolean } {
+  return { reuseAddress: (bits & 1) !== 0, reusePort: (bits & 2) !== 0 };
+}
+
+function device(name: string): string | null {
+  return name === 'none' ? null : (name.split(' ')[0] ?? null);
+}
+
+function names(file: Record<string, unknown>, name: string): readonly string[] {
+  const list = file[name];
+  if (!Array.isArray(list) || !list.every((entry) => typeof entry === 'string')) {
+    throw new TypeError(`Not a vector file: ${name} is not a list of names`);
+  }
+  return list;
+}
+
+function numbers(row: Row, length: number): number[] {
+  if (!Array.isArray(row) || row.length !== length || !row.every((cell) => typeof cell === 'number')) {
+    throw new TypeError(`Row ${JSON.stringify(row)} does not fit the schema`);
+  }
+  return row as number[];
+}
+
+function at<T>(list: readonly T[], index: number | undefined): T {
+  const entry = index === undefined ? undefined : list[index];
+  if (entry === undefined) throw new TypeError(`Index ${index} is not in the file's key`);
+  return entry;
+}
