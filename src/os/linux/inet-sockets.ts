@@ -1,0 +1,165 @@
+/**
+ * TCP and UDP sockets of a port, or all that wait for somebody: from the kernel by netlink, and where that is missing from /proc/net.
+ */
+import type { Gap, InetSocket } from '../../model/facts.ts';
+import { isNativeError, isUnsupportedError } from '../errors.ts';
+import { isLinkLocal } from './addresses.ts';
+import { findUnlisted, kernelShowsBoundSockets, noteBoundSocketSeen } from './bound-only.ts';
+import { type Conversation, NetlinkError } from './netlink.ts';
+import { processes } from './pidfd.ts';
+import { type Proc, ProcError } from './proc.ts';
+import { readProcNet } from './proc-net.ts';
+import { type DiagQuery, type DiagSocket, readSockets, stateBits } from './sock-diag.ts';
+import { deviceName } from './sockaddr.ts';
+import { readUnixInodes } from './unix-diag.ts';
+
+type Protocol = 'tcp' | 'udp';
+
+/** Where sockets are read from. */
+export interface Source {
+  readonly proc: Proc;
+  /** A conversation with the kernel's sock_diag. @throws {NativeError} @throws {UnsupportedError} */
+  converse<T>(use: (conversation: Conversation) => T): T;
+}
+
+/** Every socket with this local port. What could not be seen is added to `gaps`. */
+export function readPort(source: Source, port: number, gaps: Gap[]): InetSocket[] {
+  return read(source, port, stateBits.all, stateBits.all, gaps);
+}
+
+/** Every listening or bound TCP socket, and every UDP socket without a peer. */
+export function readWaiting(source: Source, gaps: Gap[]): InetSocket[] {
+  return read(source, null, stateBits.LISTEN | stateBits.BOUND_INACTIVE, stateBits.CLOSE, gaps);
+}
+
+function read(source: Source, port: number | null, tcpStates: number, udpStates: number, gaps: Gap[]): InetSocket[] {
+  const tcp = readProtocol(source, { protocol: 'tcp', states: tcpStates, port }, gaps);
+  const udp = readProtocol(source, { protocol: 'udp', states: udpStates, port }, gaps);
+  return [...tcp, ...udp].map(withDevice);
+}
+
+function readProtocol(source: Source, query: DiagQuery, gaps: Gap[]): DiagSocket[] {
+  try {
+    return source.converse((conversation) => fromKernel(conversation, query, gaps));
+  } catch (error) {
+    const why = reasonOf(error);
+    if (why === null) throw error;
+    gaps.push({
+      what: `The options of ${query.protocol.toUpperCase()} sockets${query.protocol === 'tcp' ? ', and sockets that are bound and do not listen,' : ''} cannot be read`,
+      why,
+      hint: isUnsupportedError(error)
+        ? 'Install koffi with its binary for this platform'
+        : 'The kernel module that shows sockets (sock_diag) is missing or forbidden here; run it outside of the sandbox',
+    });
+    return fromProcNet(source.proc, query, gaps);
+  }
+}
+
+/** The errno, when the failure is one that /proc/net may make up for. */
+function reasonOf(error: unknown): string | null {
+  if (isNativeError(error)) return error.code;
+  if (error instanceof NetlinkError) return error.message;
+  if (isUnsupportedError(error)) return error.code;
+  return null;
+}
+
+function fromKernel(conversation: Conversation, query: DiagQuery, gaps: Gap[]): DiagSocket[] {
+  const all = readSockets(conversation, query);
+  if (all.interrupted)
+    gaps.push({
+      what: `The list of ${query.protocol.toUpperCase()} sockets changed each time it was read`,
+      why: 'NLM_F_DUMP_INTR',
+      hint: 'Run it again when the machine is quieter',
+    });
+  if (all.rows.length === 0) return [];
+  if (query.protocol === 'tcp' && all.rows.some(({ state }) => state === 'BOUND')) noteBoundSocketSeen();
+  // The same question with one condition more: whoever is in both answers has an automatic port.
+  const automatic = readSockets(conversation, { ...query, states: statesOf(all.rows), automaticOnly: true });
+  const cookies = new Set(automatic.rows.map(({ cookie }) => cookie));
+  return all.rows.map((row) => ({ ...row, autoPort: cookies.has(row.cookie) }));
+}
+
+/** Only the tables that had something are walked again. */
+function statesOf(rows: readonly DiagSocket[]): number {
+  const listening = rows.some(({ state }) => state === 'LISTEN') ? stateBits.LISTEN : 0;
+  const bound = rows.some(({ state }) => state === 'BOUND') ? stateBits.CLOSE | stateBits.BOUND_INACTIVE : 0;
+  const connected = rows.some(({ state }) => state !== 'LISTEN' && state !== 'BOUND')
+    ? stateBits.all & ~(stateBits.LISTEN | stateBits.CLOSE | stateBits.BOUND_INACTIVE)
+    : 0;
+  return listening | bound | connected;
+}
+
+function fromProcNet(proc: Proc, { protocol, states, port }: DiagQuery, gaps: Gap[]): DiagSocket[] {
+  try {
+    const { rows, garbled, cut } = readProcNet(proc, protocol, port);
+    if (garbled > 0 || cut)
+      gaps.push({
+        what: `${garbled > 0 ? `${garbled} lines of` : 'The end of'} /proc/net/${protocol} could not be read`,
+        why: garbled > 0 ? 'EBADMSG' : 'EFBIG',
+        hint: 'Sockets may be missing from this answer',
+      });
+    const wanted = (row: DiagSocket): boolean =>
+      states === stateBits.all || row.state === (protocol === 'tcp' ? 'LISTEN' : 'BOUND');
+    return rows.filter(wanted);
+  } catch (error) {
+    if (!(error instanceof ProcError)) throw error;
+    gaps.push({
+      what: `No ${protocol.toUpperCase()} socket can be seen`,
+      why: error.code,
+      hint: 'Mount /proc, or run it where netlink is allowed',
+    });
+    return [];
+  }
+}
+
+/**
+ * On a kernel that does not show bound sockets: those of this port, found through the processes that have them.
+ * Call it when a bind fails and nothing that was read explains it; it looks into every process.
+ */
+export function readUnlisted(source: Source, port: number, gaps: Gap[]): InetSocket[] {
+  try {
+    return source.converse((conversation) => {
+      if (kernelShowsBoundSockets(conversation)) return [];
+      const { rows, hidden } = findUnlisted(source.proc, listedInodes(conversation), port, processes);
+      if (hidden > 0)
+        gaps.push({
+          what: `${hidden} sockets of other processes may be bound to port ${port} without listening`,
+          why: 'EPERM',
+          hint: 'This kernel shows such sockets only to root: run it with sudo',
+        });
+      return rows.map(withDevice);
+    });
+  } catch (error) {
+    const why = error instanceof ProcError ? error.code : reasonOf(error);
+    if (why === null) throw error;
+    gaps.push({
+      what: `Whether more sockets are bound to port ${port} without listening could not be told`,
+      why,
+      hint: 'Run it again with sudo: root may look into every process',
+    });
+    return [];
+  }
+}
+
+function listedInodes(conversation: Conversation): Set<number> {
+  const inodes = new Set<number>();
+  for (const protocol of ['tcp', 'udp'] satisfies Protocol[])
+    for (const { inode } of readSockets(conversation, { protocol, states: stateBits.all, port: null }).rows)
+      inodes.add(inode);
+  for (const inode of readUnixInodes(conversation)) inodes.add(inode);
+  return inodes;
+}
+
+/** The name of the device instead of its number, and the zone of a link-local address, which is that device. */
+function withDevice({ deviceIndex, ...socket }: DiagSocket): InetSocket {
+  if (deviceIndex === 0) return { ...socket, device: null };
+  const device = deviceName(deviceIndex);
+  const zoned = <A extends { address: string }>(at: A): A =>
+    isLinkLocal(at.address) ? { ...at, address: `${at.address}%${device}` } : at;
+  return {
+    ...socket,
+    device,
+    local: zoned(socket.local),
+    remote: socket.remote === null ? null : zoned(socket.remote),
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * Loading koffi. Its JavaScript resolves several packages and reads the header of node before it loads its binary, which takes ten times as long
+ * as loading it (9 ms and 1 ms, measured), and `rebind why` loads it in every run. So the binary is looked for first, where npm puts it,
+ * and whatever is not as expected leaves the work to koffi itself.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export type Koffi = typeof import('koffi');
+
+/** The version of koffi's interface that the declarations are written for. */
+const interfaceVersion = '3.';
+
+/** The folder of the binary for glibc, by architecture; others, and musl, are koffi's own business. */
+const folders: Readonly<Record<string, string>> = { x64: 'linux_x64', arm64: 'linux_arm64' };
+
+/** @throws {Error} when neither way leads to a binary for this platform. */
+export function loadKoffi(): Koffi {
+  return prebuilt() ?? (createRequire(import.meta.url)('koffi') as Koffi);
+}
+
+function prebuilt(): Koffi | null {
+  const folder = folders[process.arch];
+  if (folder === undefined) return null;
+  const inside = join('node_modules/@koromix', `koffi-linux-${process.arch}`, folder, 'koffi.node');
+  for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
+    const file = join(at, inside);
+    if (existsSync(file)) return open(file);
+    if (at === dirname(at)) return null;
+  }
+}
+
+function open(file: string): Koffi | null {
+  const module: { exports: Partial<Koffi> } = { exports: {} };
+  try {
+    process.dlopen(module, file);
+  } catch {
+    // Not for this C library, for one. Koffi tries its other binaries, and its error says more.
+    return null;
+  }
+  const { exports } = module;
+  return exports.version?.startsWith(interfaceVersion) && exports.load !== undefined ? (exports as Koffi) : null;
+}

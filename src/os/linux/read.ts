@@ -1,0 +1,301 @@
+/**
+ * The reading half of Linux: facts, inventory, settings, one process, and the kernel's own answer.
+ * Nothing here throws for what it could not see; that becomes a gap.
+ */
+import { type Endpoint, isWildcard, type Request } from '../../model/endpoint.ts';
+import type {
+  Asker,
+  Facts,
+  Gap,
+  Holder,
+  InetSocket,
+  Probe,
+  ProcessIdentity,
+  Settings,
+  Socket,
+} from '../../model/facts.ts';
+import { isNativeError, isUnsupportedError } from '../errors.ts';
+import type { HolderSearch, Inventory, Reading, ReadOptions } from '../os.ts';
+import { accepts } from './accepts.ts';
+import { missingHolders } from './gaps.ts';
+import { type HiddenFlags, openFlagReader } from './hidden-flags.ts';
+import { findHolders, type WantedSocket } from './holders.ts';
+import { readPort, readUnlisted, readWaiting, type Source } from './inet-sockets.ts';
+import { hasLibc } from './libc.ts';
+import { type Conversation, NetlinkError } from './netlink.ts';
+import { NETLINK_SOCK_DIAG, openNetlink } from './netlink-socket.ts';
+import { inodeOf } from './open-sockets.ts';
+import { probe } from './probe.ts';
+import { attempt, openProc, type Proc, ProcError } from './proc.ts';
+import { type Describer, openDescriber, sameProcess } from './process.ts';
+import { readSettingsOf } from './settings.ts';
+import { type NamedUnixSocket, readUnixSockets } from './unix-diag.ts';
+import { readProcNetUnix, readUnixFile, socketsAt } from './unix-sockets.ts';
+
+/** Sockets whose hidden flags are read: more connections than this of one port say nothing new. */
+const mostFlags = 1_000;
+/** Holders of one listener that are asked whether they accept. */
+const mostAccepting = 64;
+
+/** What the reader needs; a test brings its own /proc. */
+export interface ReaderOptions {
+  /** @default '/proc' */
+  readonly procRoot?: string;
+  /** The text of the user table. @default that of /etc/passwd */
+  readonly passwd?: string;
+  /** Opens a conversation with sock_diag. */
+  readonly openDiag?: () => Conversation & { close(): void };
+}
+
+/** The reader of this machine. */
+export const reading: Reading = createReader({});
+
+export function createReader(options: ReaderOptions): Reading {
+  const proc = openProc(options.procRoot ?? '/proc');
+  const openDiag = options.openDiag ?? (() => openNetlink(NETLINK_SOCK_DIAG));
+  const source: Source = {
+    proc,
+    converse: (use) => {
+      const conversation = openDiag();
+      try {
+        return use(conversation);
+      } finally {
+        conversation.close();
+      }
+    },
+  };
+  const describer = (): Describer => openDescriber(proc, () => options.passwd ?? readPasswd());
+  const real = options.procRoot === undefined;
+  return {
+    readFacts: (request, { holders = 'likely' }: ReadOptions = {}) =>
+      readFacts(source, describer(), request, holders, real),
+    readInventory: () => readInventory(source, describer()),
+    readSettings: (): Settings => readSettingsOf(proc),
+    probe: (request): Probe | null => (hasLibc() ? probe(request) : null),
+    readProcess: (identity) => readProcess(describer(), identity),
+  };
+}
+
+function readFacts(source: Source, describer: Describer, request: Request, reach: HolderSearch, real: boolean): Facts {
+  const { proc } = source;
+  const { endpoint } = request;
+  const readAtMs = Date.now();
+  const gaps: Gap[] = [];
+  let sockets: Socket[];
+  if (endpoint.protocol === 'unix') sockets = socketsAt(endpoint.path, readUnix(source, gaps));
+  else {
+    // Port 0 is a question to the kernel, not a port that somebody has.
+    sockets = endpoint.port === 0 ? [] : readPort(source, endpoint.port, gaps);
+    if (real && endpoint.protocol === 'tcp' && endpoint.port !== 0 && isUnexplained(request, sockets))
+      sockets = [...sockets, ...readUnlisted(source, endpoint.port, gaps)];
+  }
+  const asker = readAsker(proc, describer);
+  const needed = (socket: Socket): boolean => mayMatter(endpoint, socket);
+  const found = readHolders(proc, describer, sockets, needed, reach, gaps);
+  if (reach !== 'none') {
+    const missing = sockets.filter(
+      (socket) => needed(socket) && socket.inode !== 0 && !found.holders.has(socket.inode),
+    );
+    gaps.push(...missingHolders(proc, missing, { uid: asker.uid, denied: found.denied, userName: describer.userName }));
+  }
+  const unixFile = endpoint.protocol === 'unix' ? readUnixFile(endpoint.path) : null;
+  const makers = [
+    ...sockets.map(({ uid }) => uid),
+    ...(unixFile === null || unixFile.uid === null ? [] : [unixFile.uid]),
+  ];
+  return {
+    platform: 'linux',
+    kernel: attempt(() => proc.text('sys/kernel/osrelease').trim()) ?? '',
+    readAtMs,
+    sockets: withFlags(sockets, found.holders),
+    holders: found.holders,
+    holdersComplete: found.complete,
+    unixFile,
+    users: new Map(makers.map((uid) => [uid, describer.userName(uid)])),
+    settings: readSettingsOf(proc),
+    asker,
+    gaps,
+  };
+}
+
+/**
+ * Is this socket worth a long search for its holder? Of a busy port number on many addresses, most sockets say nothing about the endpoint.
+ * Which of these really block is for the rules to say.
+ */
+function mayMatter(endpoint: Endpoint, socket: Socket): boolean {
+  if (socket.protocol !== endpoint.protocol) return false;
+  if (socket.protocol === 'unix' || endpoint.protocol === 'unix' || socket.state === 'LISTEN') return true;
+  const plain = (address: string): string => address.replace(/^::ffff:/, '');
+  return (
+    isWildcard(endpoint.address) ||
+    isWildcard(socket.local.address) ||
+    plain(endpoint.address) === plain(socket.local.address)
+  );
+}
+
+/** A bind that fails without a listener on the port: on an older kernel the reason may be a socket that no table shows. */
+function isUnexplained(request: Request, sockets: readonly Socket[]): boolean {
+  if (!hasLibc() || sockets.some(({ state }) => state === 'LISTEN' || state === 'BOUND')) return false;
+  return probe(request)?.errno === 'EADDRINUSE';
+}
+
+function readInventory(source: Source, describer: Describer): Inventory {
+  const gaps: Gap[] = [];
+  const sockets = readWaiting(source, gaps);
+  const { holders, denied } = readHolders(source.proc, describer, sockets, () => true, 'all', gaps);
+  const missing = sockets.filter(({ inode }) => inode !== 0 && !holders.has(inode));
+  const uid = process.getuid?.() ?? 0;
+  gaps.push(...missingHolders(source.proc, missing, { uid, denied, userName: describer.userName }));
+  return { sockets, holders, gaps };
+}
+
+function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] {
+  try {
+    const { rows, interrupted } = source.converse(readUnixSockets);
+    if (interrupted)
+      gaps.push({
+        what: 'The list of Unix sockets changed each time it was read',
+        why: 'NLM_F_DUMP_INTR',
+        hint: 'Run it again when the machine is quieter',
+      });
+    return rows;
+  } catch (error) {
+    if (!isNativeError(error) && !isUnsupportedError(error) && !(error instanceof NetlinkError)) throw error;
+    const rows = attempt(() => readProcNetUnix(source.proc));
+    gaps.push({
+      what: rows === null ? 'No Unix socket can be seen' : 'Unix sockets can only be told apart by their names',
+      why: error instanceof NetlinkError ? error.message : error.code,
+      hint: 'The kernel module that shows Unix sockets (unix_diag) or koffi is missing here',
+    });
+    return rows ?? [];
+  }
+}
+
+interface FoundHolders {
+  readonly holders: Map<number, Holder[]>;
+  readonly complete: boolean;
+  readonly denied: number;
+}
+
+function readHolders(
+  proc: Proc,
+  describer: Describer,
+  sockets: readonly Socket[],
+  needed: (socket: Socket) => boolean,
+  reach: HolderSearch,
+  gaps: Gap[],
+): FoundHolders {
+  const holders = new Map<number, Holder[]>();
+  const wanted = wantedOf(sockets, needed);
+  if (reach === 'none') return { holders, complete: wanted.length === 0, denied: 0 };
+  if (wanted.length === 0) return { holders, complete: true, denied: 0 };
+  if (!isOurProc(proc)) {
+    gaps.push({
+      what: 'No process can be named: /proc does not show this process by its own number',
+      why: 'ENOENT',
+      hint: 'Mount the /proc of this pid namespace',
+    });
+    return { holders, complete: false, denied: 0 };
+  }
+  const search = findHolders(proc, wanted, reach);
+  const listeners = new Set(sockets.filter(({ state }) => state === 'LISTEN').map(({ inode }) => inode));
+  for (const [inode, byPid] of search.found) {
+    const list: Holder[] = [];
+    for (const [pid, descriptors] of [...byPid].sort(([a], [b]) => a - b)) {
+      const asked = listeners.has(inode) && list.length < mostAccepting;
+      const holder = describeHolder(proc, describer, pid, inode, descriptors, asked);
+      if (holder !== null) list.push(holder);
+    }
+    if (list.length > 0) holders.set(inode, list);
+  }
+  return { holders, complete: search.complete, denied: search.denied };
+}
+
+/** Each inode once, with what the kernel says of its maker. */
+function wantedOf(sockets: readonly Socket[], needed: (socket: Socket) => boolean): WantedSocket[] {
+  const byInode = new Map<number, WantedSocket>();
+  for (const socket of sockets) {
+    const { inode, uid } = socket;
+    const cgroupId = socket.protocol === 'unix' ? null : socket.cgroupId;
+    if (inode === 0 || byInode.get(inode)?.needed) continue;
+    byInode.set(inode, { inode, uid, cgroupId, needed: needed(socket) });
+  }
+  return [...byInode.values()];
+}
+
+/** Null when the process let go of the socket, or ended, since it was found. Its number may belong to another one by now. */
+function describeHolder(
+  proc: Proc,
+  describer: Describer,
+  pid: number,
+  inode: number,
+  descriptors: readonly number[],
+  asksAccepts: boolean,
+): Holder | null {
+  const description = describer.describe(pid);
+  if (description === null) return null;
+  const still = descriptors.filter((fd) => inodeOf(attempt(() => proc.link(`${pid}/fd/${fd}`)) ?? '') === inode);
+  if (still.length === 0) return null;
+  return { ...description, descriptors: still, accepts: asksAccepts ? accepts(proc, pid, inode, still) : null };
+}
+
+/** In a new pid namespace with the old /proc, numbers mean other processes than ours: naming one would be a lie. */
+function isOurProc(proc: Proc): boolean {
+  return proc.root !== '/proc' || attempt(() => proc.link('self')) === String(process.pid);
+}
+
+/** The sockets with what could be read of their hidden flags. */
+function withFlags(sockets: readonly Socket[], holders: ReadonlyMap<number, readonly Holder[]>): Socket[] {
+  if (!hasLibc()) return [...sockets];
+  const flags = openFlagReader();
+  let left = mostFlags;
+  try {
+    return sockets.map((socket): Socket => {
+      if (socket.protocol === 'unix' || socket.mini || socket.inode === 0) return socket;
+      for (const holder of holders.get(socket.inode) ?? []) {
+        const [descriptor] = holder.descriptors;
+        if (descriptor === undefined || left-- <= 0) continue;
+        const read: HiddenFlags | null = flags.read(socket, { holder, descriptor });
+        if (read !== null) return { ...socket, ...read } satisfies InetSocket;
+      }
+      return socket;
+    });
+  } finally {
+    flags.close();
+  }
+}
+
+function readAsker(proc: Proc, describer: Describer): Asker {
+  const uid = process.geteuid?.() ?? 0;
+  return {
+    pid: process.pid,
+    uid,
+    user: describer.userName(uid),
+    cwd: cwd(proc),
+    ancestors: describer.parents(process.pid).map(({ pid }) => pid),
+  };
+}
+
+/** process.cwd() throws when the directory was removed; /proc then names it with ` (deleted)`. */
+function cwd(proc: Proc): string {
+  try {
+    return process.cwd();
+  } catch {
+    return attempt(() => proc.link('self/cwd')) ?? '';
+  }
+}
+
+function readProcess(describer: Describer, identity: ProcessIdentity): Holder | null {
+  const description = sameProcess(describer, identity);
+  return description === null ? null : { ...description, descriptors: [], accepts: null };
+}
+
+function readPasswd(): string {
+  try {
+    return openProc('/etc').text('passwd', 4_194_304);
+  } catch (error) {
+    // A container without users: their numbers have to do.
+    if (error instanceof ProcError) return '';
+    throw error;
+  }
+}
