@@ -1,0 +1,67 @@
+/**
+ * Every known cause. The order is precedence: the first that recognises a question is the verdict, the others come along.
+ */
+import addressNotHere from './address-not-here.ts';
+import boundNotListening from './bound-not-listening.ts';
+import type { Cause } from './cause.ts';
+import containerPort from './container-port.ts';
+import dualStack from './dual-stack.ts';
+import inheritedDescriptor from './inherited-descriptor.ts';
+import ipv6Connection from './ipv6-connection.ts';
+import kernelListener from './kernel-listener.ts';
+import noFreePort from './no-free-port.ts';
+import openConnection from './open-connection.ts';
+import orphanConnection from './orphan-connection.ts';
+import otherListener from './other-listener.ts';
+import outgoingConnection from './outgoing-connection.ts';
+import pathNotHere from './path-not-here.ts';
+import privilegedPort from './privileged-port.ts';
+import reusePortOtherUser from './reuse-port-other-user.ts';
+import selfConnect from './self-connect.ts';
+import shadowed from './shadowed.ts';
+import socketUnit from './socket-unit.ts';
+import timeWait from './time-wait.ts';
+import unexplained from './unexplained.ts';
+import unixSocketInUse from './unix-socket-in-use.ts';
+import unixSocketStale from './unix-socket-stale.ts';
+import wildcardOverlap from './wildcard-overlap.ts';
+
+export const causes = [
+  // Refusals before the port is looked at: they exclude each other, and whatever else is true does not matter yet.
+  addressNotHere,
+  privilegedPort,
+  pathNotHere,
+  noFreePort,
+  // Unix sockets: one that somebody has open, then the file that is left of one.
+  unixSocketInUse,
+  unixSocketStale,
+  // A listener blocks whatever else is there. First what ending its process would not help with, ...
+  containerPort,
+  socketUnit,
+  kernelListener,
+  // ... then what makes it more than one plain server on the very address.
+  reusePortOtherUser,
+  inheritedDescriptor,
+  dualStack,
+  wildcardOverlap,
+  otherListener,
+  // Somebody has a socket open that does not listen. A connection says more about it than a bound socket.
+  openConnection,
+  selfConnect,
+  outgoingConnection,
+  boundNotListening,
+  // Nobody has it open. What may last for minutes before what is over in one.
+  orphanConnection,
+  timeWait,
+  // Says only why the others matter to an IPv4 address.
+  ipv6Connection,
+  // Nothing blocks, and still it is worth a word.
+  shadowed,
+  // The rest. It never stands beside another.
+  unexplained,
+] as const;
+
+type VerdictOf<C> = C extends Cause<infer Id, infer Args> ? { readonly cause: Id; readonly args: Args } : never;
+
+/** What a verdict can be: a closed union, so that a `switch` over `cause` knows the arguments and can be exhaustive. */
+export type Verdict = VerdictOf<(typeof causes)[number]>;

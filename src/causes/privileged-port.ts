@@ -1,0 +1,89 @@
+import { formatEndpoint } from '../model/endpoint.ts';
+import { cause } from './cause.ts';
+import { listening } from './scenes.ts';
+
+const usualFirst = 1024;
+
+/** EACCES on a low port. It is asked before anything else about the port, so it hides that the port may be taken as well. */
+export default cause({
+  id: 'privileged-port',
+  title: 'Ports below 1024 need a privilege',
+  on: ['linux'],
+  page: {
+    see: '`listen EACCES: permission denied 0.0.0.0:80`. (Node tries `::` first and then `0.0.0.0`, so its message names an address that you did not ask for.)',
+    why: 'Ports below `net.ipv4.ip_unprivileged_port_start`, 1024 by default, may only be bound with the capability `CAP_NET_BIND_SERVICE`, which root has. The kernel looks at this before it looks at whether the port is free: behind `EACCES` there may be a second problem, and rebind tells you of it.',
+    now: 'Let the server listen on a port such as 8080. Or lower the limit for everybody on this machine: `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=80`. In a systemd unit: `AmbientCapabilities=CAP_NET_BIND_SERVICE`.',
+    prevent:
+      'Let a proxy or a socket unit of systemd have the low port, and the server a high one. Do not run the server as root for this, and do not give the capability to the `node` program itself (`setcap`): every script would have it.',
+  },
+  recognise({ errno, request, facts }) {
+    const { endpoint } = request;
+    if (errno !== 'EACCES' || endpoint.protocol === 'unix') return null;
+    const first = facts.settings.firstUnprivilegedPort ?? usualFirst;
+    if (endpoint.port >= first) return null;
+    return {
+      endpoint: formatEndpoint(endpoint),
+      port: endpoint.port,
+      first,
+      user: facts.asker.user,
+      isRoot: facts.asker.uid === 0,
+    };
+  },
+  say: ({ endpoint, first, user, isRoot }) =>
+    `${endpoint} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} ask for CAP_NET_BIND_SERVICE`,
+  remedies: ({ port, first }) => [
+    {
+      remedy: 'use-port',
+      sentence: `Listen on a port from ${first} on, such as ${port + 8000}`,
+      command: null,
+      automatic: false,
+      args: { port: port + 8000 },
+    },
+    {
+      remedy: 'grant-privilege',
+      sentence: `Let every program of this machine use ports from ${port} on, until its next start`,
+      command: `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=${port}`,
+      automatic: false,
+      args: { port },
+    },
+  ],
+  stages: [
+    {
+      title: 'an ordinary user wants port 80',
+      needs: ['namespace', 'unprivileged'],
+      async stage(stage) {
+        return stage.staged({
+          request: stage.tcp('0.0.0.0', 80),
+          description: 'port 80 is free, and an ordinary user asks for it',
+          ...stage.unprivileged(),
+        });
+      },
+      expect: { bindable: false, errno: 'EACCES', also: [], remedies: ['use-port', 'grant-privilege'] },
+    },
+    {
+      title: 'an ordinary user wants port 80, and it is taken as well',
+      needs: ['namespace', 'unprivileged'],
+      async stage(stage) {
+        const { server } = await listening(stage, '127.0.0.1', { reuseAddress: true, port: 80 });
+        return stage.staged({
+          request: stage.tcp('127.0.0.1', 80),
+          description: `a server (pid ${server.pid}) listens on 127.0.0.1:80, and an ordinary user asks for it`,
+          ...stage.unprivileged(),
+        });
+      },
+      expect: { bindable: false, errno: 'EACCES', also: ['other-listener'], remedies: ['use-port', 'grant-privilege'] },
+    },
+    {
+      title: 'an ordinary user wants port 80 on an IPv6 address that is not here: the privilege is asked for first',
+      needs: ['namespace', 'unprivileged', 'ipv6'],
+      async stage(stage) {
+        return stage.staged({
+          request: stage.tcp('2001:db8::1', 80),
+          description: 'an ordinary user asks for port 80 on 2001:db8::1, which this machine does not have',
+          ...stage.unprivileged(),
+        });
+      },
+      expect: { bindable: false, errno: 'EACCES', remedies: ['use-port', 'grant-privilege'] },
+    },
+  ],
+});

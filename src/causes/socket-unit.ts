@@ -1,0 +1,100 @@
+import type { Holder } from '../model/facts.ts';
+import type { Question, Remedy } from '../model/verdict.ts';
+import { cause } from './cause.ts';
+import { isActivator, listenersOf } from './listening.ts';
+import { typed } from './remedies.ts';
+import { holdersOf } from './sorting.ts';
+import { agree, asked, list, localOf, processes, who } from './words.ts';
+
+/** systemd, xinetd and their like listen on behalf of programs that they start. */
+export default cause({
+  id: 'socket-unit',
+  title: 'A service manager listens, and starts the real server when somebody connects',
+  on: ['linux'],
+  page: {
+    see: 'The port is held by `systemd` (pid 1), `systemd-socket-activate` or `xinetd`. You stop the service, and the port is still taken; or the service is not even running, and starts as soon as somebody connects.',
+    why: 'With socket activation the service manager opens the port and keeps it, whether or not the service runs, and passes it on when it starts the service. So stopping the service frees nothing, and pid 1 cannot be ended. What has the port is another unit, one that ends in `.socket`.',
+    now: '`systemctl list-sockets` shows which socket unit has the port; `sudo systemctl stop NAME.socket` lets go of it. Stop the service, too, if it runs: it has the same socket open.',
+    prevent:
+      '`sudo systemctl disable NAME.socket` keeps it from coming back at the next start of the machine. If your program is that service, let it take the socket that systemd passes (`LISTEN_FDS`) instead of opening its own.',
+  },
+  recognise(question) {
+    const sockets = listenersOf(question, 'unit');
+    const [first] = sockets;
+    if (first === undefined) return null;
+    const holders = holdersOf(sockets, question);
+    return {
+      endpoint: asked(question),
+      port: first.local.port,
+      at: [...new Set(sockets.map(localOf))],
+      managers: holders.filter(isActivator).map(who),
+      services: holders.filter((holder) => !isActivator(holder)).map(who),
+    };
+  },
+  say({ at, managers, services }) {
+    const keeps = `${processes(managers, 0)} ${agree(managers.length, 'listens', 'listen')} on ${list(at)} for a service that it starts when somebody connects`;
+    return services.length === 0
+      ? keeps
+      : `${keeps}; ${processes(services, 0)} ${agree(services.length, 'has', 'have')} the same socket open`;
+  },
+  remedies(_args, question) {
+    const holders = holdersOf(listenersOf(question, 'unit'), question);
+    const manager = holders.find((holder) => holder.command === 'systemd');
+    if (manager !== undefined) return [stopSocketUnit(manager, holders, question)];
+    const { uid } = question.facts.asker;
+    const allowed = uid === 0 || holders.every((holder) => holder.uid === uid);
+    return [
+      {
+        remedy: 'stop-process',
+        sentence: `Ask ${processes(holders.map(who), 0)} to end`,
+        command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+        automatic: allowed && holders.every(({ pid }) => !question.doubts.has(pid)),
+        args: { pids: holders.map(({ pid }) => pid) },
+      },
+    ];
+  },
+  stages: [
+    {
+      title: 'systemd-socket-activate listens for a program that does not run yet',
+      needs: ['systemd-socket-activate'],
+      async stage(stage) {
+        const port = stage.freePort();
+        const { pid } = await stage.program(
+          ['systemd-socket-activate', `--listen=127.0.0.1:${port}`, '/bin/cat'],
+          /Listening on 127\.0\.0\.1:\d+/,
+        );
+        return stage.staged({
+          request: stage.tcp('127.0.0.1', port),
+          description: `systemd-socket-activate (pid ${pid}) listens on 127.0.0.1:${port} and would start a program for the first connection`,
+          holders: [pid],
+        });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process'] },
+    },
+  ],
+});
+
+/** A service that has the socket open was started by the socket unit of its name, unless somebody named it otherwise. */
+function stopSocketUnit(manager: Holder, holders: readonly Holder[], question: Question): Remedy {
+  const service = holders.map(({ unit }) => unit).find((unit) => unit?.endsWith('.service'));
+  const unit =
+    holders.map(({ unit }) => unit).find((unit) => unit?.endsWith('.socket')) ??
+    service?.replace(/\.service$/, '.socket');
+  const user = manager.pid !== 1;
+  const systemctl = user ? 'systemctl --user' : 'sudo systemctl';
+  const { endpoint } = question.request;
+  const port = endpoint.protocol === 'unix' ? endpoint.path : endpoint.port;
+  return {
+    remedy: 'stop-unit',
+    sentence:
+      unit === undefined
+        ? 'Find the socket unit that has the port, and stop it with systemctl stop'
+        : `Stop ${unit}, which has the port, and its service`,
+    command:
+      unit === undefined
+        ? `${user ? 'systemctl --user' : 'systemctl'} list-sockets | grep ${port}`
+        : `${systemctl} stop ${unit}${service === undefined || service === unit ? '' : ` ${service}`}`,
+    automatic: false,
+    args: { unit: unit ?? null, userUnit: user },
+  };
+}

@@ -1,0 +1,67 @@
+import { cause } from './cause.ts';
+import { shellWord, typed } from './remedies.ts';
+import { asked } from './words.ts';
+
+/** A path that is occupied by a file and by no socket. */
+export default cause({
+  id: 'unix-socket-stale',
+  title: 'A file stands in the place of the Unix socket, and nobody listens on it',
+  on: ['linux'],
+  page: {
+    see: '`listen EADDRINUSE: address already in use /run/app.sock` after a crash or a `kill -9`, and connecting to the path gives `ECONNREFUSED`.',
+    why: 'Binding a Unix socket makes a file, and the file stays when the program ends without removing it. The next bind refuses any file that is there, whatever it is; no option changes that. Node removes the file when a server is closed properly, and cannot when it is killed.',
+    now: '`rebind free /run/app.sock` makes sure that no process has the socket, and then removes the file. It does not remove anything else than a socket: a regular file at that path is a mistake that you should look at.',
+    prevent:
+      'Close the server on SIGTERM. Or let a service manager own the path: `RuntimeDirectory=` of systemd empties the directory, and socket activation keeps the socket itself.',
+  },
+  recognise(question) {
+    const { request, facts, errno, blockers } = question;
+    if (request.endpoint.protocol !== 'unix' || errno !== 'EADDRINUSE' || blockers.length > 0) return null;
+    const file = facts.unixFile;
+    if (file === null || file.kind === 'none') return null;
+    return { endpoint: asked(question), path: request.endpoint.path, isSocket: file.kind === 'socket', uid: file.uid };
+  },
+  say: ({ endpoint, isSocket }) =>
+    isSocket
+      ? `${endpoint} is a leftover file: no process has this socket open`
+      : `${endpoint} is a file or directory that is not a socket`,
+  remedies({ isSocket, path, uid }, question) {
+    const mine = question.facts.asker.uid === 0 || uid === question.facts.asker.uid;
+    return [
+      {
+        remedy: 'remove-file',
+        sentence: isSocket ? 'Remove the leftover file' : 'Look at what it is, and move it or use another path',
+        command: isSocket
+          ? `${mine ? '' : 'sudo '}rebind free ${typed(question.request)}`
+          : `ls -ld ${shellWord(path)}`,
+        automatic: isSocket && mine,
+        args: { path },
+      },
+    ];
+  },
+  stages: [
+    {
+      title: 'a Node server was killed and left its file',
+      needs: [],
+      async stage(stage) {
+        const path = `${stage.directory()}/app.sock`;
+        const server = await stage.nodeServer({ path });
+        await server.kill();
+        return stage.staged({
+          request: stage.unix(path),
+          description: `a Node server on ${path} was killed, and the file is still there`,
+        });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['remove-file'] },
+    },
+    {
+      title: 'a regular file stands at the path',
+      needs: [],
+      async stage(stage) {
+        const path = stage.file('app.sock', 'not a socket\n');
+        return stage.staged({ request: stage.unix(path), description: `${path} is a regular file` });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['remove-file'] },
+    },
+  ],
+});

@@ -1,0 +1,113 @@
+import { cause } from './cause.ts';
+import { listenersOf } from './listening.ts';
+import { stopServers, useLoopback } from './remedies.ts';
+import { listening } from './scenes.ts';
+import { holdersOf } from './sorting.ts';
+import { asked, hears, list, localOf, processes, reach, who } from './words.ts';
+
+/** One address against all addresses of the same family. */
+export default cause({
+  id: 'wildcard-overlap',
+  title: 'One of the two wants every address, the other has one of them',
+  on: ['linux'],
+  page: {
+    see: 'The addresses look different, `0.0.0.0` here and `127.0.0.1` there, and still the second server fails with `EADDRINUSE`.',
+    why: '`0.0.0.0` and `::` mean every address of the machine, so they collide with a listener on any single one. On Linux this holds in both orders and whatever `SO_REUSEADDR` says; on macOS both may listen, and programs that were written there fail here.',
+    now: 'End the other program with `rebind free 3000`, or give both a single address each: two servers on `127.0.0.1` and `127.0.0.2`, or on loopback and on the network card, do not collide.',
+    prevent:
+      'Let every program name the address it means. A development server seldom needs more than `127.0.0.1`, and then it is not open to the network either.',
+  },
+  recognise(question) {
+    const { endpoint, options } = question.request;
+    if (endpoint.protocol === 'unix') return null;
+    const sockets = listenersOf(question, 'wildcard');
+    const [first] = sockets;
+    if (first === undefined) return null;
+    return {
+      endpoint: asked(question),
+      protocol: first.protocol,
+      wants: reach(endpoint.address, options.v6Only),
+      at: [...new Set(sockets.map(localOf))],
+      has: reach(first.local.address, first.v6Only === true),
+      uid: first.uid,
+      holders: holdersOf(sockets, question).map(who),
+    };
+  },
+  say({ endpoint, protocol, wants, at, has, uid, holders }) {
+    const listen = `${processes(holders, uid)} ${hears(protocol, holders.length)} on ${list(at)}`;
+    return wants.startsWith('every')
+      ? `${listen}, and ${endpoint} means ${wants}`
+      : `${listen}, which means ${has} and so ${endpoint}, too`;
+  },
+  remedies: (_args, question) => [...useLoopback(question), ...stopServers(question)],
+  stages: [
+    {
+      title: 'a server has 0.0.0.0, and you want 127.0.0.1',
+      needs: [],
+      async stage(stage) {
+        const server = await stage.nodeServer({ port: stage.freePort(), host: '0.0.0.0' });
+        return stage.staged({
+          request: stage.tcp('127.0.0.1', server.port),
+          description: `a Node server (pid ${server.pid}) listens on 0.0.0.0:${server.port}`,
+          holders: [server.pid],
+        });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process'] },
+    },
+    {
+      title: 'a server has 127.0.0.1, and you want 0.0.0.0',
+      needs: [],
+      async stage(stage) {
+        const server = await stage.nodeServer({ port: stage.freePort(), host: '127.0.0.1' });
+        return stage.staged({
+          request: stage.tcp('0.0.0.0', server.port),
+          description: `a Node server (pid ${server.pid}) listens on 127.0.0.1:${server.port}`,
+          holders: [server.pid],
+        });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process'] },
+    },
+    {
+      title: 'a server has 127.0.0.2, and you want 0.0.0.0, of which 127.0.0.1 is free',
+      needs: [],
+      async stage(stage) {
+        const { server, port } = await listening(stage, '127.0.0.2', { reuseAddress: true });
+        return stage.staged({
+          request: stage.tcp('0.0.0.0', port),
+          description: `a server (pid ${server.pid}) listens on 127.0.0.2:${port}`,
+          holders: [server.pid],
+        });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['use-address', 'stop-process'] },
+    },
+    {
+      title: 'a server has ::1, and you want ::',
+      needs: ['ipv6'],
+      async stage(stage) {
+        const server = await stage.nodeServer({ port: stage.freePort(), host: '::1' });
+        return stage.staged({
+          request: stage.tcp('::', server.port),
+          description: `a Node server (pid ${server.pid}) listens on [::1]:${server.port}`,
+          holders: [server.pid],
+        });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process'] },
+    },
+    {
+      title: 'a program receives UDP on 127.0.0.1, and you want 0.0.0.0',
+      needs: [],
+      async stage(stage) {
+        const port = stage.freePort();
+        const actor = await stage.actor('udp-server');
+        const receiver = await actor.open({ kind: 'udp' });
+        await receiver.bind('127.0.0.1', port);
+        return stage.staged({
+          request: stage.udp('0.0.0.0', port),
+          description: `a program (pid ${actor.pid}) receives on UDP 127.0.0.1:${port}`,
+          holders: [actor.pid],
+        });
+      },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process'] },
+    },
+  ],
+});

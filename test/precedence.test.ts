@@ -1,0 +1,278 @@
+/**
+ * Which cause comes first where two apply, for every pair that can: the registry's order, as a table of what a reader should
+ * be told. And what a cause says where the machine of the tests lacks the thing: a systemd, a Docker.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { causes } from '../src/causes/index.ts';
+import { nodeTcpOptions, type Request } from '../src/model/endpoint.ts';
+import type { Facts, Holder, InetSocket } from '../src/model/facts.ts';
+import { answer } from '../src/model/judge.ts';
+import type { Question, Report } from '../src/model/verdict.ts';
+
+const port = 40_000;
+
+/** One socket that belongs to each cause when somebody wants 0.0.0.0 with SO_REUSEPORT, in the order of who is told first. */
+const rows: readonly (readonly [string, Partial<InetSocket>, readonly Partial<Holder>[]])[] = [
+  ['container-port', { state: 'LISTEN', reusePort: false }, [{ command: 'docker-proxy', accepts: true }]],
+  ['socket-unit', { state: 'LISTEN', reusePort: false }, [{ pid: 1, command: 'systemd', accepts: true }]],
+  ['kernel-listener', { state: 'LISTEN', reusePort: false }, []],
+  ['reuse-port-other-user', { state: 'LISTEN', reusePort: true, uid: 1000 }, [{ accepts: true }]],
+  [
+    'inherited-descriptor',
+    { state: 'LISTEN', reusePort: false },
+    [{ accepts: false, parents: [{ pid: 1, command: 'init' }] }],
+  ],
+  ['dual-stack', { state: 'LISTEN', reusePort: false, family: 6, local: { address: '::', port } }, [{ accepts: true }]],
+  [
+    'wildcard-overlap',
+    { state: 'LISTEN', reusePort: false, local: { address: '127.0.0.1', port } },
+    [{ accepts: true }],
+  ],
+  ['other-listener', { state: 'LISTEN', reusePort: false }, [{ accepts: true }]],
+  ['open-connection', { state: 'ESTABLISHED', direction: 'incoming' }, [{}]],
+  ['self-connect', { state: 'ESTABLISHED', remote: { address: '0.0.0.0', port } }, [{}]],
+  ['outgoing-connection', { state: 'ESTABLISHED', direction: 'outgoing' }, [{}]],
+  ['bound-not-listening', { state: 'BOUND', remote: null }, [{}]],
+  ['orphan-connection', { state: 'FIN_WAIT1', inode: 0 }, []],
+  ['time-wait', { state: 'TIME_WAIT', mini: true, inode: 0, expiresInMs: 30_000 }, []],
+];
+
+for (const [index, first] of rows.entries()) {
+  test(`${first[0]} is recognised alone`, () => {
+    const report = judged([first]);
+    assert.equal(report.verdict?.cause, first[0]);
+    assert.deepEqual(report.also, []);
+  });
+  for (const second of rows.slice(index + 1)) {
+    // A connection that a living listener accepted goes when the listener goes: that is one story, not two.
+    const served = first[1].state === 'LISTEN' && second[0] === 'open-connection';
+    test(`${first[0]} comes before ${second[0]}${served ? ', which it includes' : ''}`, () => {
+      for (const both of [[first, second] as const, [second, first] as const]) {
+        const report = judged(both);
+        assert.equal(report.verdict?.cause, first[0]);
+        const also = report.also.map(({ cause }) => cause);
+        assert.deepEqual(also, served ? [] : [second[0]]);
+      }
+    });
+  }
+}
+
+test('the order of the registry is the order of this table', () => {
+  const ids = causes.map(({ id }) => id as string);
+  const known = rows.map(([id]) => id);
+  assert.deepEqual(
+    ids.filter((id) => known.includes(id)),
+    known,
+  );
+});
+
+test('an IPv6 connection that blocks 0.0.0.0 comes after the cause that says what it is', () => {
+  const local = { address: '::1', port };
+  const report = judged([
+    ['time-wait', { state: 'TIME_WAIT', mini: true, inode: 0, expiresInMs: 1, family: 6, local }, []],
+  ]);
+  assert.equal(report.verdict?.cause, 'time-wait');
+  assert.deepEqual(
+    report.also.map(({ cause }) => cause),
+    ['ipv6-connection'],
+  );
+});
+
+test('a service of systemd is stopped by its unit, because systemd would start a killed process again', () => {
+  const unit = { unit: 'shop.service', parents: [{ pid: 1, command: 'systemd' }], accepts: true, command: 'node' };
+  const { plan } = judged([['other-listener', { state: 'LISTEN', reusePort: false }, [unit]]]);
+  assert.deepEqual(
+    plan.map(({ remedy, command }) => [remedy, command]),
+    [['stop-unit', 'sudo systemctl stop shop.service']],
+  );
+});
+
+test("a user's own service is stopped without sudo", () => {
+  const unit = { unit: 'shop.service', userUnit: true, parents: [{ pid: 900, command: 'systemd' }], accepts: true };
+  const { plan } = judged([['other-listener', { state: 'LISTEN', reusePort: false }, [unit]]]);
+  assert.deepEqual(
+    plan.map(({ command }) => command),
+    ['systemctl --user stop shop.service'],
+  );
+});
+
+test('the unit of a login or of cron is never stopped for what was started from it', () => {
+  for (const holder of [
+    {
+      unit: 'ssh.service',
+      parents: [
+        { pid: 700, command: 'bash' },
+        { pid: 600, command: 'sshd' },
+      ],
+    },
+    { unit: 'cron.service', parents: [{ pid: 600, command: 'cron' }] },
+    {
+      unit: 'my-tmux.service',
+      parents: [
+        { pid: 700, command: 'bash' },
+        { pid: 600, command: 'tmux: server' },
+      ],
+    },
+  ]) {
+    const { plan } = judged([
+      ['other-listener', { state: 'LISTEN', reusePort: false }, [{ ...holder, accepts: true }]],
+    ]);
+    assert.deepEqual(
+      plan.map(({ remedy }) => remedy),
+      ['stop-process'],
+    );
+  }
+});
+
+test('docker-proxy does not know its container, but docker does', () => {
+  const { plan } = judged([rows[0] ?? assert.fail()]);
+  assert.deepEqual(
+    plan.map(({ remedy, command }) => [remedy, command]),
+    [['stop-container', `docker stop $(docker ps --quiet --filter publish=${port})`]],
+  );
+});
+
+test('a server inside a container that shares the network is stopped with its container', () => {
+  const container = { id: 'a'.repeat(64), name: null, runtime: 'docker' as const };
+  const { verdict, plan } = judged([['', { state: 'LISTEN', reusePort: false }, [{ container, accepts: true }]]]);
+  assert.equal(verdict?.cause, 'container-port');
+  assert.deepEqual(
+    plan.map(({ command }) => command),
+    ['docker stop aaaaaaaaaaaa'],
+  );
+});
+
+test('the socket unit is guessed from the service that it started', () => {
+  const { plan } = judged([
+    [
+      '',
+      { state: 'LISTEN', reusePort: false },
+      [
+        { pid: 1, command: 'systemd', accepts: true },
+        { pid: 50, command: 'node', unit: 'shop.service', accepts: false, parents: [{ pid: 1, command: 'systemd' }] },
+      ],
+    ],
+  ]);
+  assert.deepEqual(
+    plan.map(({ command }) => command),
+    ['sudo systemctl stop shop.socket shop.service'],
+  );
+});
+
+test('reserving a port keeps the ports that are reserved already', () => {
+  const { plan } = judged([rows.find(([id]) => id === 'outgoing-connection') ?? assert.fail()]);
+  assert.ok(
+    plan.some(({ command }) => command === 'sudo sysctl -w net.ipv4.ip_local_reserved_ports=45000-45010,40000'),
+  );
+});
+
+test('a master that leaves accepting to its workers is part of the server, and no heir of it', () => {
+  const master = { pid: 50, command: 'nginx', accepts: false, parents: [{ pid: 1, command: 'systemd' }] };
+  const worker = { pid: 51, command: 'nginx', accepts: true, parents: [{ pid: 50, command: 'nginx' }] };
+  const { verdict } = judged([['', { state: 'LISTEN', reusePort: false }, [master, worker]]]);
+  assert.equal(verdict?.cause, 'other-listener');
+});
+
+function judged(rowsToShow: readonly (typeof rows)[number][]): Report {
+  const holders = new Map<number, Holder[]>();
+  const sockets = rowsToShow.map(([, socket, held], index) => {
+    const inode = socket.inode ?? 100 + index;
+    if (held.length > 0)
+      holders.set(
+        inode,
+        held.map((holder, at) => ({ ...someHolder(200 + 10 * index + at), ...holder })),
+      );
+    return { ...someSocket(inode), ...socket };
+  });
+  const request: Request = {
+    endpoint: { protocol: 'tcp', address: '0.0.0.0', port },
+    options: { ...nodeTcpOptions, reusePort: true },
+  };
+  const question: Question = {
+    request,
+    facts: facts(sockets, holders),
+    probe: { errno: 'EADDRINUSE', port },
+    errno: 'EADDRINUSE',
+    blockers: sockets.map((socket) => ({ socket, conflict: 'yes' })),
+    bystanders: [],
+    behind: [],
+    reusing: null,
+    doubts: new Map(),
+    predicted: ['EADDRINUSE'],
+    disagrees: false,
+  };
+  return answer(question, causes);
+}
+
+function someSocket(inode: number): InetSocket {
+  return {
+    protocol: 'tcp',
+    family: 4,
+    state: 'LISTEN',
+    local: { address: '0.0.0.0', port },
+    remote: { address: '10.0.0.2', port: 5432 },
+    uid: 0,
+    inode,
+    cookie: null,
+    mini: false,
+    reuseAddress: false,
+    reusePort: false,
+    v6Only: false,
+    device: null,
+    autoPort: true,
+    expiresInMs: null,
+    queue: null,
+    direction: null,
+    cgroupId: null,
+    mptcp: false,
+  };
+}
+
+function someHolder(pid: number): Holder {
+  return {
+    pid,
+    startTicks: '1',
+    descriptors: [3],
+    accepts: null,
+    command: 'program',
+    argv: ['program'],
+    cwd: '/',
+    uid: 0,
+    user: 'root',
+    startedAtMs: 0,
+    processState: 'S',
+    parents: [{ pid: 77, command: 'bash' }],
+    unit: null,
+    userUnit: false,
+    container: null,
+  };
+}
+
+function facts(sockets: readonly InetSocket[], holders: ReadonlyMap<number, readonly Holder[]>): Facts {
+  return {
+    platform: 'linux',
+    kernel: '6.18.0',
+    readAtMs: 0,
+    sockets,
+    holders,
+    holdersComplete: true,
+    unixFile: null,
+    users: new Map(),
+    settings: {
+      automaticPorts: [32_768, 60_999],
+      reservedPorts: [[45_000, 45_010]],
+      firstUnprivilegedPort: 1024,
+      mayBindPrivileged: true,
+      mayAdministerNetwork: true,
+      ipv6: true,
+      nonlocalBind: { v4: false, v6: false },
+      localAddresses: [
+        { address: '127.0.0.1', device: 'lo' },
+        { address: '::1', device: 'lo' },
+      ],
+    },
+    asker: { pid: 9, uid: 0, user: 'root', cwd: '/', ancestors: [] },
+    gaps: [],
+  };
+}
