@@ -1,0 +1,184 @@
+/**
+ * Joining on processes: ask them to stop, and wait until they have really ended or the port is free, whichever comes first.
+ */
+import type { Holder } from '../model/facts.ts';
+import type { Os, ProcessHandle } from '../os/os.ts';
+import type { ActResult } from './result.ts';
+import { type Turn, takeTurn } from './turn.ts';
+
+export interface StopContext {
+  readonly os: Os;
+  /** For the events of this port; null for a Unix socket. */
+  readonly port: { readonly protocol: 'tcp' | 'udp'; readonly port: number } | null;
+  /** How long a process may take to end by itself. */
+  readonly graceMs: number;
+  /** SIGKILL for whoever is still there after that. */
+  readonly force: boolean;
+  /** SIGKILL at once, for whoever answers SIGTERM by handing the socket to a new process. */
+  readonly withoutAsking: boolean;
+  readonly uid: number;
+  readonly signal: AbortSignal | undefined;
+  /** The caller's own bind. */
+  isFree(): boolean;
+  /** The processes that hold the port now, by pid and start. Asked before anybody is killed. */
+  stillHolds(holder: Holder): boolean;
+  /** Called when a wait begins. */
+  onWaiting(pids: readonly number[], leftMs: number): void;
+}
+
+/** A process that is held on to, so that no other can be meant. */
+interface Target {
+  readonly holder: Holder;
+  readonly handle: ProcessHandle;
+  turn: Turn | null;
+  denied: boolean;
+}
+
+/** SIGKILL leaves no choice: a process that is still there after this long sits in the kernel. */
+const killMs = 5_000;
+/** From the last descriptor to the end of a process it is milliseconds; who closes its server and then exits takes a few more. */
+const endMs = 250;
+
+/**
+ * Stops processes: those that no other of them started come first, because a server takes its workers along.
+ * The others are only asked when the port is not free afterwards.
+ *
+ * @returns What became of each, by pid. Rejects with the signal's reason when it is aborted.
+ */
+export async function stopProcesses(
+  holders: readonly Holder[],
+  context: StopContext,
+): Promise<ReadonlyMap<number, ActResult>> {
+  const results = new Map<number, ActResult>();
+  const targets: Target[] = [];
+  try {
+    // All of them before the first signal: afterwards a number may be another process.
+    for (const holder of holders) {
+      const handle = context.os.processes.open(holder);
+      if (handle === null) results.set(holder.pid, { outcome: 'done', why: 'it had ended already' });
+      else targets.push({ holder, handle, turn: null, denied: false });
+    }
+    for (let rest = targets; rest.length > 0; ) {
+      const first = withoutTheirChildren(rest);
+      const free = await stopWave(first, context, results);
+      rest = rest.filter((target) => !first.includes(target));
+      const alive = rest.filter((target) => target.handle.isAlive());
+      for (const { holder } of rest.filter((target) => !alive.includes(target)))
+        results.set(holder.pid, { outcome: 'done', why: 'it ended with its parent' });
+      rest = alive;
+      const stuck = first.some((target) => results.get(target.holder.pid)?.outcome === 'failed');
+      if (!free && !stuck) continue;
+      const why = free ? 'the port is free without it' : 'its parent did not end';
+      for (const { holder } of rest) results.set(holder.pid, { outcome: 'skipped', why });
+      break;
+    }
+    return results;
+  } finally {
+    for (const { handle, turn } of targets) {
+      turn?.release();
+      handle.close();
+    }
+  }
+}
+
+function withoutTheirChildren(targets: readonly Target[]): Target[] {
+  const pids = new Set(targets.map((target) => target.holder.pid));
+  const first = targets.filter((target) => !target.holder.parents.some((parent) => pids.has(parent.pid)));
+  return first.length > 0 ? first : [...targets];
+}
+
+/** True when the port is free afterwards. */
+async function stopWave(
+  wave: readonly Target[],
+  context: StopContext,
+  results: Map<number, ActResult>,
+): Promise<boolean> {
+  for (const target of wave) ask(target, context);
+  const asked = wave.filter((target) => !target.denied);
+  for (const { holder } of wave.filter((target) => target.denied)) {
+    results.set(holder.pid, { outcome: 'failed', why: `EPERM: this user may not signal a process of ${holder.user}` });
+  }
+  let { free, left } = await waitFor(asked, context.withoutAsking ? killMs : context.graceMs, context);
+  const killed = new Set<Target>(context.withoutAsking ? asked : []);
+  if (!free && left.length > 0 && context.force && !context.withoutAsking) {
+    // It was asked by its identity; it is killed only when it still has the port.
+    for (const target of left) {
+      if (context.stillHolds(target.holder) && target.handle.signal('SIGKILL') === 'sent') killed.add(target);
+    }
+    const deadly = left.filter((target) => killed.has(target));
+    const spared = left.filter((target) => !killed.has(target));
+    ({ free, left } = await waitFor(deadly, killMs, context));
+    left = [...left, ...spared];
+  }
+  if (free) await waitForEnd(asked, context);
+  for (const target of asked) {
+    results.set(target.holder.pid, resultOf(target, target.handle.isAlive(), free, killed.has(target), context));
+  }
+  return free || context.isFree();
+}
+
+/**
+ * The kernel closes the sockets of a process a moment before it has ended; who is in that moment is not "still running".
+ * Returns as soon as all have ended.
+ */
+async function waitForEnd(targets: readonly Target[], { os, signal }: StopContext): Promise<void> {
+  const deadline = performance.now() + endMs;
+  for (;;) {
+    const alive = targets.filter((target) => target.handle.isAlive()).map((target) => target.handle);
+    const timeoutMs = deadline - performance.now();
+    if (alive.length === 0 || timeoutMs <= 0) return;
+    await os.events.wait({ processes: alive, timeoutMs, ...(signal !== undefined && { signal }) });
+  }
+}
+
+function ask(target: Target, context: StopContext): void {
+  target.turn = takeTurn(context.os, target.handle.identity, context.uid);
+  // Another rebind asked it: only wait.
+  if (target.turn === null) return;
+  const outcome = target.handle.signal(context.withoutAsking ? 'SIGKILL' : 'SIGTERM');
+  if (outcome === 'denied') target.denied = true;
+  // A stopped process takes no signal but these until it is continued.
+  else if (outcome === 'sent' && /^[tT]$/.test(target.holder.processState)) target.handle.signal('SIGCONT');
+}
+
+function resultOf(target: Target, alive: boolean, free: boolean, killed: boolean, context: StopContext): ActResult {
+  if (!alive) {
+    if (context.withoutAsking)
+      return { outcome: 'done', why: 'it was killed, because asking only made it hand the socket on' };
+    if (killed) return { outcome: 'done', why: `it did not end within ${context.graceMs / 1000} s and was killed` };
+    return { outcome: 'done', why: target.turn === null ? 'another rebind asked it to' : null };
+  }
+  if (free) return { outcome: 'done', why: 'it has let go of the port, and is still running' };
+  if (killed) return { outcome: 'failed', why: 'it does not even end with SIGKILL: the kernel is busy for it' };
+  const hint = context.force ? '' : '; --force kills it';
+  return { outcome: 'failed', why: `it is still running after ${context.graceMs / 1000} s${hint}` };
+}
+
+/** Until the port is free, every process has ended, or the time is over. */
+async function waitFor(
+  targets: readonly Target[],
+  ms: number,
+  context: StopContext,
+): Promise<{ free: boolean; left: Target[] }> {
+  const deadline = performance.now() + ms;
+  let left = targets.filter((target) => target.handle.isAlive());
+  while (left.length > 0) {
+    const leftMs = deadline - performance.now();
+    if (leftMs <= 0) return { free: context.isFree(), left };
+    context.onWaiting(
+      left.map((target) => target.holder.pid),
+      leftMs,
+    );
+    const event = await context.os.events.wait({
+      processes: left.map((target) => target.handle),
+      ...(context.port !== null && { port: context.port }),
+      timeoutMs: leftMs,
+      ...(context.signal !== undefined && { signal: context.signal }),
+      ready: context.isFree,
+    });
+    if (event.kind === 'ready') return { free: true, left };
+    left = left.filter((target) => target.handle.isAlive());
+    if (event.kind === 'timeout') return { free: context.isFree(), left };
+  }
+  return { free: context.isFree(), left };
+}
