@@ -1,0 +1,143 @@
+/**
+ * One try to listen: through Node where Node can do all that is asked, else with a socket of our own.
+ */
+import type { Socket as UdpSocket } from 'node:dgram';
+import type { Server } from 'node:net';
+import { isNativeError, isUnsupportedError, UnsupportedError } from '../os/errors.ts';
+import type { Os } from '../os/os.ts';
+import { isUdpSocket } from './arguments.ts';
+import { beyondNode, requiredByDefault, type UnsetOption } from './bind-options.ts';
+import { openDescriptor } from './descriptor.ts';
+import type { Plan } from './listen-plan.ts';
+import { bindByNode, listenByNode, listenOnDescriptor } from './node-listen.ts';
+
+/** Binds one port; rejects when that fails. */
+export type Attempt = (port: number) => Promise<void>;
+
+/** Through Node where Node can do all that is asked, else with a socket of our own. */
+export async function chooseWay(plan: Plan): Promise<{ attempt: Attempt; unset: UnsetOption[] }> {
+  const { options, protocol } = plan;
+  const beyond = beyondNode(options, protocol);
+  if (protocol === 'unix' || beyond.length === 0) return { attempt: (port) => throughNode(plan, port), unset: [] };
+  const why = await whyNotNative(plan);
+  if (why === null) return { attempt: (port) => throughKernel(plan, protocol, port), unset: [] };
+  const missing = beyond.filter((option) => (options.required ?? requiredByDefault).includes(option));
+  if (missing.length > 0) throw new UnsupportedError(`Cannot set ${missing.join(', ')}: ${why}`);
+  return { attempt: (port) => throughNode(plan, port), unset: beyond.map((option) => ({ option, why })) };
+}
+
+/** Null when sockets can be made here. */
+async function whyNotNative({ options }: Plan): Promise<string | null> {
+  if ((await isWorker()) && options.exclusive !== true && options.reusePort !== true)
+    return 'in a cluster the primary makes the socket (ask for exclusive or reusePort to have one of its own)';
+  try {
+    const { os } = await import('../os/index.ts');
+    // The cheapest call that needs the native part.
+    os().sockets.close(os().sockets.open('udp', 4));
+    return null;
+  } catch (error) {
+    if (isUnsupportedError(error)) return error.message;
+    throw error;
+  }
+}
+
+/** In a cluster worker Node's listen means a socket of the primary. */
+export async function isWorker(): Promise<boolean> {
+  const { default: cluster } = await import('node:cluster');
+  return cluster.isWorker;
+}
+
+async function throughNode({ server, options, protocol, backlog }: Plan, port: number): Promise<void> {
+  const { host, path, exclusive, readableAll, writableAll, reusePort, v6Only, signal } = options;
+  if (isUdpSocket(server)) {
+    await bindByNode(server, { port, ...(host && { address: host }), exclusive: exclusive ?? false }, signal);
+    return;
+  }
+  await listenByNode(
+    server,
+    {
+      backlog,
+      ...(protocol === 'unix' ? { path } : { port, host }),
+      ...(exclusive !== undefined && { exclusive }),
+      ...(readableAll !== undefined && { readableAll }),
+      ...(writableAll !== undefined && { writableAll }),
+      ...(v6Only !== undefined && { ipv6Only: v6Only }),
+      ...(reusePort === true && { reusePort }),
+    },
+    signal,
+  );
+}
+
+async function throughKernel(plan: Plan, protocol: 'tcp' | 'udp', port: number): Promise<void> {
+  const { server, options, backlog } = plan;
+  const { signal } = options;
+  const [{ os: thisOs }, raw] = await Promise.all([import('../os/index.ts'), import('./raw-socket.ts')]);
+  const os = thisOs();
+  const addresses = await addressesOf(plan);
+  signal?.throwIfAborted();
+  for (const [index, address] of addresses.entries()) {
+    let fd: number;
+    try {
+      fd = raw.bindRaw(os, protocol, address, port, options);
+    } catch (error) {
+      // As Node: without IPv6 the wildcard is 0.0.0.0.
+      const last = index === addresses.length - 1;
+      if (!last && isNativeError(error) && error.code !== 'EADDRINUSE' && error.syscall !== 'setsockopt') continue;
+      throw withAddress(error, address, port);
+    }
+    if (isUdpSocket(server)) {
+      await owned(os, server, fd, () => bindByNode(server, { fd, exclusive: true }, signal));
+      // libuv sets the flag on every UDP socket that it is given (uv_udp_open).
+      raw.setReuseAddress(os, fd, options.reuseAddress ?? false);
+      return;
+    }
+    try {
+      os.sockets.listen(fd, backlog);
+      if (options.reuseAddress === false) raw.letSuccessorsIn(os, fd);
+    } catch (error) {
+      os.sockets.close(fd);
+      throw withAddress(error, address, port);
+    }
+    const inWorker = await isWorker();
+    await owned(os, server, fd, () => listenOnDescriptor(server as Server, fd, backlog, inWorker, signal));
+    return;
+  }
+}
+
+/** Hands a descriptor to Node. When that fails nothing stays open, and nothing is closed twice. */
+export async function owned(
+  os: Os,
+  server: Server | UdpSocket,
+  fd: number,
+  handOver: () => Promise<void>,
+): Promise<void> {
+  const before = os.sockets.identity(fd);
+  try {
+    await handOver();
+  } catch (error) {
+    // Node has it: then only Node may close it. Else it closed what it took, and the number may belong to somebody else by now.
+    const now = os.sockets.identity(fd);
+    if (openDescriptor(server) === fd) server.close();
+    else if (now !== null && now.inode === before?.inode && now.dev === before.dev) os.sockets.close(fd);
+    throw error;
+  }
+}
+
+async function addressesOf({ server, options }: Plan): Promise<string[]> {
+  const { host } = options;
+  const family = isUdpSocket(server) ? familyOfUdp(server) : 0;
+  if (host === undefined || host === '') {
+    if (family !== 0) return [family === 6 ? '::' : '0.0.0.0'];
+    return ['::', '0.0.0.0'];
+  }
+  const { lookup } = await import('node:dns/promises');
+  return [(await lookup(host, { family })).address];
+}
+
+function familyOfUdp(socket: UdpSocket): 4 | 6 {
+  return (socket as { type?: string }).type === 'udp6' ? 6 : 4;
+}
+
+function withAddress(error: unknown, address: string, port: number): unknown {
+  return isNativeError(error) && error.syscall !== 'setsockopt' ? Object.assign(error, { address, port }) : error;
+}

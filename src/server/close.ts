@@ -1,0 +1,213 @@
+/**
+ * Stops a server without losing what is in flight, the same way on every Node from 20 to 26.
+ *
+ * Node's own `server.close()` leaves keep-alive connections open until they time out (20 to 24), closes idle ones at once, so that a request
+ * already on its way is lost, and since 26 destroys connections that have not sent a byte yet (nodejs/node#63452).
+ */
+import type { Socket as UdpSocket } from 'node:dgram';
+import { Server } from 'node:net';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
+import { isServer, isUdpSocket, milliseconds, serverExpected } from './arguments.ts';
+import { hidden } from './connections.ts';
+import { Drain } from './drain.ts';
+import { onSignals, type SignalChoice } from './signals.ts';
+
+/** How long `close` waits for what. All in milliseconds. */
+export interface CloseOptions {
+  /** For answers, streams and WebSockets that are under way; what is left then is reset. @default 10000 */
+  readonly graceMs?: number;
+  /** How long a connection must be silent before it is closed; shorter loses requests that are on their way. @default 1000 */
+  readonly idleMs?: number;
+  /** How long a connection may take to send its first byte. @default 2000 */
+  readonly firstByteMs?: number;
+  /** How long to go on accepting after `close.isClosing(server)` says so, for load balancers that ask a readiness check. @default 0 */
+  readonly lameDuckMs?: number;
+  /** Aborting ends every wait at once and resets what is open. */
+  readonly signal?: AbortSignal;
+}
+
+/** `CloseOptions`, and which signals. */
+export interface SignalOptions extends CloseOptions, SignalChoice {}
+
+/** What became of the connections. */
+export interface Closed {
+  /** Ended by themselves: the last answer was sent, the stream was finished, or the client went. */
+  readonly finished: number;
+  /** Closed while nothing was in flight. */
+  readonly idle: number;
+  /** Reset when the grace was over. */
+  readonly killed: number;
+  readonly elapsedMs: number;
+}
+
+interface Closing {
+  readonly promise: Promise<Closed>;
+  readonly hurry: () => void;
+}
+
+const closings = new WeakMap<object, Closing>();
+
+/**
+ * Stops accepting at once and lets go of the port, finishes what is in flight, and resolves when nothing is open any more.
+ * Called again while it runs, it returns the same promise; on a server that does not listen it resolves at once.
+ *
+ * HTTP/1.1 answers carry `Connection: close`; HTTP/2 gets GOAWAY; WebSockets get close 1012. The server emits `'drain'` first: a program
+ * that listens for it has `idleMs` to say goodbye to its WebSockets and event streams in its own words.
+ *
+ * @throws {TypeError} when it is not a server. @throws {RangeError} when a time is not a number of milliseconds.
+ * @example
+ * ```ts
+ * const { finished, idle, killed } = await close(server, { graceMs: 10_000 });
+ * ```
+ */
+export function close(server: Server | UdpSocket, options: CloseOptions = {}): Promise<Closed> {
+  if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close', server);
+  const times = readTimes(options);
+  const running = closings.get(server);
+  if (running !== undefined) {
+    hurryOn(options.signal, running.hurry);
+    return running.promise;
+  }
+  const hurry = new AbortController();
+  const closing: Closing = {
+    promise: (isUdpSocket(server)
+      ? closeUdp(server, times.graceMs, hurry.signal)
+      : closeServer(server, times, hurry.signal)
+    ).finally(() => closings.delete(server)),
+    hurry: () => hurry.abort(),
+  };
+  closings.set(server, closing);
+  hurryOn(options.signal, closing.hurry);
+  return closing.promise;
+}
+
+/** True from the call of `close` until it resolves: what a readiness check should answer no to. */
+close.isClosing = (server: Server | UdpSocket): boolean => closings.has(server);
+
+/**
+ * Closes the servers when the process is asked to end, then ends it with the status it would have had: killed by that signal, so that a
+ * supervisor sees the truth. A second signal ends it at once. Returns a function that takes the handlers away.
+ *
+ * @example
+ * ```ts
+ * await listen(server, { port: 3000 });
+ * close.onSignals(server, { graceMs: 10_000, lameDuckMs: 5000 });
+ * ```
+ */
+close.onSignals = (servers: Server | UdpSocket | readonly (Server | UdpSocket)[], options: SignalOptions = {}) => {
+  const all = Array.isArray(servers) ? servers : [servers];
+  for (const server of all)
+    if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close.onSignals', server);
+  readTimes(options);
+  // When the program has begun its work: what a close needs is loaded then.
+  setImmediate(() => {
+    for (const server of all) if (isServer(server)) void prepareEmptying(server);
+  });
+  return onSignals(async (signal) => {
+    await Promise.all(all.map((server) => close(server, { ...options, signal })));
+  }, options);
+};
+
+type Times = Required<Omit<CloseOptions, 'signal'>>;
+
+function readTimes(options: CloseOptions): Times {
+  return {
+    graceMs: milliseconds('graceMs', options.graceMs, 10_000),
+    idleMs: milliseconds('idleMs', options.idleMs, 1000),
+    firstByteMs: milliseconds('firstByteMs', options.firstByteMs, 2000),
+    lameDuckMs: milliseconds('lameDuckMs', options.lameDuckMs, 0),
+  };
+}
+
+async function closeServer(server: Server, times: Times, hurry: AbortSignal): Promise<Closed> {
+  const startMs = performance.now();
+  const ended = new Promise<void>((resolve) => server.once('close', resolve));
+  const giveBack = deferOwnClose(server);
+  try {
+    const drain = new Drain(server, times);
+    await pause(times.lameDuckMs, hurry);
+    const wasListening = server.listening;
+    if (wasListening && !hurry.aborted) await emptyAcceptQueue(server);
+    // Not http.Server's close, which from Node 19 on cuts idle connections at once. The program may have closed it meanwhile.
+    if (server.listening) Server.prototype.close.call(server);
+    const endMs = performance.now() + times.graceMs;
+    const counts = await drain.finish(hurry);
+    endHttpTimers(server);
+    // 'close' comes a tick later; a connection that Node hides from us can only be waited for, and only as long as the others.
+    if (wasListening || isOpen(server)) await within(ended, Math.max(50, endMs - performance.now()), hurry);
+    return { ...counts, elapsedMs: performance.now() - startMs };
+  } finally {
+    giveBack();
+  }
+}
+
+/** True while Node has not yet emitted 'close': it counts a server's connections itself. */
+function isOpen(server: Server): boolean {
+  return ((server as { _connections?: number })._connections ?? 0) > 0;
+}
+
+/** The program's own shutdown code may call `server.close()` meanwhile; http's would cut the very connections that we let finish. */
+function deferOwnClose(server: Server): () => void {
+  const own = Object.getOwnPropertyDescriptor(server, 'close');
+  Object.defineProperty(server, 'close', {
+    configurable: true,
+    writable: true,
+    value: (callback?: () => void) => {
+      if (callback !== undefined) server.once('close', () => callback());
+      return server;
+    },
+  });
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(server, 'close');
+    else Object.defineProperty(server, 'close', own);
+  };
+}
+
+/** http.Server looks for late requests at an interval that only its own close ends. */
+function endHttpTimers(server: Server): void {
+  const interval = hidden(server, 'http.server.connectionsCheckingInterval');
+  if (interval !== undefined) clearInterval(interval as NodeJS.Timeout);
+}
+
+async function closeUdp(socket: UdpSocket, graceMs: number, hurry: AbortSignal): Promise<Closed> {
+  const startMs = performance.now();
+  // Node looks every address up, numbers too, a turn of the event loop before it sends.
+  await nextTurn();
+  // Datagrams that the kernel did not take yet. Those that wait for a host name are known to nobody.
+  while (isBound(socket) && socket.getSendQueueCount() > 0 && performance.now() - startMs < graceMs && !hurry.aborted)
+    await pause(5, hurry);
+  if (isBound(socket)) await new Promise<void>((resolve) => socket.close(resolve));
+  return { finished: 0, idle: 0, killed: 0, elapsedMs: performance.now() - startMs };
+}
+
+function isBound(socket: UdpSocket): boolean {
+  try {
+    socket.address();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves with the promise, or when the time is over. */
+async function within(promise: Promise<void>, ms: number, hurry: AbortSignal): Promise<void> {
+  const enough = new AbortController();
+  await Promise.race([promise, pause(ms, AbortSignal.any([hurry, enough.signal]))]);
+  enough.abort();
+}
+
+async function pause(ms: number, hurry: AbortSignal): Promise<void> {
+  if (ms <= 0 || hurry.aborted) return;
+  try {
+    await sleep(ms, undefined, { signal: hurry });
+  } catch (error) {
+    if (!hurry.aborted) throw error;
+  }
+}
+
+function hurryOn(signal: AbortSignal | undefined, hurry: () => void): void {
+  if (signal === undefined) return;
+  if (signal.aborted) hurry();
+  else signal.addEventListener('abort', hurry, { once: true });
+}

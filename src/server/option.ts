@@ -1,0 +1,80 @@
+/**
+ * Socket options by their names, on whatever Node made. Node itself offers four of them, and none by descriptor.
+ */
+import { createRequire } from 'node:module';
+import { isNativeError, NativeError, UnsupportedError } from '../os/errors.ts';
+import type { Os } from '../os/os.ts';
+import { show } from './arguments.ts';
+import { descriptor, type HasDescriptor } from './descriptor.ts';
+import { encodeOption } from './option-codec.ts';
+import { type OptionName, type OptionRow, type OptionValue, optionsTable } from './options-table.ts';
+
+// The first option loads what makes system calls; a program that only imports the library does not pay for it.
+const load = createRequire(import.meta.url);
+const os = (): Os => (load('../os/index.js') as typeof import('../os/index.ts')).os();
+
+/**
+ * What a socket's option is now, with its unit in the name: `{ ms: 5000 }`, `{ bytes: 65536 }`.
+ *
+ * @throws {TypeError} when the option is not known, cannot be read, or there is no descriptor.
+ * @throws {NativeError} when the kernel refuses: ENOPROTOOPT when this socket has no such option.
+ * @throws {UnsupportedError} on a platform other than Linux, or without koffi.
+ * @example
+ * ```ts
+ * getOption(socket, 'TCP_INFO').roundTripUs; // 48
+ * getOption(socket, 'SO_LINGER'); // null
+ * ```
+ */
+export function getOption<Name extends OptionName>(of: HasDescriptor, option: Name): OptionValue<Name> {
+  const row = rowOf(option);
+  if (row.access === 'write') throw new TypeError(`${option} can only be set`);
+  const bytes = call(option, () =>
+    os().sockets.getOption(descriptor(of), { level: row.level, name: row.number }, row.codec.size),
+  );
+  return row.codec.decode(bytes) as OptionValue<Name>;
+}
+
+/**
+ * Sets a socket's option. What decides about a bind (`SO_REUSEADDR`, `IPV6_V6ONLY`, …) must be set before it: see `listen`'s `beforeBind`.
+ *
+ * @throws {TypeError} when the option is not known, can only be read, takes another type of value, or there is no descriptor.
+ * @throws {RangeError} when the value is out of range.
+ * @throws {NativeError} when the kernel refuses: EPERM without the privilege, ENOPROTOOPT when this socket has no such option.
+ * @throws {UnsupportedError} on a platform other than Linux, or without koffi.
+ * @example
+ * ```ts
+ * server.on('connection', (socket) => setOption(socket, 'TCP_USER_TIMEOUT', { ms: 20_000 }));
+ * ```
+ */
+export function setOption<Name extends OptionName>(of: HasDescriptor, option: Name, value: OptionValue<Name>): void {
+  const row = rowOf(option);
+  if (row.access === 'read') throw new TypeError(`${option} can only be read`);
+  const bytes = encodeOption(option, row.codec, value);
+  call(option, () => os().sockets.setOption(descriptor(of), { level: row.level, name: row.number }, bytes));
+}
+
+function rowOf(option: string): OptionRow<unknown> {
+  if (!Object.hasOwn(optionsTable, option)) {
+    throw new TypeError(
+      `${show(option)} is not an option that rebind knows. It knows ${Object.keys(optionsTable).join(', ')}`,
+    );
+  }
+  if (process.platform !== 'linux')
+    throw new UnsupportedError(
+      `Socket options cannot be reached on ${process.platform} yet: only Linux has been run and tested`,
+    );
+  // These number their options differently (arch/*/include/uapi/asm/socket.h).
+  if (['mips', 'mipsel', 'ppc64', 'ppc'].includes(process.arch))
+    throw new UnsupportedError(`The numbers of the socket options of ${process.arch} are not known to rebind`);
+  return optionsTable[option as OptionName] as OptionRow<unknown>;
+}
+
+/** Says which option the kernel refused. */
+function call<Result>(option: string, run: () => Result): Result {
+  try {
+    return run();
+  } catch (error) {
+    if (isNativeError(error)) throw new NativeError(error.syscall, -error.errno, option);
+    throw error;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Ends the process as a signal asks, after what is under way is finished.
+ */
+import { constants } from 'node:os';
+
+export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
+
+export interface SignalChoice {
+  /** @default ['SIGTERM', 'SIGINT', 'SIGHUP'] */
+  readonly signals?: readonly EndSignal[];
+}
+
+/**
+ * Calls `finish` at the first signal and ends the process when it is done; a second signal aborts what `finish` waits for and ends at once.
+ * Returns a function that takes the handlers away.
+ */
+export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice: SignalChoice): () => void {
+  const signals = choice.signals ?? ['SIGTERM', 'SIGINT', 'SIGHUP'];
+  const hurry = new AbortController();
+  let asked = false;
+  const remove = (): void => {
+    for (const signal of signals) process.removeListener(signal, handle);
+  };
+  const handle = (signal: EndSignal): void => {
+    if (asked) {
+      hurry.abort();
+      remove();
+      endAs(signal);
+      return;
+    }
+    asked = true;
+    finish(hurry.signal).then(
+      () => {
+        remove();
+        endAs(signal);
+      },
+      (error: unknown) => {
+        remove();
+        // Nobody awaits a signal handler: let it be an uncaught error, with its trace and its exit status.
+        setImmediate(() => {
+          throw error;
+        });
+      },
+    );
+  };
+  for (const signal of signals) process.on(signal, handle);
+  return remove;
+}
+
+/** Dies of the signal, as it would have without a handler; with the status that a shell gives it where that is not possible. */
+function endAs(signal: EndSignal): void {
+  const status = 128 + constants.signals[signal];
+  if (process.listenerCount(signal) > 0) process.exit(status);
+  process.kill(process.pid, signal);
+  // The kernel ignores the signal for pid 1 of a container.
+  setTimeout(() => process.exit(status), 20);
+}

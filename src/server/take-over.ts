@@ -1,0 +1,235 @@
+/**
+ * The restart without a gap: the listening socket of the older instance is copied, served on, and only then is the old process asked to
+ * finish. The port is never closed, so nobody is refused, and what waits in the queue is served by the new process.
+ */
+import type { Server } from 'node:net';
+import type { BlockerHolder, Report } from '../model/verdict.ts';
+import type { Os, ProcessHandle } from '../os/os.ts';
+import { queueOf } from './accept-queue.ts';
+import { listenOnDescriptor } from './node-listen.ts';
+import { askForSocket, type Offered } from './offer.ts';
+import { isSameProgram, programOf, thisProgram } from './program.ts';
+import { letSuccessorsIn } from './raw-socket.ts';
+
+/** From whom, and how insistently. */
+export interface TakeOverOptions {
+  /**
+   * Whose port it may be: a process id, or a function that says yes to a holder.
+   * @default an older process of this user, with the same executable and script, in the same systemd unit
+   */
+  readonly from?: number | ((holder: BlockerHolder) => boolean);
+  /** How long the old process may take to end after SIGTERM. @default 30000 */
+  readonly timeoutMs?: number;
+  /** What then: end it by SIGKILL, or give the port back to it and fail. @default false */
+  readonly force?: boolean;
+}
+
+/** The process that had the port before. */
+export interface Predecessor {
+  readonly pid: number;
+  /** How the port came over: its socket was `taken` or `handed` over, without a gap; or it was only `asked` to end, and the port was bound anew. */
+  readonly how: 'taken' | 'handed' | 'asked';
+}
+
+/** An older instance that is still there. The owner closes `process`, and `socket` unless a server owns it. */
+export interface Found {
+  readonly process: ProcessHandle;
+  /** A copy of its listening socket; null where it could not be had, or has another address. */
+  readonly socket: number | null;
+  readonly how: Predecessor['how'];
+}
+
+/** Why a port was not taken over. */
+export class NotTaken extends Error {
+  override readonly name = 'NotTaken';
+}
+
+/**
+ * Finds the older instance that blocks, and copies its listening socket if it may be had.
+ *
+ * @throws {NotTaken} when another program blocks, or nobody that could be asked.
+ */
+export async function findPredecessor(
+  os: Os,
+  report: Report,
+  options: TakeOverOptions,
+  signal?: AbortSignal,
+): Promise<Found> {
+  const { endpoint } = report;
+  const holder = leaderOf(report);
+  if (holder === null) {
+    const handed = endpoint.protocol === 'tcp' ? await handedOver(os, report, options, signal) : null;
+    if (handed !== null) return handed;
+    throw new NotTaken('No process could be seen that holds the port');
+  }
+  const process = os.processes.identify(holder.pid);
+  const handle = process === null ? null : os.processes.open(process);
+  if (handle === null) throw new NotTaken(`Process ${holder.pid}, which held the port, is gone`);
+  try {
+    checkIsPredecessor(os, handle, holder, options);
+    const taken = takeSocket(os, handle, report);
+    if (taken !== null) return { process: handle, socket: taken, how: 'taken' };
+    const handed =
+      endpoint.protocol === 'tcp' ? await handedOver(os, report, { ...options, from: holder.pid }, signal) : null;
+    if (handed !== null) {
+      handle.close();
+      return handed;
+    }
+    return { process: handle, socket: null, how: 'asked' };
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
+}
+
+/** Serves on the copied socket, beside the old process, with a queue that is not shorter than it was. */
+export async function serveOn(
+  os: Os,
+  server: Server,
+  fd: number,
+  backlog: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  // The old program's own drain must not hold connections off: they are ours now.
+  os.sockets.markShared(fd);
+  letSuccessorsIn(os, fd);
+  await listenOnDescriptor(server, fd, Math.max(backlog, queueOf(os, fd).limit), false, signal);
+}
+
+/** Asks the old process to finish, and waits for its end. `refused` when it is still there after the time. */
+export async function askToFinish(
+  os: Os,
+  process: ProcessHandle,
+  options: TakeOverOptions,
+  signal?: AbortSignal,
+): Promise<'ended' | 'refused' | 'denied'> {
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  if (process.signal('SIGTERM') === 'denied') return 'denied';
+  if (await hasEnded(os, process, timeoutMs, signal)) return 'ended';
+  if (options.force !== true) return 'refused';
+  process.signal('SIGKILL');
+  return (await hasEnded(os, process, 5000, signal)) ? 'ended' : 'refused';
+}
+
+/** Marks what the old process will leave behind, so that its remains do not block us. What we may not reach stays as it is. */
+export function vaccinate(os: Os, process: ProcessHandle, report: Report): void {
+  for (const blocker of report.blockers) {
+    for (const holder of blocker.holders) {
+      if (holder.pid !== process.identity.pid) continue;
+      for (const descriptor of holder.descriptors) {
+        const { fd } = process.takeDescriptor(descriptor);
+        if (fd === null) continue;
+        try {
+          if (os.sockets.identity(fd)?.inode === blocker.inode && blocker.protocol !== 'unix') letSuccessorsIn(os, fd);
+        } finally {
+          os.sockets.close(fd);
+        }
+      }
+    }
+  }
+}
+
+async function hasEnded(os: Os, process: ProcessHandle, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+  const ready = (): boolean => !process.isAlive();
+  const { kind } = await os.events.wait({ processes: [process], ready, timeoutMs, ...(signal && { signal }) });
+  return kind !== 'timeout';
+}
+
+/** The one process behind all blockers: of a family that shares the socket, the one that started the others. */
+function leaderOf(report: Report): BlockerHolder | null {
+  const holders = new Map<number, BlockerHolder>();
+  for (const blocker of report.blockers) for (const holder of blocker.holders) holders.set(holder.pid, holder);
+  if (holders.size === 0) return null;
+  for (const leader of holders.values()) {
+    const others = [...holders.values()].filter((holder) => holder !== leader);
+    if (others.every((other) => other.parents.some((parent) => parent.pid === leader.pid))) return leader;
+  }
+  throw new NotTaken(`Several programs hold the port: processes ${[...holders.keys()].join(', ')}`);
+}
+
+/** @throws {NotTaken} */
+function checkIsPredecessor(os: Os, handle: ProcessHandle, blocker: BlockerHolder, options: TakeOverOptions): void {
+  const { pid } = blocker;
+  if (pid === process.pid) throw new NotTaken('This process itself holds the port');
+  if (typeof options.from === 'function') {
+    if (options.from(blocker)) return;
+    throw new NotTaken(`Process ${pid} holds the port, and "from" said no to it`);
+  }
+  if (typeof options.from === 'number') {
+    if (options.from === pid) return;
+    throw new NotTaken(`Process ${pid} holds the port, not process ${options.from}`);
+  }
+  const old = os.readProcess(handle.identity);
+  const own = os.processes.identify(process.pid);
+  const self = own === null ? null : os.readProcess(own);
+  if (old === null || self === null || old.uid !== self.uid)
+    throw new NotTaken(`Process ${pid}, which holds the port, is another user's`);
+  if (self.parents.some((parent) => parent.pid === pid))
+    throw new NotTaken(`Process ${pid}, which holds the port, started this one`);
+  if (!isSameProgram(programOf(os, old), thisProgram()))
+    throw new NotTaken(`Process ${pid}, which holds the port, is another program: ${old.command}`);
+  if (old.startedAtMs > self.startedAtMs)
+    throw new NotTaken(`Process ${pid}, which holds the port, is a newer instance of this program`);
+  // A service manager would start it again, and the two would take the port from each other for ever.
+  if (old.unit !== self.unit && old.unit !== null)
+    throw new NotTaken(
+      `Process ${pid}, which holds the port, belongs to ${old.unit}: stop that unit, or name the process in "from"`,
+    );
+}
+
+/** A copy of the listener that has exactly the asked address, or null. */
+function takeSocket(os: Os, handle: ProcessHandle, report: Report): number | null {
+  const { endpoint } = report;
+  // A Unix socket's file is removed by whoever made it, and datagrams would go to either process.
+  if (endpoint.protocol !== 'tcp') return null;
+  for (const { inode } of sameListeners(report)) {
+    for (const blocker of report.blockers) {
+      if (blocker.inode !== inode) continue;
+      for (const holder of blocker.holders) {
+        if (holder.pid !== handle.identity.pid) continue;
+        for (const descriptor of holder.descriptors) {
+          const { fd } = handle.takeDescriptor(descriptor);
+          if (fd === null) continue;
+          if (isListener(os, fd, inode)) return fd;
+          os.sockets.close(fd);
+        }
+      }
+    }
+  }
+  return null;
+}
+
+async function handedOver(
+  os: Os,
+  report: Report,
+  options: TakeOverOptions,
+  signal?: AbortSignal,
+): Promise<Found | null> {
+  const { endpoint } = report;
+  if (endpoint.protocol !== 'tcp') return null;
+  const offered = await askForSocket(os, endpoint.address, endpoint.port, signal);
+  if (offered === null) return null;
+  const proven = sameListeners(report).some(({ inode }) => isListener(os, offered.descriptor, inode));
+  const identity = proven && isWanted(offered, options) ? os.processes.identify(offered.pid) : null;
+  const handle = identity === null ? null : os.processes.open(identity);
+  if (handle !== null) return { process: handle, socket: offered.descriptor, how: 'handed' };
+  os.sockets.close(offered.descriptor);
+  return null;
+}
+
+function isWanted(offered: Offered, options: TakeOverOptions): boolean {
+  if (typeof options.from === 'number') return options.from === offered.pid;
+  // A function wants to see the holder, and this one is hidden from us.
+  return options.from === undefined && isSameProgram(offered.program, thisProgram());
+}
+
+function sameListeners({ endpoint, blockers }: Report): Report['blockers'] {
+  if (endpoint.protocol !== 'tcp') return [];
+  return blockers.filter(
+    ({ state, local }) => state === 'LISTEN' && local.address === endpoint.address && local.port === endpoint.port,
+  );
+}
+
+function isListener(os: Os, fd: number, inode: number): boolean {
+  return os.sockets.identity(fd)?.inode === inode && os.sockets.isListening(fd);
+}
