@@ -1,0 +1,35 @@
+/**
+ * When a crashed command is started again, and when hold gives up.
+ */
+
+/** A generation that served this long was not part of a crash loop. */
+const steadyMs = 10_000;
+/** The first restart waits for nothing: the queue hides it. */
+const firstWaitMs = 250;
+const growth = 1.5;
+const mostMs = 30_000;
+
+export class Crashes {
+  readonly #most: number;
+  #count = 0;
+
+  /** @param most Crashes in a row that are followed by another start. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** @param servedMs How long the crashed generation had served. */
+  add(servedMs: number): void {
+    this.#count = servedMs >= steadyMs ? 1 : this.#count + 1;
+  }
+
+  /** True when there were too many in a row. */
+  get isLoop(): boolean {
+    return this.#count > this.#most;
+  }
+
+  /** How long to wait before the next start. */
+  get againInMs(): number {
+    return this.#count <= 1 ? 0 : Math.min(firstWaitMs * growth ** (this.#count - 2), mostMs);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The options of hold, and what it tells while it runs.
+ */
+import type { Endpoint } from '../model/endpoint.ts';
+import { parseEndpoint } from '../model/endpoint.ts';
+import type { Exit } from './exit.ts';
+import type { ReadyBy } from './passed.ts';
+import type { DrainCounts } from './protocol.ts';
+import type { Evidence } from './ready.ts';
+
+/** All times in milliseconds. */
+export interface HoldOptions {
+  /** As they are typed: `3000`, `127.0.0.1:3000`, `udp/53`, `./app.sock`. Empty learns the port from a Node program when it first listens. @default [] */
+  readonly endpoints?: readonly string[];
+  /** Listening sockets that this process has already, such as those of systemd (sd_listen_fds(3)); hold owns them from now on. @default [] */
+  readonly descriptors?: readonly number[];
+  /** The program and its arguments. */
+  readonly command: readonly string[];
+  /** @default process.cwd() */
+  readonly cwd?: string;
+  /** @default process.env */
+  readonly env?: NodeJS.ProcessEnv;
+  /** How long open connections and the old program have to end before SIGKILL. @default 10000 */
+  readonly graceMs?: number;
+  /** How long a connection must be silent before it is closed while draining. @default 1000 */
+  readonly lingerMs?: number;
+  /** How long a newcomer has to become ready before it is ended and the old one goes on. @default 30000 */
+  readonly readyTimeoutMs?: number;
+  /** What counts as ready. @default 'auto' */
+  readonly readyBy?: ReadyBy;
+  /** Takes a program that lives this long as ready, without any evidence. @default null */
+  readonly assumeReadyMs?: number | null;
+  /** False stops the old program before the new one starts: connections wait meanwhile. @default true */
+  readonly overlap?: boolean;
+  /** When somebody listens on the endpoint already: start on a copy of its socket, and ask it to finish when we are ready. @default false */
+  readonly takeOver?: boolean;
+  /** Files and directories whose change restarts. @default [] */
+  readonly watch?: readonly string[];
+  /** Crashes in a row after which hold lets go of the port. @default 10 */
+  readonly mostFailures?: number;
+  /** The length of the queue; the kernel limits it to net.core.somaxconn. @default 4096 */
+  readonly backlog?: number;
+  /** Gets the command's stderr, so that its last lines can be shown; null lets the command write to ours. @default null */
+  readonly stderr?: NodeJS.WritableStream | null;
+}
+
+/** What `restart` came to. */
+export interface RestartResult {
+  /** `superseded`: a later restart took its place. */
+  readonly outcome: 'done' | 'refused' | 'superseded';
+  readonly generation: number | null;
+  /** One sentence, null when done. */
+  readonly why: string | null;
+}
+
+/** What hold tells while it runs. */
+export interface HoldEvents {
+  start: [{ readonly generation: number; readonly pid: number; readonly reason: string }];
+  ready: [{ readonly generation: number; readonly pid: number; readonly afterMs: number; readonly by: Evidence }];
+  /** The newcomer was ended and the old one goes on. */
+  refused: [
+    {
+      readonly generation: number;
+      readonly why: string;
+      readonly lastLines: readonly string[];
+      readonly serving: number | null;
+    },
+  ];
+  /** `againInMs` is null when it is not started again. */
+  crash: [
+    {
+      readonly generation: number;
+      readonly exit: Exit;
+      readonly lastLines: readonly string[];
+      readonly againInMs: number | null;
+    },
+  ];
+  draining: [{ readonly generation: number }];
+  retired: [{ readonly generation: number; readonly counts: DrainCounts | null; readonly forced: boolean }];
+  learned: [{ readonly endpoint: Endpoint }];
+  /** The former holder of a socket that was taken over has ended, or did not. */
+  tookOver: [{ readonly pid: number; readonly ended: boolean }];
+  changed: [{ readonly path: string }];
+  note: [{ readonly sentence: string }];
+  stopping: [{ readonly signal: NodeJS.Signals }];
+  end: [{ readonly status: number }];
+}
+
+/** Complete and checked. */
+export interface Settings extends Required<Omit<HoldOptions, 'env'>> {
+  readonly environment: NodeJS.ProcessEnv;
+  readonly learn: boolean;
+}
+
+/** The longest time a timer can wait. */
+const mostMs = 2 ** 31 - 1;
+
+/** @throws {TypeError} @throws {RangeError} */
+export function readSettings(options: HoldOptions): Settings {
+  const { command } = options;
+  if (!Array.isArray(command) || command.length === 0 || command.some((part) => typeof part !== 'string'))
+    throw new TypeError('hold needs a command: an array of strings, the program first');
+  if (command[0] === '') throw new TypeError('hold needs a command: the name of the program is empty');
+  const endpoints = options.endpoints ?? [];
+  for (const text of endpoints) parseEndpoint(text);
+  const descriptors = options.descriptors ?? [];
+  return {
+    command,
+    endpoints,
+    descriptors,
+    learn: endpoints.length === 0 && descriptors.length === 0,
+    cwd: options.cwd ?? process.cwd(),
+    environment: options.env ?? process.env,
+    graceMs: time('graceMs', options.graceMs, 10_000),
+    lingerMs: time('lingerMs', options.lingerMs, 1_000),
+    readyTimeoutMs: time('readyTimeoutMs', options.readyTimeoutMs, 30_000),
+    readyBy: options.readyBy ?? 'auto',
+    assumeReadyMs: options.assumeReadyMs == null ? null : time('assumeReadyMs', options.assumeReadyMs, 0),
+    overlap: options.overlap ?? true,
+    takeOver: options.takeOver ?? false,
+    watch: options.watch ?? [],
+    mostFailures: time('mostFailures', options.mostFailures, 10),
+    backlog: time('backlog', options.backlog, 4_096),
+    stderr: options.stderr ?? null,
+  };
+}
+
+function time(name: string, value: number | undefined, otherwise: number): number {
+  const result = value ?? otherwise;
+  if (typeof result !== 'number' || !(result >= 0 && result <= mostMs))
+    throw new RangeError(`${name} must be a number from 0 to ${mostMs}, not ${String(result)}`);
+  return result;
+}

@@ -1,0 +1,125 @@
+/**
+ * The sockets that hold keeps. Made with raw system calls, so that no event loop of ours ever polls them: a Node server
+ * in this process would accept connections that belong to the program.
+ */
+import { lookup } from 'node:dns/promises';
+import { fstatSync, lstatSync, unlinkSync } from 'node:fs';
+import {
+  type Endpoint,
+  familyOf,
+  isIpv4,
+  isIpv6,
+  nodeTcpOptions,
+  nodeUdpOptions,
+  type ParsedEndpoint,
+} from '../model/endpoint.ts';
+import { isNativeError } from '../os/errors.ts';
+import { os } from '../os/index.ts';
+import type { PassedSocket } from './passed.ts';
+
+/** A socket that hold keeps, and its descriptor in this process. */
+export interface HeldSocket extends PassedSocket {
+  readonly fd: number;
+  /** True when hold made it: no other program has it but those that hold runs. */
+  readonly own: boolean;
+  /** A Unix socket's file, which hold made and removes: device and inode, so that another's file is never removed. */
+  readonly file: { readonly path: string; readonly identity: string } | null;
+}
+
+/** Where an endpoint as it was typed can be bound: a bare port first dual-stack, then IPv4, as Node does. */
+export async function addressesOf(parsed: ParsedEndpoint): Promise<Endpoint[]> {
+  if (parsed.protocol === 'unix') return [parsed];
+  const { protocol, port, host } = parsed;
+  if (host === null) return ['::', '0.0.0.0'].map((address) => ({ protocol, address, port }));
+  if (isIpv4(host) || isIpv6(host)) return [{ protocol, address: host, port }];
+  const { address } = await lookup(host);
+  return [{ protocol, address, port }];
+}
+
+/**
+ * Binds and listens.
+ *
+ * @throws {NativeError} with the `code` of bind or listen.
+ */
+export function openHeld(endpoint: Endpoint, explicit: boolean, backlog: number): HeldSocket {
+  const { sockets } = os();
+  if (endpoint.protocol === 'unix') removeStale(endpoint.path);
+  const family = endpoint.protocol === 'unix' ? 4 : familyOf(endpoint.address);
+  const fd = sockets.open(endpoint.protocol, family);
+  try {
+    if (endpoint.protocol !== 'unix')
+      sockets.setBindOptions(fd, family, endpoint.protocol === 'tcp' ? nodeTcpOptions : nodeUdpOptions);
+    sockets.bind(fd, endpoint);
+    if (endpoint.protocol !== 'udp') sockets.listen(fd, backlog);
+    // As systemd passes them: a plain accept(2) waits. Node and other event loops change it themselves.
+    sockets.setBlocking(fd, true);
+    return describe(fd, endpoint.protocol === 'unix' ? endpoint : sockets.address(fd), explicit, true);
+  } catch (error) {
+    sockets.close(fd);
+    throw error;
+  }
+}
+
+/** Takes over a descriptor of this process: from systemd, from another process, or learned from the program. */
+export function keep(fd: number, explicit: boolean, asked: PassedSocket['asked'] = null): HeldSocket {
+  return { ...describe(fd, os().sockets.address(fd), explicit, false), asked };
+}
+
+/** Closes a held socket, and removes its file when hold made it. */
+export function letGo(socket: HeldSocket): void {
+  os().sockets.close(socket.fd);
+  if (socket.file === null) return;
+  try {
+    const stat = lstatSync(socket.file.path);
+    if (`${stat.dev}:${stat.ino}` === socket.file.identity) unlinkSync(socket.file.path);
+  } catch (error) {
+    // Somebody removed it, or the directory may not be written any more: the socket is closed either way.
+    if (!isFileError(error)) throw error;
+  }
+}
+
+/** `dev:inode`, as the program will read it with fstat(2). */
+export function socketIdentity(fd: number): string {
+  const stat = fstatSync(fd);
+  return `${stat.dev}:${stat.ino}`;
+}
+
+function describe(fd: number, endpoint: Endpoint, explicit: boolean, made: boolean): HeldSocket {
+  return {
+    fd,
+    endpoint,
+    identity: socketIdentity(fd),
+    explicit,
+    asked: null,
+    own: made,
+    file: made ? fileOf(endpoint) : null,
+  };
+}
+
+function fileOf(endpoint: Endpoint): HeldSocket['file'] {
+  if (endpoint.protocol !== 'unix' || endpoint.path.startsWith('\0')) return null;
+  const stat = lstatSync(endpoint.path);
+  return { path: endpoint.path, identity: `${stat.dev}:${stat.ino}` };
+}
+
+/** A Unix socket whose server is gone refuses connections, and its file blocks the next bind. */
+function removeStale(path: string): void {
+  if (path.startsWith('\0')) return;
+  const { sockets } = os();
+  const fd = sockets.open('unix', 4);
+  try {
+    if (!lstatSync(path).isSocket()) return;
+    sockets.connect(fd, { protocol: 'unix', path });
+  } catch (error) {
+    if (isNativeError(error) && error.code === 'ECONNREFUSED') unlinkSync(path);
+    // Every other answer is bind's to give: it names the same path.
+    else if (!isNativeError(error) && !isFileError(error)) throw error;
+  } finally {
+    sockets.close(fd);
+  }
+}
+
+function isFileError(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ENOENT' || code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR';
+}

@@ -1,0 +1,169 @@
+/**
+ * All sockets of one hold: opened, learned from the program, given to processes that they did not reach, let go.
+ */
+import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions, parseEndpoint } from '../model/endpoint.ts';
+import type { Holder } from '../model/facts.ts';
+import { isNativeError } from '../os/errors.ts';
+import { os } from '../os/index.ts';
+import type { GiveAnswer } from './fetch.ts';
+import { passedVariable } from './passed.ts';
+import type { AgentMessage } from './protocol.ts';
+import { addressesOf, type HeldSocket, keep, letGo, openHeld, socketIdentity } from './socket.ts';
+import { takeOver } from './take-over.ts';
+
+export type Unmanaged = AgentMessage & { readonly kind: 'unmanaged' };
+
+export class HeldSockets {
+  readonly list: HeldSocket[] = [];
+  /** The processes whose sockets were taken over, to be asked to finish. */
+  readonly former: Holder[] = [];
+  /** Sockets that were replaced, by their old identity. */
+  readonly #replaced = new Map<string, HeldSocket>();
+  readonly #backlog: number;
+
+  constructor(backlog: number) {
+    this.#backlog = backlog;
+  }
+
+  /** Takes in listening descriptors of this process. @throws {TypeError} when one is not a socket. */
+  adopt(descriptors: readonly number[]): void {
+    for (const fd of descriptors) {
+      if (os().sockets.identity(fd) === null) throw new TypeError(`Descriptor ${fd} is not a socket`);
+      this.list.push(keep(fd, true));
+    }
+  }
+
+  /**
+   * Binds and listens, or takes the socket of whoever listens there.
+   *
+   * @throws {BlockedPortError} when it cannot be bound.
+   */
+  async open(text: string, mayTakeOver: boolean): Promise<void> {
+    const parsed = parseEndpoint(text);
+    const explicit = parsed.protocol === 'unix' || parsed.host !== null;
+    const addresses = await addressesOf(parsed);
+    for (const [index, endpoint] of addresses.entries()) {
+      // Given by the service manager already, or typed twice.
+      if (this.list.some((held) => formatEndpoint(held.endpoint) === formatEndpoint(endpoint))) return;
+      try {
+        this.list.push(openHeld(endpoint, explicit, this.#backlog));
+        return;
+      } catch (error) {
+        const noIpv6 = isNativeError(error) && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL');
+        if (noIpv6 && index < addresses.length - 1) continue;
+        if (!isNativeError(error)) throw error;
+        if (error.code !== 'EADDRINUSE' || !mayTakeOver) throw await explainFailure(endpoint, error);
+        const taken = takeOver(endpoint);
+        this.list.push(taken.socket);
+        this.former.push(...taken.holders);
+        return;
+      }
+    }
+  }
+
+  has(identity: string): boolean {
+    return this.list.some((socket) => socket.identity === identity);
+  }
+
+  /** Takes a copy of a socket that the program opened itself, and owns it from now on; else says why it cannot. */
+  learn(message: Unmanaged, pid: number): HeldSocket | string {
+    const { processes, sockets } = os();
+    const identity = processes.identify(pid);
+    const holder = identity === null ? null : processes.open(identity);
+    if (holder === null) return 'it has ended';
+    try {
+      const taken = holder.takeDescriptor(message.descriptor);
+      if (taken.fd === null) return taken.why;
+      if (socketIdentity(taken.fd) !== message.identity) {
+        sockets.close(taken.fd);
+        return 'its descriptor is another one now';
+      }
+      const socket = keep(taken.fd, true, message.asked);
+      this.list.push(socket);
+      return socket;
+    } finally {
+      holder.close();
+    }
+  }
+
+  /**
+   * The socket that a program asks for. `host` is the address it wants when it wants less than is held; then the socket is
+   * replaced, if nobody was served yet.
+   */
+  async give(
+    identity: string,
+    host: string | null,
+    mayNarrow: boolean,
+  ): Promise<{ answer: GiveAnswer; fd: number | null; narrowed: HeldSocket | null }> {
+    const socket = this.#replaced.get(identity) ?? this.list.find((one) => one.identity === identity);
+    if (socket === undefined)
+      return { answer: { why: 'hold does not keep this socket any more' }, fd: null, narrowed: null };
+    try {
+      const narrow = host !== null && !socket.explicit;
+      const given = narrow ? await this.#narrow(socket, host, mayNarrow) : socket;
+      const { endpoint, explicit, asked } = given;
+      return {
+        answer: { socket: { endpoint, identity: given.identity, explicit, asked } },
+        fd: given.fd,
+        narrowed: narrow ? given : null,
+      };
+    } catch (error) {
+      return { answer: { why: error instanceof Error ? error.message : String(error) }, fd: null, narrowed: null };
+    }
+  }
+
+  /** Refuses new connections from now on, where the sockets are ours alone. */
+  refuse(): void {
+    for (const socket of this.list) {
+      if (socket.own && socket.endpoint.protocol !== 'udp') os().sockets.shutdown(socket.fd);
+    }
+  }
+
+  letGo(): void {
+    for (const socket of this.list.splice(0)) letGo(socket);
+  }
+
+  /** A bare port was typed, and the program wants one address of it. */
+  async #narrow(wide: HeldSocket, host: string, may: boolean): Promise<HeldSocket> {
+    const where = formatEndpoint(wide.endpoint);
+    if (wide.endpoint.protocol === 'unix') throw new Error(`${where} has no address`);
+    const { protocol, port } = wide.endpoint;
+    const [endpoint] = await addressesOf({ protocol, host, port });
+    if (endpoint === undefined) throw new Error(`${host} has no address`);
+    if (!may)
+      throw new Error(
+        `the program now wants ${formatEndpoint(endpoint)}, and hold has ${where}: start hold again with that address`,
+      );
+    // Every copy stops listening, also those that wrappers inherited; a bound socket with SO_REUSEADDR does not block.
+    os().sockets.shutdown(wide.fd);
+    const narrow = openHeld(endpoint, true, this.#backlog);
+    letGo(wide);
+    this.list.splice(this.list.indexOf(wide), 1, narrow);
+    this.#replaced.set(wide.identity, narrow);
+    return narrow;
+  }
+}
+
+/** The kernel's error with `why`'s answer, and the hold that left the holder behind when there was one. */
+async function explainFailure(endpoint: Endpoint, error: Error): Promise<Error> {
+  // Only here: the causes would be a tenth of what a running hold keeps in memory.
+  const [{ explain }, { BlockedPortError }] = await Promise.all([import('../why.ts'), import('../errors.ts')]);
+  const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
+  const report = explain({ endpoint, options }, os());
+  const blocked = new BlockedPortError(report, { cause: error });
+  for (const { pid } of report.blockers.flatMap((blocker) => blocker.holders)) {
+    const was = os().processes.readVariable(pid, passedVariable);
+    if (was !== null && !isHoldAlive(was))
+      blocked.message += `. Process ${pid} was started by an earlier hold that is gone; --take-over starts on its socket and asks it to finish`;
+  }
+  return blocked;
+}
+
+function isHoldAlive(passedText: string): boolean {
+  try {
+    const { pid } = JSON.parse(passedText) as { pid: number };
+    return os().processes.readVariable(pid, 'PATH') !== null && os().processes.identify(pid) !== null;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { load, lostOf } from '../../bench/load.ts';
+import { run } from './command.ts';
+import { fixture, freePort, get, rebind, slowGet } from './harness.ts';
+
+const server = [process.execPath, fixture('server.cjs')];
+const ask = (...args: string[]) => spawnSync(process.execPath, [rebind, 'hold', ...args], { encoding: 'utf8' });
+
+test('--status and --restart find the hold by its endpoint from another terminal', async () => {
+  const port = await freePort();
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
+    env: { PORT: String(port), HOST: '127.0.0.1' },
+  });
+  await held.printed(/Generation 1 .* was ready after/);
+  const restarted = ask('--restart', `127.0.0.1:${port}`);
+  assert.deepEqual([restarted.status, restarted.stdout], [0, 'Generation 2 serves\n']);
+  assert.match(await get(port), /^2 /);
+  // The bare port finds it too, although another address is held.
+  const shown = ask('--status', String(port));
+  assert.equal(shown.status, 0);
+  assert.match(shown.stdout, new RegExp(`^127.0.0.1:${port}: 0 of 4096 connections wait to be accepted\n`));
+  const document = JSON.parse(ask('--status', String(port), '--json').stdout);
+  assert.equal(document.schema, 1);
+  assert.equal(document.current.generation, 2);
+  assert.deepEqual(
+    document.past.map((one: { generation: number; outcome: string }) => [one.generation, one.outcome]),
+    [[1, 'retired']],
+  );
+});
+
+test('a port that nobody holds is an answer with exit 1, as JSON too', async () => {
+  const port = String(await freePort());
+  const shown = ask('--status', port, '--json');
+  assert.equal(shown.status, 1);
+  assert.deepEqual(JSON.parse(shown.stdout), {
+    schema: 1,
+    error: { kind: 'no-hold', message: `No hold of this user keeps ${port}` },
+  });
+});
+
+test('SIGHUP restarts, and SIGTERM lets a request finish before everything ends', async () => {
+  const port = await freePort();
+  const env = { PORT: String(port), HOST: '127.0.0.1', ANSWER_MS: '500' };
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], { env });
+  await held.printed(/Generation 1 .* was ready after/);
+  held.child.kill('SIGHUP');
+  await held.printed(/Generation 2 .* was ready after/);
+  const slow = slowGet(port);
+  await slow.received;
+  held.child.kill('SIGTERM');
+  // Either generation may have accepted it; neither may lose it.
+  assert.match(await slow.answer, /^[12] /);
+  assert.equal(await held.ended, 143);
+});
+
+test('--quiet prints nothing but the output of the command', async () => {
+  const port = await freePort();
+  const env = { PORT: String(port), HOST: '127.0.0.1', SAY: '1' };
+  await using held = run(['hold', '--quiet', `127.0.0.1:${port}`, '--', ...server], { env });
+  await held.printed(/^listening/);
+  held.child.kill('SIGINT');
+  await held.ended;
+  assert.equal(held.stderr(), '');
+  assert.match(held.stdout(), /^listening [^\n]*\n$/);
+});
+
+test('sockets that systemd passes are served on, and their command restarts like any other', {
+  skip: spawnSync('systemd-socket-activate', ['--version']).status !== 0 && 'systemd-socket-activate is not installed',
+}, async () => {
+  const port = await freePort();
+  const env = { PORT: String(port), HOST: '127.0.0.1' };
+  await using held = run(['hold', '--', ...server], {
+    env,
+    before: ['systemd-socket-activate', '-E', 'PORT', '-E', 'HOST', '-l', `127.0.0.1:${port}`],
+  });
+  // It starts hold at the first connection, which waits in the queue meanwhile.
+  assert.match(await connectingGet(port), /^1 /);
+  await held.printed(new RegExp(`Holding 127.0.0.1:${port}`));
+  assert.equal(ask('--restart', `127.0.0.1:${port}`).status, 0);
+  assert.match(await get(port), /^2 /);
+});
+
+test('with the preload and no hold, an unmodified Node server listens on the socket that systemd passes', {
+  skip: spawnSync('systemd-socket-activate', ['--version']).status !== 0 && 'systemd-socket-activate is not installed',
+}, async () => {
+  const port = await freePort();
+  const { stdout } = ask('--unit', String(port), '--json', '--', ...server);
+  const options = /^Environment=NODE_OPTIONS=(.*)$/m.exec(JSON.parse(stdout).service)?.[1] ?? '';
+  const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', NODE_OPTIONS: options };
+  const args = ['-E', 'PORT', '-E', 'HOST', '-E', 'NODE_OPTIONS', '-l', `127.0.0.1:${port}`, ...server];
+  const child = spawn('systemd-socket-activate', args, { env, stdio: 'ignore' });
+  try {
+    assert.match(await connectingGet(port), new RegExp(` ${child.pid}$`));
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
+test('--take-over starts on the socket of a running server that knows nothing of it, and nobody is refused', async () => {
+  const port = await freePort();
+  const env = { ...process.env, PORT: String(port), HOST: '127.0.0.1', SAY: '1', REBIND_GENERATION: 'old' };
+  const old = spawn(process.execPath, [fixture('server.cjs')], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await new Promise((resolve) => old.stdout.once('data', resolve));
+    assert.match(await get(port), /^old /);
+    const ended = new Promise<NodeJS.Signals | null>((resolve) => old.once('exit', (_code, signal) => resolve(signal)));
+    const end = new AbortController();
+    const traffic = load({ host: '127.0.0.1', port, mode: 'new', perSecond: 50, signal: end.signal });
+    await using held = run(['hold', '--take-over', `127.0.0.1:${port}`, '--', ...server], {
+      env: { PORT: String(port), HOST: '127.0.0.1' },
+    });
+    await held.printed(/Generation 1 .* was ready after/);
+    assert.equal(await ended, 'SIGTERM');
+    await held.printed(new RegExp(`Process ${old.pid}, whose socket was taken over, has ended`));
+    await sleep(200);
+    end.abort();
+    const result = await traffic;
+    assert.equal(result.refused + result.timeout + result.hang, 0);
+    // What the old server was answering when it was asked to end, and had no handler for.
+    assert.ok(lostOf(result) <= 3, `${lostOf(result)} lost`);
+    assert.match(await get(port), /^1 /);
+  } finally {
+    old.kill('SIGKILL');
+  }
+});
+
+test('--unit prints a socket and a service that systemd accepts', async () => {
+  const { status, stdout } = ask(
+    '--unit',
+    '127.0.0.1:8081',
+    '/tmp/a b.sock',
+    '--',
+    process.execPath,
+    fixture('server.cjs'),
+    'an argument',
+    '100%',
+    '$HOME',
+  );
+  assert.equal(status, 0);
+  assert.match(stdout, /^# \/etc\/systemd\/system\/server\.socket\n/);
+  assert.match(stdout, /^ListenStream=127\.0\.0\.1:8081$/m);
+  assert.match(stdout, /^ListenStream=\/tmp\/a b\.sock$/m);
+  assert.match(stdout, /^ExecStart=\S+node \S+server\.cjs "an argument" 100%% \$\$HOME$/m);
+  assert.match(stdout, /^Environment=NODE_OPTIONS=--import=file:\/\/.*preload\/adopt\.js$/m);
+});
+
+/** The first connection may find nobody listening yet. */
+async function connectingGet(port: number): Promise<string> {
+  for (let i = 0; ; i++) {
+    try {
+      return await get(port);
+    } catch (error) {
+      if (i > 100) throw error;
+      await sleep(20);
+    }
+  }
+}
+
+test('the terminal passes through: input, colours, width and the exit status', {
+  skip: spawnSync('script', ['--version']).status !== 0 && 'script (util-linux) is not installed',
+}, async () => {
+  const port = await freePort();
+  const program = `console.log('seen', process.stdin.isTTY, process.stdout.isTTY, process.stderr.isTTY, process.stdout.columns); process.stdin.once('data', (text) => { console.log('read', JSON.stringify(String(text))); process.exit(5); })`;
+  const command = `stty cols 77; '${process.execPath}' '${rebind}' hold 127.0.0.1:${port} -- '${process.execPath}' -e "$PROGRAM"; echo status $?`;
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
+    env: { ...process.env, PROGRAM: program, NO_COLOR: '1', NODE_OPTIONS: '' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    if (text.includes('seen') === false && (text + chunk).includes('seen')) child.stdin.write('hello\n');
+    text += chunk;
+  });
+  await new Promise((resolve) => child.once('close', resolve));
+  assert.match(text, /seen true true true 77/);
+  assert.match(text, /read "hello\\n"/);
+  assert.match(text, /status 5/);
+});

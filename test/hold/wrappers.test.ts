@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { load, lostOf } from '../../bench/load.ts';
+import { fixture, nodes, start, tool } from './harness.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'rebind-wrappers-'));
+after(() => rmSync(directory, { recursive: true }));
+writeFileSync(
+  join(directory, 'package.json'),
+  JSON.stringify({ name: 'wrapped', private: true, scripts: { start: `node ${fixture('server.cjs')}` } }),
+);
+
+const wrappers: Readonly<Record<string, readonly string[]>> = {
+  'npm start': ['npm', '--silent', '--prefix', directory, 'start'],
+  npx: ['npx', '--silent', '-c', `node ${fixture('server.cjs')}`],
+  tsx: [tool('tsx'), fixture('server.cjs')],
+  nodemon: [tool('nodemon'), '--quiet', fixture('server.cjs')],
+  'sh -c': ['sh', '-c', `node ${fixture('server.cjs')}; exit`],
+  // These lose the descriptors on the way: hold sends the socket to the process that asks for it.
+  'node --watch': ['node', '--watch', fixture('server.cjs')],
+  'a wrapper that closes every descriptor': [
+    'python3',
+    '-c',
+    `import subprocess, sys; sys.exit(subprocess.call(['node', ${JSON.stringify(fixture('server.cjs'))}], close_fds=True))`,
+  ],
+};
+
+for (const [name, command] of Object.entries(wrappers)) {
+  test(`below ${name}, an unmodified server loses nothing over restarts`, async () => {
+    await using hold = await start({ command, lingerMs: 500 });
+    await hold.heard('ready');
+    const end = new AbortController();
+    const traffic = (['keep-alive', 'late'] as const).map((mode) =>
+      load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal }),
+    );
+    for (let i = 0; i < 2; i++) {
+      await sleep(200);
+      assert.equal((await hold.held.restart()).outcome, 'done');
+    }
+    await hold.heard('retired', 2);
+    end.abort();
+    for (const result of await Promise.all(traffic)) {
+      assert.equal(lostOf(result), 0, JSON.stringify(result));
+      assert.ok(result.answers.size >= 2);
+    }
+  });
+}
+
+const frameworks: Readonly<Record<string, string>> = {
+  express: `import express from 'express'; express().get('/', (q, r) => r.send(process.env.REBIND_GENERATION + ' ok')).listen(process.env.PORT, '127.0.0.1');`,
+  fastify: `import fastify from 'fastify'; const app = fastify(); app.get('/', async () => process.env.REBIND_GENERATION + ' ok'); await app.listen({ port: Number(process.env.PORT), host: '127.0.0.1' });`,
+  'fastify on localhost': `import fastify from 'fastify'; const app = fastify(); app.get('/', async () => process.env.REBIND_GENERATION + ' ok'); await app.listen({ port: Number(process.env.PORT) });`,
+  koa: `import Koa from 'koa'; new Koa().use((c) => { c.body = process.env.REBIND_GENERATION + ' ok'; }).listen(process.env.PORT, '127.0.0.1');`,
+  hono: `import { serve } from '@hono/node-server'; import { Hono } from 'hono'; const app = new Hono(); app.get('/', (c) => c.text(process.env.REBIND_GENERATION + ' ok')); serve({ fetch: app.fetch, port: Number(process.env.PORT), hostname: '127.0.0.1' });`,
+  "vite's dev server": `import { createServer } from 'vite'; const vite = await createServer({ configFile: false, root: process.env.ROOT, logLevel: 'error', server: { port: Number(process.env.PORT), host: '127.0.0.1', strictPort: true, hmr: false, ws: false }, optimizeDeps: { noDiscovery: true }, plugins: [{ name: 'answer', configureServer: (s) => void s.middlewares.use((q, r) => r.end(process.env.REBIND_GENERATION + ' ok')) }] }); await vite.listen();`,
+};
+
+for (const [name, source] of Object.entries(frameworks)) {
+  test(`${name} loses nothing over restarts`, async () => {
+    await using hold = await start({
+      command: [process.execPath, '--input-type=module', '--eval', source],
+      cwd: fixture('../../..'),
+      env: { ROOT: directory },
+      lingerMs: 500,
+    });
+    await hold.heard('ready');
+    const end = new AbortController();
+    const traffic = (['keep-alive', 'late'] as const).map((mode) =>
+      load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal }),
+    );
+    for (let i = 0; i < 2; i++) {
+      await sleep(200);
+      assert.equal((await hold.held.restart()).outcome, 'done');
+    }
+    await hold.heard('retired', 2);
+    end.abort();
+    for (const result of await Promise.all(traffic)) {
+      assert.equal(lostOf(result), 0, JSON.stringify(result));
+      assert.ok(result.answers.size >= 2);
+    }
+  });
+}
+
+for (const { name, path } of nodes()) {
+  test(`${name}: a WebSocket is told to come back, and is not cut off`, {
+    skip: path === null && 'not installed: npm ci --prefix test/versions',
+  }, async () => {
+    const source = `import { WebSocketServer } from 'ws'; import http from 'node:http'; const server = http.createServer((q, r) => r.end('ok')); new WebSocketServer({ server }).on('connection', (s) => s.send('hello ' + process.env.REBIND_GENERATION)); server.listen(process.env.PORT, '127.0.0.1');`;
+    await using hold = await start({
+      command: [path ?? '', '--input-type=module', '--eval', source],
+      cwd: fixture('../../..'),
+    });
+    await hold.heard('ready');
+    const { WebSocket } = await import('ws');
+    const socket = new WebSocket(`ws://127.0.0.1:${hold.port}`);
+    const said = await new Promise((resolve, reject) => {
+      socket.on('message', (data) => resolve(String(data)));
+      socket.on('error', reject);
+    });
+    assert.equal(said, 'hello 1');
+    const closed = new Promise<number>((resolve) => socket.on('close', resolve));
+    await hold.held.restart();
+    assert.equal(await closed, 1012);
+    assert.equal((await hold.heard('retired')).counts?.killed, 0);
+  });
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const preload = new URL('../../src/preload/explain.js', import.meta.url).href;
+const nodes = [
+  process.execPath,
+  ...['22', '24', '26'].map((version) =>
+    fileURLToPath(new URL(`../../../test/versions/node_modules/node${version}/bin/node`, import.meta.url)),
+  ),
+].filter(existsSync);
+
+const holder = net.createServer();
+let port = 0;
+before(async () => {
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  port = (holder.address() as AddressInfo).port;
+});
+after(() => holder.close());
+
+function run(node: string, program: string): { status: number | null; stdout: string; stderr: string } {
+  const args = ['--no-warnings', '--import', preload, '--input-type=module', '-e', program];
+  return spawnSync(node, args, { encoding: 'utf8', timeout: 30_000 });
+}
+
+for (const node of nodes) {
+  const { stdout: version } = spawnSync(node, ['-v'], { encoding: 'utf8' });
+
+  test(`an uncaught EADDRINUSE of an unmodified program names the holder (${version.trim()})`, () => {
+    const { status, stderr } = run(
+      node,
+      `import http from 'node:http'; http.createServer().listen(${port}, '127.0.0.1');`,
+    );
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      new RegExp(`listen EADDRINUSE: address already in use 127\\.0\\.0\\.1:${port}\\n  .*${process.pid}`),
+    );
+    assert.match(stderr, /code: 'EADDRINUSE'/);
+  });
+
+  test(`a caught error keeps its shape and has the fields, and the next try is explained too (${version.trim()})`, () => {
+    const { stdout, stderr } = run(
+      node,
+      `import net from 'node:net';
+       const server = net.createServer();
+       const seen = [];
+       server.on('error', (error) => {
+         seen.push([error.code, error.syscall, error.port, error.verdict.cause, error.blockers[0].holders[0].pid, Object.keys(error).sort().join()]);
+         if (seen.length === 1) server.listen({ port: ${port}, host: '127.0.0.1' });
+         else { console.log(JSON.stringify(seen)); console.log(Object.hasOwn(server, 'emit')); }
+       });
+       server.listen(${port}, '127.0.0.1');`,
+    );
+    const one = ['EADDRINUSE', 'listen', port, 'other-listener', process.pid, 'address,code,errno,port,syscall'];
+    assert.equal(stdout, `${JSON.stringify([one, one])}\nfalse\n`, stderr);
+  });
+}
+
+test('EADDRNOTAVAIL, UDP, and a server that can listen', () => {
+  const { stdout, stderr } = run(
+    process.execPath,
+    `import net from 'node:net'; import dgram from 'node:dgram'; import { once } from 'node:events';
+     const away = net.createServer().listen(0, '192.0.2.1');
+     const [error] = await once(away, 'error').catch((error) => [error]);
+     console.log(error.code, error.verdict?.cause);
+     const first = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+     await once(first, 'listening');
+     const second = dgram.createSocket('udp4').bind(first.address().port, '127.0.0.1');
+     const udp = await new Promise((resolve) => second.on('error', resolve));
+     console.log(udp.code, udp.verdict?.cause);
+     first.close(); second.close();
+     const fine = net.createServer();
+     await new Promise((resolve) => fine.listen(0, resolve));
+     console.log(Object.hasOwn(fine, 'emit'), fine.address().port > 0);
+     fine.close();`,
+  );
+  assert.equal(stdout, 'EADDRNOTAVAIL address-not-here\nEADDRINUSE other-listener\nfalse true\n', stderr);
+});
+
+test('the preload costs a program that has no error almost nothing', () => {
+  const time = (args: string[]): number => {
+    const times = Array.from({ length: 5 }, () => {
+      const startMs = performance.now();
+      spawnSync(process.execPath, [...args, '-e', '0']);
+      return performance.now() - startMs;
+    });
+    return Math.min(...times);
+  };
+  const extraMs = time(['--import', preload]) - time([]);
+  assert.ok(extraMs < 60, `${extraMs} ms`);
+});
