@@ -1,0 +1,190 @@
+/**
+ * From what was typed to an invocation, by the table of commands. Reading a command line does nothing else: it opens,
+ * loads and changes nothing.
+ */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { Command, Flag, Invocation } from './command.ts';
+import { commonFlags } from './flags.ts';
+import { suggestion, UsageError } from './usage.ts';
+
+/** What the command line asks for. */
+export type Reading =
+  | { readonly kind: 'run'; readonly invocation: Invocation }
+  /** `--help`; the command, or null for the help of everything. */
+  | { readonly kind: 'help'; readonly command: Command | null }
+  | { readonly kind: 'version' };
+
+/**
+ * Reads a command line, without the two words for node and the script.
+ *
+ * @throws {UsageError}
+ */
+export function readArguments(argv: readonly string[], commands: readonly Command[]): Reading {
+  const { command, rest } = chooseCommand(argv, commands);
+  if (command === null) return readWithoutCommand(argv, commands);
+  return readFor(command, rest, commands);
+}
+
+/** True when the words before `--` ask for JSON, however wrong the rest is. */
+export function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
+}
+
+/** The first word that is not a flag names the command; anything else is an endpoint for `why`. */
+function chooseCommand(
+  argv: readonly string[],
+  commands: readonly Command[],
+): { command: Command | null; rest: readonly string[] } {
+  const at = argv.findIndex((word) => !word.startsWith('-') || word === '--');
+  const word = argv[at];
+  if (word === undefined) return { command: null, rest: argv };
+  const named = commands.find((command) => command.name === word);
+  if (named !== undefined) return { command: named, rest: [...argv.slice(0, at), ...argv.slice(at + 1)] };
+  // Letters alone are never an endpoint, so they were meant to be a command; a host without a port is told so as an endpoint.
+  if (/^[a-z-]+$/i.test(word) && word !== '--' && word !== 'localhost') {
+    const names = commands.filter((command) => !command.hidden).map((command) => command.name);
+    throw new UsageError(
+      `There is no command "${word.slice(0, 40)}".${suggestion(word.toLowerCase(), names) || ' See "rebind help".'}`,
+    );
+  }
+  return { command: commands.find((command) => command.name === 'why') ?? null, rest: argv };
+}
+
+function readWithoutCommand(argv: readonly string[], commands: readonly Command[]): Reading {
+  for (const word of argv) {
+    if (word === '--help' || word === '-h') return { kind: 'help', command: null };
+    if (word === '--version' || word === '-V') return { kind: 'version' };
+  }
+  const why = commands.find((command) => command.name === 'why');
+  // Flags alone are read as flags of `why`, so that a misspelt one is named before the missing endpoint is.
+  if (argv.length > 0 && why !== undefined) return readFor(why, argv, commands);
+  throw new UsageError('An endpoint or a command is needed, such as "rebind 3000". See "rebind help".');
+}
+
+function readFor(command: Command, words: readonly string[], commands: readonly Command[]): Reading {
+  const flags = [...command.flags, ...commonFlags];
+  const { tokens } = parseArgs({
+    args: [...words],
+    options: optionsOf(flags),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const operands: string[] = [];
+  const given: { name: string; value: string | undefined }[] = [];
+  const terminator =
+    command.rest === undefined ? undefined : tokens.find((token) => token.kind === 'option-terminator');
+  for (const token of tokens) {
+    if (terminator !== undefined && token.index >= terminator.index) break;
+    if (token.kind === 'positional') operands.push(token.value);
+    else if (token.kind === 'option') given.push(readFlag(command, flags, token));
+  }
+  if (given.some(({ name }) => name === 'help')) return { kind: 'help', command };
+  if (given.some(({ name }) => name === 'version')) return { kind: 'version' };
+  const rest = terminator === undefined ? null : words.slice(terminator.index + 1);
+  checkOperands(command, operands, rest);
+  return { kind: 'run', invocation: { commands, ...invocation(command, operands, rest, given) } };
+}
+
+function optionsOf(flags: readonly Flag[]): NonNullable<ParseArgsConfig['options']> {
+  const options: NonNullable<ParseArgsConfig['options']> = {};
+  for (const flag of flags) {
+    options[flag.name] = {
+      type: flag.value === undefined ? 'boolean' : 'string',
+      ...(flag.short === undefined ? {} : { short: flag.short }),
+    };
+    if (flag.negatable) options[`no-${flag.name}`] = { type: 'boolean' };
+  }
+  return options;
+}
+
+function readFlag(
+  command: Command,
+  flags: readonly Flag[],
+  token: { name: string; rawName: string; value?: string | undefined; inlineValue?: boolean | undefined },
+): { name: string; value: string | undefined } {
+  const flag = flags.find(({ name, negatable }) => name === token.name || (negatable && `no-${name}` === token.name));
+  if (flag === undefined) {
+    const names = flags.flatMap(({ name, negatable }) => (negatable ? [name, `no-${name}`] : [name]));
+    throw new UsageError(
+      `"rebind ${command.name}" has no option "${printable(token.rawName)}".${suggestion(token.name, names, '--') || ` See "rebind help ${command.name}".`}`,
+    );
+  }
+  if (flag.value === undefined) {
+    if (token.value !== undefined) throw new UsageError(`The option "--${token.name}" takes no value`);
+  } else if (token.value === undefined || token.value === '') {
+    throw new UsageError(`The option "--${flag.name}" needs a value: --${flag.name} ${flag.value.name}`);
+  } else if (!token.inlineValue && token.value.startsWith('-') && token.value.length > 1) {
+    throw new UsageError(
+      `The option "--${flag.name}" needs a value; if it really begins with a dash, write --${flag.name}=${printable(token.value)}`,
+    );
+  } else if (Array.isArray(flag.value.values) && !flag.value.values.includes(token.value)) {
+    throw new UsageError(
+      `The option "--${flag.name}" takes ${listed(flag.value.values)}, not "${printable(token.value)}"`,
+    );
+  }
+  return { name: token.name, value: token.value };
+}
+
+function checkOperands(command: Command, operands: readonly string[], rest: readonly string[] | null): void {
+  const required = command.operands.filter(({ count = 'one' }) => count === 'one' || count === 'some').length;
+  const many = command.operands.some(({ count }) => count === 'some' || count === 'any');
+  const missing = command.operands[operands.length];
+  if (operands.length < required && missing !== undefined) {
+    throw new UsageError(`"rebind ${command.name}" needs ${missing.summary}. See "rebind help ${command.name}".`);
+  }
+  const surplus = operands[command.operands.length];
+  if (!many && surplus !== undefined) {
+    throw new UsageError(
+      command.operands.length === 0
+        ? `"rebind ${command.name}" takes nothing but options, so "${printable(surplus)}" is too much`
+        : `"rebind ${command.name}" takes one ${command.operands.map(({ name }) => name).join(' and ')}, so "${printable(surplus)}" is too much`,
+    );
+  }
+  for (const [index, operand] of command.operands.entries()) {
+    const word = operands[index];
+    if (word !== undefined && Array.isArray(operand.values) && !operand.values.includes(word))
+      throw new UsageError(
+        `"rebind ${command.name}" takes ${listed(operand.values)}, not "${printable(word)}".${suggestion(word, operand.values)}`,
+      );
+  }
+  if (command.rest !== undefined && command.rest.count !== 'optional' && (rest === null || rest.length === 0))
+    throw new UsageError(
+      `"rebind ${command.name}" needs ${command.rest.summary} after "--". See "rebind help ${command.name}".`,
+    );
+}
+
+function invocation(
+  command: Command,
+  operands: readonly string[],
+  rest: readonly string[] | null,
+  given: readonly { name: string; value: string | undefined }[],
+): Omit<Invocation, 'commands'> {
+  const values = (name: string) => given.flatMap((one) => (one.name === name ? [one.value ?? ''] : []));
+  return {
+    command,
+    operands,
+    rest,
+    flag(name) {
+      const last = given.findLast((one) => one.name === name || one.name === `no-${name}`);
+      return last === undefined ? undefined : last.name === name;
+    },
+    value: (name) => values(name).at(-1),
+    values,
+  };
+}
+
+function listed(values: readonly string[]): string {
+  return values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
+}
+
+/** What was typed, shortened and without anything that a terminal would act on. */
+function printable(text: string): string {
+  const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return JSON.stringify(short)
+    .slice(1, -1)
+    .replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (character) => {
+      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    });
+}

@@ -1,0 +1,88 @@
+/** `rebind free <endpoint>...`. */
+import { type FreeOptions, type FreeReport, type FreeStep, free } from '../../free.ts';
+import { formatEndpoint, type Request } from '../../model/endpoint.ts';
+import { os } from '../../os/index.ts';
+import { explain } from '../../why.ts';
+import type { Invocation } from '../command.ts';
+import { exit } from '../exit.ts';
+import { canvas, type Io } from '../io.ts';
+import { freeDocument, print } from '../json.ts';
+import { parseMilliseconds } from '../milliseconds.ts';
+import { ask, canAsk } from '../question.ts';
+import { requestsOf } from '../request.ts';
+import { openStatus, type Status } from '../status.ts';
+import { planPicture, stepsPicture } from '../steps.ts';
+import { escapeText } from '../text.ts';
+
+export async function run(invocation: Invocation, io: Io): Promise<number> {
+  const requests = await requestsOf(invocation);
+  const json = invocation.flag('json') === true;
+  const yes = invocation.flag('yes') === true;
+  const reports: FreeReport[] = [];
+  using status = openStatus(io);
+  for (const request of requests) {
+    // One after the other: one's failure does not stop the others, and questions come one at a time.
+    if (io.signal.aborted) break;
+    const report = await freeOne(request, invocation, io, status);
+    status.clear();
+    reports.push(report);
+    if (!json) io.stdout.write(stepsPicture(report, canvas(io), yes));
+  }
+  if (io.signal.aborted && !json) io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'Interrupted')}\n`);
+  if (json) io.stdout.write(print(freeDocument(reports, io.signal.aborted)));
+  return worst(reports);
+}
+
+async function freeOne(request: Request, invocation: Invocation, io: Io, status: Status): Promise<FreeReport> {
+  const startedAt = performance.now();
+  const steps: FreeStep[] = [];
+  try {
+    return await free(request.endpoint, optionsOf(request, invocation, io, status, steps));
+  } catch (error) {
+    if (!io.signal.aborted || error !== io.signal.reason) throw error;
+    // What was done stays done; how the port is now is what the user needs to know.
+    const { endpoint, options, bindable, errno, verdict, plan, gaps } = explain(request, os());
+    const elapsedMs = Math.round(performance.now() - startedAt);
+    return { endpoint, options, bindable, errno, verdict, steps, plan, respawn: null, gaps, elapsedMs };
+  }
+}
+
+function optionsOf(request: Request, invocation: Invocation, io: Io, status: Status, steps: FreeStep[]): FreeOptions {
+  const grace = invocation.value('grace');
+  const timeout = invocation.value('timeout');
+  return {
+    ...request.options,
+    ...(grace !== undefined && { graceMs: parseMilliseconds(grace, 'grace') }),
+    ...(timeout !== undefined && { timeoutMs: parseMilliseconds(timeout, 'timeout') }),
+    force: invocation.flag('force') === true,
+    yes: invocation.flag('yes') === true,
+    dryRun: invocation.flag('dry-run') === true,
+    signal: io.signal,
+    ...(canAsk() && { confirm: (planned) => confirm(request, planned, io, status) }),
+    onProgress: (progress) => {
+      if (progress.kind === 'step') steps.push(progress.step);
+      if (progress.kind !== 'waiting') return;
+      const { waiting } = progress;
+      const text =
+        waiting.for === 'expiry'
+          ? 'waiting until the kernel has forgotten what is left'
+          : `waiting for ${waiting.pids.length === 1 ? `process ${waiting.pids[0]}` : `${waiting.pids.length} processes`} to end`;
+      status.show({ text, leftMs: waiting.leftMs, wholeMs: waiting.for === 'expiry' ? waiting.leftMs : null });
+    },
+  };
+}
+
+async function confirm(request: Request, steps: readonly FreeStep[], io: Io, status: Status): Promise<boolean> {
+  status.clear();
+  const surface = canvas(io, 'stderr');
+  io.stderr.write(`To free ${escapeText(formatEndpoint(request.endpoint))}:\n${planPicture(steps, surface)}`);
+  return ask('Go ahead? [y/N] ', io.signal);
+}
+
+function worst(reports: readonly FreeReport[]): number {
+  const codes = reports.map(({ bindable }) => {
+    if (bindable === null) return exit.unknown;
+    return bindable ? exit.ok : exit.blocked;
+  });
+  return Math.max(exit.ok, ...codes);
+}

@@ -1,0 +1,173 @@
+/** `rebind hold [endpoint...] -- command`, and its questions to a running hold. */
+import { isBlockedPortError } from '../../errors.ts';
+import { holdRestart, holdStatus } from '../../hold/client.ts';
+import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
+import { adoptUrl, findCommand } from '../../hold/pass.ts';
+import { addressesOf } from '../../hold/socket.ts';
+import { receivedDescriptors } from '../../hold/systemd.ts';
+import { units } from '../../hold/unit.ts';
+import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
+import type { Invocation } from '../command.ts';
+import { exit } from '../exit.ts';
+import { tellEvents } from '../hold-events.ts';
+import { statusText } from '../hold-status.ts';
+import { picture } from '../human.ts';
+import { canvas, type Io } from '../io.ts';
+import { print } from '../json.ts';
+import { parseMilliseconds } from '../milliseconds.ts';
+import { escapeText } from '../text.ts';
+import { UsageError } from '../usage.ts';
+
+/** As a shell reports a command that it cannot start. */
+const notFound = 127;
+const notExecutable = 126;
+const defaultGraceMs = 10_000;
+
+export async function run(invocation: Invocation, io: Io): Promise<number> {
+  const asksStatus = invocation.flag('status') === true;
+  const asksRestart = invocation.flag('restart') === true;
+  if (asksStatus || asksRestart) {
+    if (asksStatus && asksRestart) throw new UsageError('Give --status or --restart, not both');
+    if (invocation.rest !== null) throw new UsageError('A running hold is asked without a command after --');
+    const endpoint = onlyEndpoint(invocation);
+    return asksStatus ? status(endpoint, invocation, io) : restart(endpoint, invocation, io);
+  }
+  const command = invocation.rest ?? [];
+  if (command.length === 0)
+    throw new UsageError('A command is needed after --, such as: rebind hold 3000 -- npm start');
+  if (invocation.flag('unit') === true) return unit(command, invocation, io);
+  if (invocation.flag('json') === true) throw new UsageError('--json goes with --status, --restart and --unit');
+  return serve(command, invocation, io);
+}
+
+async function serve(command: readonly string[], invocation: Invocation, io: Io): Promise<number> {
+  const found = findCommand(command[0] ?? '', process.env, process.cwd());
+  if (found.path === null) {
+    const paint = canvas(io, 'stderr').paint;
+    const name = escapeText(JSON.stringify(command[0]));
+    const why = found.why === 'not-found' ? `There is no command ${name}` : `The file ${name} is not executable`;
+    io.stderr.write(`${paint('bad', 'rebind:')} ${why}; nothing was started\n`);
+    return found.why === 'not-found' ? notFound : notExecutable;
+  }
+  for (const word of invocation.operands) read(word);
+  const options = optionsOf(command, invocation, io);
+  let held: Hold;
+  try {
+    held = await hold(options);
+  } catch (error) {
+    if (!isBlockedPortError(error)) throw error;
+    io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${error.message}\n\n`);
+    io.stderr.write(picture(error.report, canvas(io, 'stderr'), io.now()));
+    return exit.blocked;
+  }
+  if (invocation.flag('quiet') !== true) tellEvents(held, io);
+  const undo = forwardSignals(held);
+  try {
+    return await held.done;
+  } finally {
+    undo();
+  }
+}
+
+function optionsOf(command: readonly string[], invocation: Invocation, io: Io): HoldOptions {
+  const readyBy = invocation.value('ready');
+  if (readyBy !== undefined && !['auto', 'listening', 'notify', 'message'].includes(readyBy))
+    throw new UsageError(`--ready is auto, listening, notify or message, not ${JSON.stringify(readyBy)}`);
+  const assume = invocation.value('assume-ready');
+  return {
+    command,
+    endpoints: invocation.operands,
+    descriptors: receivedDescriptors(process.env),
+    graceMs: time(invocation, 'grace', defaultGraceMs),
+    lingerMs: time(invocation, 'linger', 1_000),
+    readyTimeoutMs: time(invocation, 'ready-timeout', 30_000),
+    readyBy: (readyBy ?? 'auto') as 'auto' | 'listening' | 'notify' | 'message',
+    assumeReadyMs: assume === undefined ? null : time(invocation, 'assume-ready', 0),
+    overlap: invocation.flag('overlap') ?? true,
+    takeOver: invocation.flag('take-over') ?? false,
+    watch: invocation.values('watch'),
+    // A terminal shows the lines itself, in colour; anything else is passed through and remembered.
+    stderr: io.stderr.isTTY ? null : process.stderr,
+  };
+}
+
+/** Once each: Ctrl-C reaches only us, because the command has a session of its own. */
+function forwardSignals(held: Hold): () => void {
+  const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
+    SIGHUP: () => void held.restart('SIGHUP'),
+    SIGUSR2: () => void held.restart('SIGUSR2'),
+    SIGTERM: () => void held.stop('SIGTERM'),
+    SIGINT: () => void held.stop('SIGINT'),
+    SIGQUIT: () => void held.stop('SIGQUIT'),
+    SIGWINCH: () => held.signal('SIGWINCH'),
+  };
+  const all = Object.entries(handlers) as [NodeJS.Signals, () => void][];
+  for (const [signal, handler] of all) process.on(signal, handler);
+  return () => {
+    for (const [signal, handler] of all) process.off(signal, handler);
+  };
+}
+
+async function status(endpoint: ParsedEndpoint, invocation: Invocation, io: Io): Promise<number> {
+  const answer = await holdStatus(endpoint);
+  if (answer === null) return noHold(invocation, io);
+  io.stdout.write(invocation.flag('json') ? print(answer) : statusText(answer, canvas(io), io.now()));
+  return exit.ok;
+}
+
+async function restart(endpoint: ParsedEndpoint, invocation: Invocation, io: Io): Promise<number> {
+  const result = await holdRestart(endpoint);
+  if (result === null) return noHold(invocation, io);
+  if (invocation.flag('json')) io.stdout.write(print({ schema: 1, ...result }));
+  else if (result.outcome === 'done') io.stdout.write(`Generation ${result.generation} serves\n`);
+  else io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${escapeText(result.why ?? '')}\n`);
+  return result.outcome === 'done' ? exit.ok : exit.blocked;
+}
+
+function noHold(invocation: Invocation, io: Io): number {
+  const sentence = `No hold of this user keeps ${escapeText(invocation.operands[0] ?? '')}`;
+  if (invocation.flag('json')) io.stdout.write(print({ schema: 1, error: { kind: 'no-hold', message: sentence } }));
+  io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${sentence}\n`);
+  return exit.blocked;
+}
+
+async function unit(command: readonly string[], invocation: Invocation, io: Io): Promise<number> {
+  if (invocation.operands.length === 0) throw new UsageError('--unit needs an endpoint: systemd cannot learn one');
+  const found = findCommand(command[0] ?? '', process.env, process.cwd());
+  const endpoints = await Promise.all(invocation.operands.map(async (word) => (await addressesOf(read(word)))[0]));
+  const pair = units({
+    endpoints: endpoints.filter((endpoint) => endpoint !== undefined),
+    command,
+    program: found.path ?? command[0] ?? '',
+    cwd: process.cwd(),
+    graceMs: time(invocation, 'grace', defaultGraceMs),
+    adoptUrl,
+  });
+  if (invocation.flag('json')) io.stdout.write(print({ schema: 1, ...pair }));
+  else
+    io.stdout.write(
+      `# /etc/systemd/system/${pair.name}.socket\n${pair.socket}\n# /etc/systemd/system/${pair.name}.service\n${pair.service}`,
+    );
+  return exit.ok;
+}
+
+function onlyEndpoint(invocation: Invocation): ParsedEndpoint {
+  const [word, ...others] = invocation.operands;
+  if (word === undefined || others.length > 0)
+    throw new UsageError('Give the one endpoint of the hold to ask, such as: rebind hold --status 3000');
+  return read(word);
+}
+
+function read(word: string): ParsedEndpoint {
+  try {
+    return parseEndpoint(word);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+function time(invocation: Invocation, name: string, otherwiseMs: number): number {
+  const text = invocation.value(name);
+  return text === undefined ? otherwiseMs : parseMilliseconds(text, name);
+}

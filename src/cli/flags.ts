@@ -1,0 +1,25 @@
+/**
+ * Flags that more than one command has.
+ */
+import type { Flag } from './command.ts';
+
+/** Flags that every command has. */
+export const commonFlags: readonly Flag[] = [
+  { name: 'help', short: 'h', summary: 'Show this help' },
+  { name: 'version', short: 'V', summary: 'Show the version' },
+];
+
+/** A failure is a document too: a program that reads JSON never has to read text. */
+export const jsonFlag: Flag = { name: 'json', summary: 'Print one JSON document, also when it fails' };
+
+/** The options of the planned bind, for every command that asks about one. */
+export const bindFlags: readonly Flag[] = [
+  {
+    name: 'reuse-address',
+    negatable: true,
+    summary: 'The bind sets SO_REUSEADDR, or not; Node sets it for TCP (so it is the default) and not for UDP',
+  },
+  { name: 'reuse-port', summary: 'The bind sets SO_REUSEPORT' },
+  { name: 'v6-only', summary: 'The bind sets IPV6_V6ONLY: an IPv6 socket that takes no IPv4' },
+  { name: 'device', value: { name: 'NAME' }, summary: 'The bind is for one network interface (SO_BINDTODEVICE)' },
+];

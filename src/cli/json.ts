@@ -1,0 +1,182 @@
+/**
+ * The JSON documents, built field by field: what is printed is what is written here, whatever the objects behind it grow.
+ * docs/json.md describes them. Fields may be added; none is removed or changes its meaning within one schema number.
+ */
+import type { FreeReport } from '../free.ts';
+import type { BindOptions, Endpoint } from '../model/endpoint.ts';
+import type { Address, Gap, Holder, InetSocket } from '../model/facts.ts';
+import type { Blocker, BlockerHolder, Finding, Remedy, Report } from '../model/verdict.ts';
+import type { WaitReport } from '../wait.ts';
+
+/** The number of the layout. */
+export const schema = 1;
+
+/**
+ * Exactly one document, indented, with a newline at the end. What JSON allows but a terminal would act on
+ * (C1 controls, bidi marks) is written as `\\u….`, which every JSON parser reads back as it was.
+ */
+export function print(document: object): string {
+  const text = JSON.stringify(document, null, 2).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `${text}\n`;
+}
+
+/** The document of `why`. */
+export function whyDocument(report: Report) {
+  return {
+    schema,
+    endpoint: endpointOf(report.endpoint),
+    options: optionsOf(report.options),
+    bindable: report.bindable,
+    errno: report.errno,
+    verdict: report.verdict === null ? null : findingOf(report.verdict),
+    also: report.also.map(findingOf),
+    blockers: report.blockers.map(blockerOf),
+    plan: report.plan.map(remedyOf),
+    gaps: report.gaps.map(gapOf),
+    error: null,
+  };
+}
+
+/** The document of `ls`. */
+export function lsDocument(
+  sockets: readonly InetSocket[],
+  holders: ReadonlyMap<number, readonly Holder[]>,
+  gaps: readonly Gap[],
+) {
+  return {
+    schema,
+    sockets: sockets.map((socket) => ({
+      protocol: socket.protocol,
+      state: socket.state,
+      local: addressOf(socket.local),
+      uid: socket.uid,
+      inode: socket.inode,
+      device: socket.device,
+      v6Only: socket.v6Only,
+      holders: (holders.get(socket.inode) ?? []).map((holder) =>
+        holderOf({ ...holder, startedAt: new Date(holder.startedAtMs).toISOString() }),
+      ),
+    })),
+    gaps: gaps.map(gapOf),
+    error: null,
+  };
+}
+
+/** The document of `free`: of one endpoint its own fields, of several a list of them. */
+export function freeDocument(reports: readonly FreeReport[], interrupted: boolean) {
+  const error = interrupted ? { kind: 'interrupted', message: 'Interrupted before the end' } : null;
+  const [only] = reports;
+  if (reports.length === 1 && only !== undefined) return { schema, ...freeFields(only), error };
+  return { schema, results: reports.map(freeFields), error };
+}
+
+function freeFields(report: FreeReport) {
+  return {
+    endpoint: endpointOf(report.endpoint),
+    options: optionsOf(report.options),
+    bindable: report.bindable,
+    errno: report.errno,
+    verdict: report.verdict === null ? null : findingOf(report.verdict),
+    steps: report.steps.map(({ remedy, sentence, target, outcome, why, doubt, onlyIfNeeded }) => ({
+      remedy,
+      sentence,
+      target,
+      outcome,
+      why,
+      doubt,
+      onlyIfNeeded,
+    })),
+    plan: report.plan.map(remedyOf),
+    respawn: report.respawn,
+    gaps: report.gaps.map(gapOf),
+    elapsedMs: report.elapsedMs,
+  };
+}
+
+/** The document of `wait`. */
+export function waitDocument(report: WaitReport) {
+  return {
+    schema,
+    endpoint: endpointOf(report.endpoint),
+    options: optionsOf(report.options),
+    for: report.for,
+    done: report.done,
+    failure: report.failure,
+    listeners: report.listeners.map(({ pid, command, argv }) => ({ pid, command, argv })),
+    addresses: report.addresses.map(addressOf),
+    verdict: report.verdict === null ? null : findingOf(report.verdict),
+    gaps: report.gaps.map(gapOf),
+    elapsedMs: report.elapsedMs,
+    error: null,
+  };
+}
+
+/** What every command prints when it could not answer. */
+export function errorDocument(kind: 'usage' | 'unsupported' | 'system' | 'internal', message: string) {
+  return { schema, error: { kind, message } };
+}
+
+/** An endpoint; shared by every document that names one. */
+export function endpointOf(endpoint: Endpoint) {
+  return endpoint.protocol === 'unix'
+    ? { protocol: endpoint.protocol, path: endpoint.path }
+    : { protocol: endpoint.protocol, address: endpoint.address, port: endpoint.port };
+}
+
+function optionsOf({ reuseAddress, reusePort, v6Only, device }: BindOptions) {
+  return { reuseAddress, reusePort, v6Only, device };
+}
+
+/** A cause that applies. */
+export function findingOf({ cause, sentence, args }: Finding) {
+  return { cause, sentence, args };
+}
+
+function blockerOf(blocker: Blocker) {
+  return {
+    protocol: blocker.protocol,
+    state: blocker.state,
+    local: addressOf(blocker.local),
+    remote: blocker.remote === null ? null : addressOf(blocker.remote),
+    uid: blocker.uid,
+    inode: blocker.inode,
+    expiresInMs: blocker.expiresInMs,
+    certain: blocker.certain,
+    holders: blocker.holders.map(holderOf),
+  };
+}
+
+function addressOf({ address, port }: Address) {
+  return { address, port };
+}
+
+function holderOf(holder: BlockerHolder) {
+  return {
+    pid: holder.pid,
+    descriptors: [...holder.descriptors],
+    command: holder.command,
+    argv: [...holder.argv],
+    cwd: holder.cwd,
+    user: holder.user,
+    startedAt: holder.startedAt,
+    parents: holder.parents.map(({ pid, command }) => ({ pid, command })),
+    unit: holder.unit,
+    container:
+      holder.container === null
+        ? null
+        : { id: holder.container.id, name: holder.container.name, runtime: holder.container.runtime },
+  };
+}
+
+/** One thing that would help. */
+export function remedyOf({ remedy, sentence, command, automatic, args }: Remedy) {
+  return { remedy, sentence, command, automatic, args };
+}
+
+/** What could not be seen. */
+export function gapOf({ what, why, hint }: Gap) {
+  return { what, why, hint };
+}

@@ -1,0 +1,89 @@
+/**
+ * One run of the command: from the words that were typed to an exit code. Touches the process only through `Io`.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { asksForJson, readArguments } from './args.ts';
+import type { Command } from './command.ts';
+import { commands } from './commands.ts';
+import { exit } from './exit.ts';
+import { canvas, type Io } from './io.ts';
+import { isUsageError } from './usage.ts';
+
+/** Runs a command line and returns its exit code. Every failure has been told when it returns. */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  try {
+    const reading = readArguments(argv, commands);
+    if (reading.kind === 'version') {
+      io.stdout.write(`${version()}\n`);
+      return exit.ok;
+    }
+    if (reading.kind === 'help') {
+      const help = await import('./help.ts');
+      io.stdout.write(
+        reading.command === null ? help.helpForAll(commands, canvas(io)) : help.helpFor(reading.command, canvas(io)),
+      );
+      return exit.ok;
+    }
+    const module = await reading.invocation.command.load();
+    return await module.run(reading.invocation, io);
+  } catch (error) {
+    return tellFailure(error, asksForJson(argv), io);
+  }
+}
+
+/** How the command that was asked for wants Ctrl-C treated; a wrong command line has nothing to clean up. */
+export function signalPolicy(argv: readonly string[]): NonNullable<Command['onSignal']> {
+  try {
+    const reading = readArguments(argv, commands);
+    return reading.kind === 'run' ? (reading.invocation.command.onSignal ?? 'die') : 'die';
+  } catch {
+    return 'die';
+  }
+}
+
+/** The version of this package. */
+export function version(): string {
+  // The compiled files lie at different depths in the package and in the tests.
+  for (let folder = new URL('./', import.meta.url); ; folder = new URL('../', folder)) {
+    const file = new URL('package.json', folder);
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+    if (folder.pathname === '/') throw new Error('The package has lost its package.json');
+  }
+}
+
+async function tellFailure(error: unknown, json: boolean, io: Io): Promise<number> {
+  const failure = await describe(error);
+  if (json) {
+    const { errorDocument, print } = await import('./json.ts');
+    io.stdout.write(print(errorDocument(failure.kind, failure.message)));
+  }
+  const paint = canvas(io, 'stderr').paint;
+  io.stderr.write(`${paint('bad', 'rebind:')} ${failure.message}\n`);
+  if (failure.detail !== null) io.stderr.write(`${failure.detail}\n`);
+  return failure.code;
+}
+
+interface Failure {
+  readonly kind: 'usage' | 'unsupported' | 'system' | 'internal';
+  readonly message: string;
+  readonly detail: string | null;
+  readonly code: number;
+}
+
+async function describe(error: unknown): Promise<Failure> {
+  if (isUsageError(error)) return { kind: 'usage', message: error.message, detail: null, code: exit.usage };
+  const [{ isNativeError, isUnsupportedError }, { escapeText }] = await Promise.all([
+    import('../os/errors.ts'),
+    import('./text.ts'),
+  ]);
+  const message = error instanceof Error ? escapeText(error.message) : String(error);
+  if (isUnsupportedError(error)) return { kind: 'unsupported', message, detail: null, code: exit.unsupported };
+  if (isNativeError(error)) return { kind: 'system', message, detail: null, code: exit.unknown };
+  const stack = error instanceof Error ? (error.stack ?? '').split('\n').slice(1).map(escapeText).join('\n') : '';
+  return {
+    kind: 'internal',
+    message: `This is a bug in rebind, please report it: ${message}`,
+    detail: stack,
+    code: exit.unknown,
+  };
+}
