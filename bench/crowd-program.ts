@@ -1,0 +1,131 @@
+/**
+ * A crowded machine, in a namespace of its own: `node crowd-program.js PROCESSES SOCKETS FILES`, each process with so many TCP sockets and files.
+ * Then measures how long it takes to name the holder of one port among them.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { cgroup2Mount } from '../src/os/linux/cgroup.ts';
+import { linux } from '../src/os/linux/index.ts';
+import { openProc } from '../src/os/linux/proc.ts';
+import { hasEveryUser, raiseLoopback } from '../src/stage/namespace.ts';
+import { findProgram } from '../src/stage/needs.ts';
+import { explain } from '../src/why.ts';
+import { command, print, race } from './measure.ts';
+
+/** Nobody; the crowd belongs to it where there is more than one user. */
+const otherUser = 65_534;
+/** Below the automatic ports, so that nobody in the crowd has it. */
+const port = 3000;
+const rounds = 7;
+
+const [processes = 0, socketsEach = 0, filesEach = 0] = process.argv.slice(2).map(Number);
+
+async function main(): Promise<void> {
+  raiseLoopback();
+  const users = hasEveryUser();
+  console.log(
+    `\n${processes} processes, ${processes * socketsEach} sockets, ${processes * (socketsEach + filesEach + 3)} descriptors`,
+  );
+  await crowd(users ? otherUser : null);
+  await measure('nothing narrows the search: the holder is one of the crowd’s user', users ? otherUser : null, null);
+  if (users) await measure('the user narrows the search', null, null);
+  else console.log('\nNot measured: a search narrowed by the user, which needs a second user and so root');
+  const mount = cgroup2Mount(openProc('/proc'));
+  const group = mount === null ? null : `${mount}/rebind-bench-${process.pid}`;
+  if (group === null || !users || !made(group)) {
+    console.log('\nNot measured: a search narrowed by the cgroup, which needs root and a mounted cgroup2');
+    return;
+  }
+  try {
+    await measure('the cgroup narrows the search', otherUser, group);
+  } finally {
+    await removeGroup(group);
+  }
+}
+
+/** Sleeping processes that got their descriptors from us. They end with the namespace. */
+async function crowd(user: number | null): Promise<void> {
+  const { sockets } = linux;
+  const file = openSync('/dev/null', 'r');
+  for (let i = 0; i < processes; i++) {
+    const given: number[] = [];
+    for (let j = 0; j < socketsEach; j++) {
+      const fd = sockets.open('tcp', 4);
+      sockets.bind(fd, { protocol: 'tcp', address: `127.${1 + (i % 200)}.${1 + Math.floor(i / 200)}.1`, port: 0 });
+      if (j % 2 === 0) sockets.listen(fd, 5);
+      given.push(fd);
+    }
+    const files = new Array<number>(filesEach).fill(file);
+    const identity = user === null ? {} : { uid: user, gid: user };
+    const child = spawn('sleep', ['100000'], {
+      stdio: ['ignore', 'ignore', 'ignore', ...given, ...files],
+      ...identity,
+    });
+    await once(child, 'spawn');
+    // The end of this program ends the namespace, and nobody waits for the crowd.
+    child.unref();
+    for (const fd of given) sockets.close(fd);
+  }
+  closeSync(file);
+}
+
+async function measure(title: string, user: number | null, cgroup: string | null): Promise<void> {
+  const server = await serve(user, cgroup);
+  const request = {
+    endpoint: { protocol: 'tcp', address: '127.0.0.1', port },
+    options: { reuseAddress: true, reusePort: false, v6Only: false, device: null },
+  } as const;
+  const contestants: Record<string, () => void> = {
+    'ss -tlnp': command(findProgram('ss') ?? 'ss', ['-tlnp']),
+    [`ss -tlnp sport = :${port}`]: command(findProgram('ss') ?? 'ss', ['-tlnp', 'sport', '=', `:${port}`]),
+    'rebind, the call': () => {
+      const { blockers } = explain(request, linux);
+      if (blockers[0]?.holders[0]?.pid !== server.pid) throw new Error('rebind did not name the holder');
+    },
+  };
+  const lsof = findProgram('lsof');
+  if (lsof !== null) contestants['lsof -i'] = command(lsof, ['-nP', `-iTCP:${port}`, '-sTCP:LISTEN']);
+  const fuser = findProgram('fuser');
+  if (fuser !== null) contestants['fuser'] = command(fuser, [`${port}/tcp`]);
+  const all = race(contestants, rounds);
+  print(title, all, 'rebind, the call');
+  server.kill('SIGKILL');
+  await once(server, 'exit');
+}
+
+/** A server on the port, which is started by a shell so that it can enter a cgroup first. */
+async function serve(user: number | null, cgroup: string | null): Promise<ChildProcess> {
+  const program = `require('net').createServer().listen(${port}, '127.0.0.1', () => console.log('ready'))`;
+  const enter = cgroup === null ? '' : `echo $$ > ${cgroup}/cgroup.procs && `;
+  const drop = user === null ? '' : `setpriv --reuid ${user} --regid ${user} --clear-groups `;
+  const shell = ['-c', `${enter}exec ${drop}"$0" -e "$1"`, process.execPath, program];
+  const child = spawn('sh', shell, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return child;
+}
+
+/** The kernel takes a process out of its cgroup a moment after its end was reported. */
+async function removeGroup(group: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return rmdirSync(group);
+    } catch (error) {
+      if (tries === 50) throw error;
+      await setTimeout(20);
+    }
+  }
+}
+
+function made(group: string): boolean {
+  try {
+    mkdirSync(group);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+if (spawnSync('sleep', ['0']).status !== 0) throw new Error('sleep is missing');
+await main();

@@ -1,0 +1,53 @@
+/**
+ * Measuring several things in turns, so that whatever else the machine does hits all of them alike.
+ */
+import { spawnSync } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+
+/** One thing to measure; it returns when it is done, and throws when it did not do it. */
+export type Contestants = Readonly<Record<string, () => void>>;
+
+export interface Result {
+  readonly name: string;
+  readonly medianMs: number;
+  readonly fastestMs: number;
+}
+
+/** Runs each contestant `rounds` times, in turns, after one round that is not counted. */
+export function race(contestants: Contestants, rounds: number): Result[] {
+  const times = new Map<string, number[]>(Object.keys(contestants).map((name) => [name, []]));
+  for (let round = 0; round <= rounds; round++)
+    for (const [name, work] of Object.entries(contestants)) {
+      const began = performance.now();
+      work();
+      if (round > 0) times.get(name)?.push(performance.now() - began);
+    }
+  return [...times].map(([name, all]) => {
+    all.sort((a, b) => a - b);
+    return { name, medianMs: all[all.length >> 1] ?? Number.NaN, fastestMs: all[0] ?? Number.NaN };
+  });
+}
+
+/** Prints a table; the ratio is to the contestant named `base`. */
+export function print(title: string, results: readonly Result[], base: string): void {
+  const by = results.find(({ name }) => name === base)?.medianMs ?? Number.NaN;
+  const width = Math.max(...results.map(({ name }) => name.length));
+  console.log(`\n${title}`);
+  for (const { name, medianMs, fastestMs } of results)
+    console.log(
+      `  ${name.padEnd(width)}  ${ms(medianMs)} median  ${ms(fastestMs)} fastest  ${(medianMs / by).toFixed(2).padStart(7)} x ${base}`,
+    );
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : 0).padStart(6)} ms`;
+}
+
+/** Runs a command to its end, its output thrown away. @param codes The exit codes that mean that it did its work. */
+export function command(file: string, args: readonly string[], codes: readonly number[] = [0]): () => void {
+  return () => {
+    const { status, error } = spawnSync(file, args, { stdio: ['ignore', 'ignore', 'ignore'] });
+    if (error !== undefined) throw error;
+    if (status === null || !codes.includes(status)) throw new Error(`${file} ${args.join(' ')} left with ${status}`);
+  };
+}
