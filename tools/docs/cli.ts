@@ -1,0 +1,67 @@
+/**
+ * docs/cli.md, from the table of commands.
+ */
+
+import type { Command, Flag } from '../../src/cli/command.ts';
+import { endpointPage } from '../../src/cli/endpoints.ts';
+import { exitMeanings } from '../../src/cli/exit.ts';
+import { commonFlags } from '../../src/cli/flags.ts';
+import { flagUsage, usageOf } from '../../src/cli/help.ts';
+
+export function cliPage(commands: readonly Command[]): string {
+  const listed = commands.filter(({ hidden }) => !hidden);
+  return [
+    '# The command',
+    '',
+    '`rebind <endpoint>` is short for `rebind why <endpoint>`.',
+    '',
+    '| command | what it does |',
+    '|---|---|',
+    ...listed.map((command) => `| [\`${bare(command)}\`](#${command.name}) | ${cell(command.summary)} |`),
+    '',
+    ...endpointPage.flatMap((paragraph) => [paragraph, '']),
+    'stdout is the answer; stderr is progress, warnings and questions. Colour appears on a terminal and follows `NO_COLOR` and `FORCE_COLOR`.',
+    '',
+    ...listed.flatMap(section),
+    '## Exit codes',
+    '',
+    '| code | meaning |',
+    '|---|---|',
+    ...exitMeanings.map(({ code, meaning }) => `| ${code} | ${cell(meaning)} |`),
+    '',
+  ].join('\n');
+}
+
+function section(command: Command): string[] {
+  return [
+    `## ${command.name}`,
+    '',
+    `${command.summary}.`,
+    '',
+    '```',
+    `rebind ${usageOf(command)}`,
+    '```',
+    '',
+    // The endpoints are described once, above.
+    ...command.page.filter((paragraph) => !endpointPage.includes(paragraph)).flatMap((paragraph) => [paragraph, '']),
+    '| option | meaning |',
+    '|---|---|',
+    ...[...command.flags, ...commonFlags].map(flagRow),
+    '',
+    ...(command.examples.length === 0
+      ? []
+      : ['```sh', ...command.examples.map(({ command: line, summary }) => `${line}   # ${summary}`), '```', '']),
+  ];
+}
+
+function bare(command: Command): string {
+  return `rebind ${usageOf(command).replace(' [options]', '')}`;
+}
+
+function flagRow(flag: Flag): string {
+  return `| \`${flagUsage(flag)}\` | ${cell(flag.summary)} |`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}

@@ -1,0 +1,101 @@
+/**
+ * docs/hold.md: how the port stays open, what was tested with it, what it cannot do, and the table of the last benchmark.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface Cell {
+  readonly mode: string;
+  readonly sent: number;
+  readonly refused: number;
+  readonly reset: number;
+  readonly eof: number;
+  readonly timeout: number;
+  readonly hang: number;
+  readonly other: number;
+}
+
+interface Recorded {
+  readonly runs: number;
+  readonly restarts: number;
+  readonly perSecond: number;
+  readonly everyMs: number;
+  readonly rows: readonly { readonly name: string; readonly command: string; readonly cells: readonly Cell[] }[];
+}
+
+const page = `# hold
+
+\`rebind hold 3000 -- npm start\` opens the listening socket itself and keeps it while the program restarts, crashes, is redeployed or is edited. Nobody who connects is refused, reset or left hanging.
+
+## What happens
+
+1. The socket is made with raw system calls. No event loop of rebind ever polls it, so rebind never takes a connection.
+2. The command is started on it. An unmodified Node program finds it through a preload (\`rebind/adopt\`, added to NODE_OPTIONS): when it listens on that endpoint, it is given the socket, recognised by device and inode and not by the number of the descriptor. npm, npx, tsx and nodemon hand it on; a wrapper that drops descriptors (\`node --watch\`) does no harm, because rebind then sends the socket to the process that asks. Programs in other languages find it as systemd passes it: LISTEN_FDS, LISTEN_FDNAMES and the right LISTEN_PID.
+3. On a restart (SIGHUP, \`--watch\`, a crash, \`rebind hold --restart 3000\`) the new program starts beside the old one. It is ready when its server listens on the held socket, when it says READY=1 (sd_notify) or \`process.send('ready')\`, or when the kernel shows that it waits for input there (epoll, poll, select or accept). A connection that succeeds proves nothing, because the queue of a held socket answers for anybody.
+4. When it is ready the old one stops accepting, and its connections end one by one: an answer that is under way is finished and says \`Connection: close\`; a connection that is idle is closed after a second of silence; one that has sent nothing yet keeps its time; WebSockets get close 1012, HTTP/2 gets GOAWAY. Then SIGTERM, and SIGKILL after \`--grace\`. Node's own \`server.close()\` loses connections at two of these places, and since Node 26 at a third.
+5. A newcomer that crashes or does not become ready is ended, its error is shown, and the old one goes on.
+
+Without an endpoint, \`rebind hold -- npm start\` learns the port when the program first listens, port 0 included, and owns it from then on.
+
+A bare port follows the program: when the program asks for 127.0.0.1 only, that is what is held, and nothing is opened to the network. An address that was typed is held as typed.
+
+## How it is measured
+`;
+
+const afterTable = `
+Each row restarts the same server, 300 ms of busy start and 10 ms for an answer, under five kinds of traffic at once: new connections, 20 keep-alive connections, connections whose first byte comes after 20 ms, bursts of 20, and 64 kB bodies sent in two halves. Nothing is retried. The server has no signal handler, except where the row says graceful: there it has the textbook \`server.close(() => process.exit())\`. Run it yourself with \`npm run bench -- hold\`.
+
+What a server that is killed by SIGKILL was answering at that moment is lost, whoever supervises it; what waits in the queue is not.
+
+## Tested with
+
+Every row is a test that restarts it under load and counts what is lost.
+
+| | what is lost |
+|---|---|
+| Node 20, 22, 24, 26: http, cluster (both schedulings), worker threads, Unix sockets | nothing |
+| express, fastify, koa, hono, vite's dev server, ws | nothing |
+| npm, npx, tsx, nodemon, \`node --watch\`, \`sh -c\`, a Python wrapper that closes descriptors | nothing |
+| gunicorn (threads) | nothing on new connections |
+| uvicorn, puma | nothing refused or left hanging; now and then they drop a connection that they have accepted and not read yet when they are asked to end (Kludex/uvicorn#2757) |
+| UDP (dgram) | datagrams wait in the socket |
+| systemd-socket-activate | hold and, without hold, the preload serve on its socket |
+
+## What it does not do
+
+- nginx and redis do not take a socket by LISTEN_FDS, so hold cannot run them; a program that binds the port itself, and is not Node, gets EADDRINUSE.
+- Idle keep-alive connections are ended politely, not moved to the new process.
+- A program that puts itself into the background is ended: its supervisor would lose it.
+- Ctrl-Z stops hold and not the program, which has a session of its own.
+- In another network namespace than hold's (\`unshare -n\`), a program cannot reach hold; it serves, but is ended with SIGTERM without being asked to drain.
+- Linux only, for now.
+`;
+
+/** The page; the table is left out when nothing was recorded. */
+export function holdPage(root: string): string {
+  const file = join(root, 'bench/recorded/hold.json');
+  const table = existsSync(file) ? tableOf(JSON.parse(readFileSync(file, 'utf8')) as Recorded) : '';
+  return `${page}${table}${afterTable}`;
+}
+
+/** Lost requests by their kind, all traffic together; and by traffic, where anything was lost at all. */
+function tableOf(recorded: Recorded): string {
+  const lines = recorded.rows.map(({ name, cells }) => {
+    const sum = (pick: (cell: Cell) => number): number => cells.reduce((total, cell) => total + pick(cell), 0);
+    const kinds = [
+      sum((c) => c.refused),
+      sum((c) => c.reset),
+      sum((c) => c.eof),
+      sum((c) => c.timeout + c.hang),
+      sum((c) => c.other),
+    ];
+    return `| ${name} | ${[sum((c) => c.sent), ...kinds].join(' | ')} |`;
+  });
+  return `
+${recorded.runs} runs of ${recorded.restarts} restarts each, one every ${recorded.everyMs} ms, under ${recorded.perSecond} requests a second in all:
+
+| | requests | refused | reset | ended early | no answer in 5 s | other |
+|---|---|---|---|---|---|---|
+${lines.join('\n')}
+`;
+}

@@ -1,0 +1,130 @@
+/**
+ * Runs every test file of the compiled tree. `node --test` alone is not enough: Node 20 takes a folder, Node 22 does not,
+ * and both leave with 0 when they find nothing. This fails when no test ran, and when a test that could run here did not.
+ */
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join, sep } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../test/', import.meta.url));
+const wanted = process.argv.slice(2);
+
+/** The folders whose tests know no platform; elsewhere than on Linux the rest has nothing to test yet. */
+const portable = ['model', 'cli'];
+
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.js'))
+  .filter((name) => process.platform === 'linux' || portable.includes(name.split(sep)[0] ?? ''))
+  .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
+  .sort()
+  .map((name) => join(root, name));
+
+interface Failure {
+  readonly name: string;
+  readonly file: string;
+}
+
+interface Pass {
+  passed: number;
+  readonly failures: Failure[];
+  readonly skipped: { readonly name: string; readonly reason: string }[];
+}
+
+// Two at a time. What fails is run once more, alone: these tests watch a real kernel and real processes, and a machine that is
+// busy with something else can make one miss its moment. What passes only then is named at the end, and what fails twice has failed.
+const first = await runFiles(files, Math.max(1, Math.min(2, cpus().length)));
+const again = [...new Set(first.failures.map((failure) => failure.file))];
+if (again.length > 0) process.stdout.write(`\n${count(again.length, 'file')} again, one after the other\n\n`);
+const second = again.length > 0 ? await runFiles(again, 1) : { passed: 0, failures: [], skipped: [] };
+conclude();
+
+/** Runs files and prints what the reporter says of them. */
+async function runFiles(paths: readonly string[], concurrency: number): Promise<Pass> {
+  const pass: Pass = { passed: 0, failures: [], skipped: [] };
+  if (paths.length === 0) return pass;
+  const events = run({ files: [...paths], concurrency, timeout: 1_200_000 });
+  events.on('test:pass', ({ name, skip, todo, details }) => {
+    if (isSuite(details)) return;
+    if (skip !== undefined || todo !== undefined) pass.skipped.push({ name, reason: String(skip ?? todo) });
+    else pass.passed++;
+  });
+  events.on('test:fail', ({ name, file, details }) => {
+    // A suite fails with its tests, which are counted themselves; with its hooks it fails alone.
+    const reason = (details.error as { failureType?: unknown }).failureType;
+    if (!isSuite(details) || reason !== 'subtestsFailed') pass.failures.push({ name, file: compiled(file, paths) });
+  });
+  // The reporter's type lacks the constructor signature that Node 20 has.
+  const report = events.compose(spec as unknown as NodeJS.ReadWriteStream);
+  report.on('data', (text: string | Buffer) => process.stdout.write(text));
+  await once(report, 'end');
+  return pass;
+}
+
+/** The compiled file behind the one that an event names: with source maps that is the source. */
+function compiled(file: string | undefined, paths: readonly string[]): string {
+  const stem = (path: string): string => path.replace(/\.[jt]s$/, '');
+  const tail =
+    file === undefined
+      ? ''
+      : (stem(file)
+          .split(/[\\/]test[\\/]/)
+          .at(-1) ?? '');
+  return paths.find((path) => path === file || (tail !== '' && stem(path).endsWith(tail))) ?? paths[0] ?? '';
+}
+
+/** The counts are the last lines. */
+function conclude(): void {
+  // A file that failed was run as a whole again: its second run is what counts.
+  const recovered = first.failures.filter(({ name }) => !second.failures.some((failure) => failure.name === name));
+  const passed = first.passed + recovered.length;
+  const failed = second.failures.length;
+  // CI installs what the tests need, so there a test that is skipped although it could run is a hole.
+  const strict = process.env['REBIND_TEST_NO_SKIP'] === '1';
+  const holes = strict ? first.skipped.filter(({ reason }) => !isImpossibleHere(reason)) : [];
+  process.stdout.write('\n');
+  for (const [reason, names] of byReason(first.skipped)) {
+    const hole = holes.some((one) => one.reason === reason) ? ' (it could have run)' : '';
+    const what = names.length === 1 ? names[0]?.name : count(names.length, 'test');
+    process.stdout.write(`skipped: ${what}: ${reason}${hole}\n`);
+  }
+  for (const { name } of recovered) process.stdout.write(`passed only when run again: ${name}\n`);
+  for (const { name } of second.failures) process.stdout.write(`failed twice: ${name}\n`);
+  if (passed === 0)
+    process.stderr.write(`No test ran${wanted.length === 0 ? '' : `: no file matches ${wanted.join(', ')}`}\n`);
+  if (holes.length > 0) process.stderr.write(`${holes.length} tests that could run here were skipped\n`);
+  process.stdout.write(`${passed} passed, ${failed} failed, ${first.skipped.length} skipped\n`);
+  process.exitCode = failed > 0 || passed === 0 || holes.length > 0 ? 1 : 0;
+}
+
+/** What no installation gives this run: rights that its user has not (or has), and what the machine itself is. */
+const notRoot = /\b(root|second[ -]user|another user|CAP_[A-Z_]+|may not make a cgroup)\b/i;
+const ofTheMachine =
+  /make namespaces|no mount namespace|no IPv6|no link-local IPv6|cgroup2 is not mounted|cannot unshare|Linux \d|kernel/i;
+
+/** True when the reason names something that this run cannot have, whatever is installed. */
+function isImpossibleHere(reason: string): boolean {
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot ? /as an ordinary user/.test(reason) : notRoot.test(reason)) return true;
+  if (ofTheMachine.test(reason)) return true;
+  // What CI could not install, because it was offline or the system has no such package; .ci/run prints it.
+  const missing = (process.env['REBIND_TEST_MISSING'] ?? '').split(/\s+/).filter(Boolean);
+  return missing.some((name) => reason.toLowerCase().includes(name));
+}
+
+function isSuite(details: { type?: string | undefined }): boolean {
+  return details.type === 'suite';
+}
+
+function byReason(skipped: Pass['skipped']): Map<string, Pass['skipped']> {
+  const groups = new Map<string, Pass['skipped']>();
+  for (const one of skipped) groups.set(one.reason, [...(groups.get(one.reason) ?? []), one]);
+  return groups;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
