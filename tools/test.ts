@@ -13,6 +13,11 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../test/', import.meta.url));
 const wanted = process.argv.slice(2);
 
+/** What no installation gives this run: rights that its user has not (or has), and what the machine itself is. */
+const notRoot = /\b(root|second[ -]user|another user|CAP_[A-Z_]+|may not make a cgroup)\b/i;
+const ofTheMachine =
+  /make namespaces|no mount namespace|no IPv6|no link-local IPv6|cgroup2 is not mounted|cannot unshare|Linux \d|kernel/i;
+
 /** The folders whose tests know no platform; elsewhere than on Linux the rest has nothing to test yet. */
 const portable = ['model', 'cli'];
 
@@ -99,11 +104,6 @@ function conclude(): void {
   process.stdout.write(`${passed} passed, ${failed} failed, ${first.skipped.length} skipped\n`);
   process.exitCode = failed > 0 || passed === 0 || holes.length > 0 ? 1 : 0;
 }
-
-/** What no installation gives this run: rights that its user has not (or has), and what the machine itself is. */
-const notRoot = /\b(root|second[ -]user|another user|CAP_[A-Z_]+|may not make a cgroup)\b/i;
-const ofTheMachine =
-  /make namespaces|no mount namespace|no IPv6|no link-local IPv6|cgroup2 is not mounted|cannot unshare|Linux \d|kernel/i;
 
 /** True when the reason names something that this run cannot have, whatever is installed. */
 function isImpossibleHere(reason: string): boolean {

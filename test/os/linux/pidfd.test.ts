@@ -102,12 +102,21 @@ describe('a process is an identity', () => {
   });
 
   test('a process of another user is denied, not gone', (t) => {
-    if (process.getuid?.() === 0) return t.skip('root may signal everybody: runs as an ordinary user');
-    const handle = opened(1);
-    assert.equal(handle.isAlive(), true);
-    assert.equal(handle.takeDescriptor(0).fd, null);
-    assert.equal(handle.signal('SIGCONT'), 'denied');
-    handle.close();
+    if (process.getuid?.() !== 0) return t.skip('needs root to have a process of another user');
+    const child = spawn('sleep', ['60'], { stdio: 'ignore', uid: 1, gid: 1 });
+    children.push(child);
+    const handle = opened(child.pid as number);
+    // Neither root nor the owner: the kernel compares both our real and our effective user (kill(2)).
+    process.seteuid?.(65_534);
+    try {
+      assert.equal(handle.isAlive(), true);
+      assert.deepEqual(handle.takeDescriptor(0), { fd: null, why: 'EPERM' });
+      assert.equal(handle.signal('SIGTERM'), 'denied');
+    } finally {
+      process.seteuid?.(0);
+      handle.close();
+    }
+    assert.equal(child.exitCode ?? child.signalCode, null);
     return undefined;
   });
 });
