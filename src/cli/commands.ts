@@ -124,6 +124,7 @@ export const commands: readonly Command[] = [
         summary: 'Restart when this file, or anything in this directory, changes',
       },
       { name: 'overlap', negatable: true, summary: 'Start the new one beside the old one, or not; the default is to' },
+      { name: 'hand-off', summary: 'Move idle HTTP/1.1 connections to the new Node program instead of closing them' },
       { name: 'take-over', summary: 'Start on the socket of whoever listens there now, and then ask it to finish' },
       {
         name: 'grace',

@@ -4,6 +4,7 @@
 
 import type { Hold } from '../hold/index.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
+import { countsText } from './hold-status.ts';
 import { canvas, type Io, type Style } from './io.ts';
 import { escapeText } from './text.ts';
 
@@ -45,10 +46,7 @@ export function tellEvents(held: Hold, io: Io): void {
     quote(lastLines);
   });
   held.on('retired', ({ generation, counts, forced }) => {
-    const what =
-      counts === null
-        ? ''
-        : `: ${counts.finished} connections finished, ${counts.idle} were idle, ${counts.killed} were cut off`;
+    const what = counts === null ? '' : `: ${countsText(counts)}`;
     tell(`Generation ${generation} ${forced ? 'had to be killed' : 'ended'}${what}`, forced ? 'bad' : 'faint');
   });
   held.on('tookOver', ({ pid, ended }) => {

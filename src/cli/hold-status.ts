@@ -31,9 +31,12 @@ function live(generation: LiveGeneration, verb: string, nowMs: number): string {
 
 function past(generation: PastGeneration, nowMs: number): string {
   const why = generation.why === null ? '' : `: ${escapeText(generation.why)}`;
-  const counts =
-    generation.counts === null
-      ? ''
-      : `, ${generation.counts.finished} connections finished, ${generation.counts.idle} idle, ${generation.counts.killed} cut off`;
+  const counts = generation.counts === null ? '' : `, ${countsText(generation.counts)}`;
   return `generation ${generation.generation} ${generation.outcome} ${clock(Date.parse(generation.endedAt), nowMs)}${counts}${why}`;
+}
+
+/** How the connections of a generation ended. */
+export function countsText({ finished, idle, killed, handedOff }: NonNullable<PastGeneration['counts']>): string {
+  const moved = handedOff === 0 ? '' : `, ${handedOff} went on in the next generation`;
+  return `${finished} connections finished, ${idle} were idle, ${killed} were cut off${moved}`;
 }

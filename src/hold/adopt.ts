@@ -92,6 +92,7 @@ function passedBySystemd(): Passed | null {
     backlog: systemdBacklog,
     copies: 1,
     learn: false,
+    handOff: false,
     sockets,
   };
 }

@@ -9,6 +9,7 @@ import { formatEndpoint } from '../model/endpoint.ts';
 import type { Agent } from './agent.ts';
 import { manage } from './drain.ts';
 import { fetchSocket } from './fetch.ts';
+import { mayMove, receive } from './hand-off.ts';
 import { type Inherited, identityOf } from './inherited.ts';
 import { type Handle, handleOf, type ListenCall, listenOn, plainListen, readListenCall } from './listen.ts';
 import { type Match, match, type Wish } from './match.ts';
@@ -74,7 +75,7 @@ export class Adoption {
     }
     const { identity } = found.socket;
     if (call.callback !== null) socket.once('listening', call.callback);
-    socket.once('listening', () => this.agent.tell({ kind: 'listening', identity, note: null }));
+    socket.once('listening', () => this.agent.tell({ kind: 'listening', identity, note: null, receiver: null }));
     socket.once('close', () => this.inherited.release(found.socket, fd));
     this.hasTaken = true;
     this.agent.connect();
@@ -105,7 +106,7 @@ export class Adoption {
       const copy = this.#copy(found.socket, null);
       if (copy.socket === null) throw this.#lost(found.socket, copy.why);
       const handle = plainCreate(null, null, -1, copy.fd, flags);
-      if (typeof handle === 'object' && handle !== null) this.#claim(handle as Handle, copy.socket, copy.fd);
+      if (typeof handle === 'object' && handle !== null) this.#claim(handle as Handle, copy.socket, copy.fd, () => {});
       return handle;
     };
   }
@@ -130,19 +131,27 @@ export class Adoption {
       return server;
     }
     const { socket, fd } = copy;
+    const receiver = this.passed.handOff && mayMove(server) ? receive(server, this.passed.token) : null;
     server.once('listening', () => {
-      this.agent.tell({ kind: 'listening', identity: socket.identity, note: note(socket, wish, call) });
+      const { identity } = socket;
+      this.agent.tell({
+        kind: 'listening',
+        identity,
+        note: note(socket, wish, call),
+        receiver: receiver?.name ?? null,
+      });
     });
     listenOn(server, fd, this.passed.backlog, call);
     const handle = handleOf(server);
     if (handle === null) {
+      receiver?.close();
       this.inherited.release(socket, fd);
       return server;
     }
     if (socket.endpoint.protocol === 'unix')
       (server as unknown as { _pipeName: string })._pipeName = socket.endpoint.path;
     this.#serve(server, socket, handle);
-    this.#claim(handle, socket, fd);
+    this.#claim(handle, socket, fd, () => receiver?.close());
     return server;
   }
 
@@ -165,11 +174,13 @@ export class Adoption {
     }
   }
 
-  #claim(handle: Handle, socket: PassedSocket, fd: number): void {
+  /** @param onClose Called when the server accepts no more. */
+  #claim(handle: Handle, socket: PassedSocket, fd: number, onClose: () => void): void {
     this.#live.set(socket.identity, handle);
     const plainClose = handle.close;
     handle.close = (done) => {
       if (this.#live.get(socket.identity) === handle) this.#live.delete(socket.identity);
+      onClose();
       this.inherited.release(socket, fd);
       plainClose.call(handle, done);
     };
@@ -178,10 +189,10 @@ export class Adoption {
   #serve(server: Server, socket: PassedSocket, handle: Handle | null): void {
     this.hasTaken = true;
     this.agent.connect();
-    this.agent.manage(manage(server, handle));
+    this.agent.manage(manage(server, handle, { identity: socket.identity, token: this.passed.token }));
     if (handle === null) {
       server.once('listening', () => {
-        this.agent.tell({ kind: 'listening', identity: socket.identity, note: null });
+        this.agent.tell({ kind: 'listening', identity: socket.identity, note: null, receiver: null });
       });
     }
   }
@@ -194,7 +205,7 @@ export class Adoption {
       const address = server.address();
       if (descriptor === undefined || address === null || typeof address === 'string') return;
       const endpoint: Endpoint = { protocol: 'tcp', address: address.address, port: address.port };
-      this.agent.manage(manage(server, handleOf(server)));
+      this.agent.manage(manage(server, handleOf(server), null));
       this.agent.tell({
         kind: 'unmanaged',
         endpoint,

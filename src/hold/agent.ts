@@ -7,7 +7,7 @@ import type { Socket as UdpSocket } from 'node:dgram';
 import { connect, type Server, type Socket } from 'node:net';
 import { threadId } from 'node:worker_threads';
 import { controlPath, type Passed } from './passed.ts';
-import { type AgentMessage, type DrainCounts, type HoldMessage, line, readLines } from './protocol.ts';
+import { type AgentMessage, type DrainCounts, type DrainOrder, type HoldMessage, line, readLines } from './protocol.ts';
 
 /** How long a program that lost its hold may take to end by itself. */
 const endAloneMs = 2_000;
@@ -18,7 +18,7 @@ export interface Managed {
   /** Accepts no more; open connections stay. */
   stop(): void;
   /** Ends the open connections one by one, each when it may. */
-  drain(options: { readonly graceMs: number; readonly lingerMs: number }): Promise<DrainCounts>;
+  drain(order: DrainOrder): Promise<DrainCounts>;
 }
 
 export class Agent {
@@ -84,12 +84,12 @@ export class Agent {
       for (const managed of this.#managed) managed.stop();
       this.tell({ kind: 'stopped' });
     } else if (message.kind === 'drain') {
-      void this.#drain(message.graceMs, message.lingerMs);
+      void this.#drain(message);
     }
   }
 
-  async #drain(graceMs: number, lingerMs: number): Promise<void> {
-    const all = await Promise.all([...this.#managed].map((managed) => managed.drain({ graceMs, lingerMs })));
+  async #drain(order: DrainOrder): Promise<void> {
+    const all = await Promise.all([...this.#managed].map((managed) => managed.drain(order)));
     const sum = (pick: (counts: DrainCounts) => number): number => all.reduce((total, one) => total + pick(one), 0);
     this.tell({
       kind: 'drained',

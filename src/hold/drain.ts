@@ -1,10 +1,11 @@
 /**
  * One server of a program that hold runs: how it stops, and how its connections end. The rules are those of server/drain.ts.
  */
-import net, { type Server } from 'node:net';
+import net, { type Server, type Socket } from 'node:net';
 import { connectionsOf } from '../server/connections.ts';
 import { Drain } from '../server/drain.ts';
 import type { Managed } from './agent.ts';
+import { mayMove, type Sender, sendTo } from './hand-off.ts';
 
 /** Browsers open connections before they need them; one that stays silent is let go after this. */
 const firstByteMs = 2_000;
@@ -15,8 +16,13 @@ const clusterTransitMs = 250;
  * Follows a server's connections from now on.
  *
  * @param handle The listening handle, or null in a cluster worker, which shares the primary's.
+ * @param held The held socket that it listens on, and what its successor knows us by; null when it is not a held one.
  */
-export function manage(server: Server, handle: { close(): void } | null): Managed {
+export function manage(
+  server: Server,
+  handle: { close(): void } | null,
+  held: { readonly identity: string; readonly token: string } | null,
+): Managed {
   connectionsOf(server);
   return {
     server,
@@ -29,12 +35,24 @@ export function manage(server: Server, handle: { close(): void } | null): Manage
       // A cluster's primary takes the handle away from its server.
       else handle?.close();
     },
-    async drain({ graceMs, lingerMs }) {
+    async drain({ graceMs, lingerMs, receivers }) {
       if (handle === null) await new Promise((resolve) => setTimeout(resolve, clusterTransitMs));
-      const counts = await new Drain(server, { graceMs, idleMs: lingerMs, firstByteMs }).finish(
-        new AbortController().signal,
-      );
-      return { ...counts, handedOff: 0 };
+      const receiver = held === null ? undefined : receivers[held.identity];
+      const sender: Sender | null =
+        held === null || receiver === undefined || !mayMove(server) ? null : sendTo(receiver, held.token);
+      let handedOff = 0;
+      const move = (connection: Socket): boolean | null => {
+        const moved = sender?.send(connection) ?? 'never';
+        if (moved === 'moved') handedOff++;
+        return moved === 'never' ? null : moved === 'moved';
+      };
+      const patience = { graceMs, idleMs: lingerMs, firstByteMs, ...(sender !== null && { move }) };
+      try {
+        const counts = await new Drain(server, patience).finish(new AbortController().signal);
+        return { ...counts, handedOff };
+      } finally {
+        sender?.close();
+      }
     },
   };
 }

@@ -12,7 +12,7 @@ import type { Guard } from './guard.ts';
 import { NotifySocket } from './notify.ts';
 import { spawning } from './pass.ts';
 import type { Passed, ReadyBy } from './passed.ts';
-import type { AgentMessage, DrainCounts } from './protocol.ts';
+import type { AgentMessage, DrainCounts, DrainOrder, HoldMessage } from './protocol.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
 import type { HeldSocket } from './socket.ts';
 import { Tail } from './tail.ts';
@@ -42,6 +42,7 @@ export interface GenerationOptions {
   readonly assumeReadyMs: number | null;
   readonly backlog: number;
   readonly learn: boolean;
+  readonly handOff: boolean;
   /** Where the command's stderr goes when its last lines are kept; null leaves it alone. */
   readonly stderr: NodeJS.WritableStream | null;
   /** A server listens on an endpoint that is not held. */
@@ -74,6 +75,8 @@ export class Generation {
   /** Endpoints outside hold that it listens on. */
   readonly unmanaged: { readonly message: AgentMessage & { kind: 'unmanaged' }; readonly agent: AgentConnection }[] =
     [];
+  /** Where its servers take idle connections of the generation before, by the identity of the held socket. */
+  readonly receivers: Record<string, string> = {};
   /** Resolves when the command's own process has ended. */
   readonly exited: Promise<Exit>;
   readonly #options: GenerationOptions;
@@ -109,6 +112,7 @@ export class Generation {
       readyBy: options.readyBy,
       backlog: options.backlog,
       learn: options.learn,
+      handOff: options.handOff,
     };
     const how = spawning(
       options.command,
@@ -197,15 +201,19 @@ export class Generation {
    *
    * @param onStopped Called when it accepts no more, if it could be asked.
    */
-  retire(graceMs: number, lingerMs: number, onStopped: () => void = () => {}): Promise<{ readonly forced: boolean }> {
+  retire(
+    order: Omit<DrainOrder, 'receivers'> & Partial<DrainOrder>,
+    onStopped: () => void = () => {},
+  ): Promise<{ readonly forced: boolean }> {
     // Asked for again while it drains: the connections have the time that they were given.
-    this.#retiring ??= this.#drainAndEnd(graceMs, lingerMs, onStopped);
+    this.#retiring ??= this.#drainAndEnd({ receivers: {}, ...order }, onStopped);
     return this.#retiring;
   }
 
-  async #drainAndEnd(graceMs: number, lingerMs: number, onStopped: () => void): Promise<{ readonly forced: boolean }> {
+  async #drainAndEnd(order: DrainOrder, onStopped: () => void): Promise<{ readonly forced: boolean }> {
     if (this.state === 'ended') return { forced: false };
     this.state = 'draining';
+    const { graceMs } = order;
     const until = performance.now() + graceMs;
     // Also who was not heard to listen yet: it may have begun a moment ago. A wrapper that is busy is not waited for as long.
     const others = [...this.#agents].filter((agent) => !this.#serving.has(agent));
@@ -216,7 +224,7 @@ export class Generation {
     if (this.#serving.size > 0) onStopped();
     const toDrain = [...new Set([...this.#serving, ...answered.flat()])].filter((agent) => this.#agents.has(agent));
     // A little more than the grace: at its end the program resets what is left, and says so.
-    await this.#order(toDrain, { kind: 'drain', graceMs, lingerMs }, 'drained', graceMs + 250);
+    await this.#order(toDrain, { kind: 'drain', ...order }, 'drained', graceMs + 250);
     return this.end('SIGTERM', Math.max(250, until - performance.now()));
   }
 
@@ -265,6 +273,7 @@ export class Generation {
     if (message.kind === 'listening') {
       this.#serving.add(agent);
       this.#listening.add(message.identity);
+      if (message.receiver !== null) this.receivers[message.identity] = message.receiver;
       if (message.note !== null) this.#options.onNote(message.note);
       const { readyBy } = this.#options;
       const all = this.#sockets.every((socket) => this.#listening.has(socket.identity));
@@ -285,7 +294,7 @@ export class Generation {
   /** Tells these processes, and waits until each has answered or is gone. Resolves with those that answered in time. */
   #order(
     to: readonly AgentConnection[],
-    order: { kind: 'stop' } | { kind: 'drain'; graceMs: number; lingerMs: number },
+    order: HoldMessage,
     answer: 'stopped' | 'drained',
     timeoutMs: number,
   ): Promise<AgentConnection[]> {

@@ -124,7 +124,7 @@ export class Hold extends EventEmitter<HoldEvents> {
    * SIGKILL follows after the grace. `done` resolves afterwards. Called again, it ends everything now.
    */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    const { graceMs, lingerMs } = this.#settings;
+    const { graceMs } = this.#settings;
     const all = [...this.#generations.values()];
     if (this.#stopping) {
       for (const generation of all) generation.signal('SIGKILL');
@@ -141,7 +141,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       all.map((one) => {
         const mayDrain = one.state === 'ready' || one.state === 'draining';
         if (signal !== 'SIGTERM' || !mayDrain) return one.end(signal, graceMs);
-        return one.retire(graceMs, lingerMs, () => this.#sockets.refuse());
+        return one.retire(this.#patience, () => this.#sockets.refuse());
       }),
     );
     this.#close(current === null ? statusOfSignal(signal) : statusOf(current.exit));
@@ -164,6 +164,11 @@ export class Hold extends EventEmitter<HoldEvents> {
       past: this.#past.list,
       stopping: this.#stopping,
     });
+  }
+
+  get #patience(): { readonly graceMs: number; readonly lingerMs: number } {
+    const { graceMs, lingerMs } = this.#settings;
+    return { graceMs, lingerMs };
   }
 
   #start(reason: string): Generation {
@@ -269,7 +274,7 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   /** Ends a generation that never became ready. It may serve all the same: on one of two endpoints, or since a moment ago. */
   async #discard(generation: Generation, outcome: PastGeneration['outcome'], why: string | null): Promise<void> {
-    await generation.retire(this.#settings.graceMs, this.#settings.lingerMs);
+    await generation.retire(this.#patience);
     this.#remember(generation, outcome, why);
   }
 
@@ -278,7 +283,8 @@ export class Hold extends EventEmitter<HoldEvents> {
     const [oldest] = this.#draining;
     if (this.#draining.size > mostDraining) oldest?.signal('SIGKILL');
     this.emit('draining', { generation: old.number });
-    const { forced } = await old.retire(this.#settings.graceMs, this.#settings.lingerMs);
+    const receivers = this.#current?.receivers ?? {};
+    const { forced } = await old.retire({ ...this.#patience, receivers });
     this.#draining.delete(old);
     this.#remember(old, forced ? 'killed' : 'retired', null);
     this.emit('retired', { generation: old.number, counts: old.counts, forced });
@@ -301,7 +307,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#crashes.add(served ? generation.lifeMs : 0);
     // What it left behind, or put into the background, must not keep serving beside its successor.
     const left = generation.hasGroup();
-    const cleaning = generation.retire(this.#settings.graceMs, this.#settings.lingerMs);
+    const cleaning = generation.retire(this.#patience);
     const why = describeExit(exit) + (left ? ' and left processes running, which were ended' : '');
     if (left && exit.code === 0)
       this.emit('note', { sentence: 'The command went to the background: hold must keep it in the foreground' });

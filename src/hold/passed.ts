@@ -42,6 +42,8 @@ export interface Passed {
   readonly copies: number;
   /** True when hold wants to be given the first port that the program listens on. */
   readonly learn: boolean;
+  /** True when idle connections go on in the next generation. */
+  readonly handOff: boolean;
   readonly sockets: readonly PassedSocket[];
 }
 

@@ -27,8 +27,13 @@ export type AgentMessage =
       readonly generation: number;
       readonly title: string;
     }
-  /** A server listens on a held socket. */
-  | { readonly kind: 'listening'; readonly identity: string; readonly note: string | null }
+  /** A server listens on a held socket; `receiver` is where it takes idle connections of its predecessor, if it does. */
+  | {
+      readonly kind: 'listening';
+      readonly identity: string;
+      readonly note: string | null;
+      readonly receiver: string | null;
+    }
   /** The program said that it is ready. */
   | { readonly kind: 'ready' }
   /** A server listens on a port that is not held; `descriptor` is its number in that process. */
@@ -56,7 +61,14 @@ export type HoldMessage =
   /** Accept no more, and answer `stopped`. */
   | { readonly kind: 'stop' }
   /** Let the open connections end, and answer `drained`. */
-  | { readonly kind: 'drain'; readonly graceMs: number; readonly lingerMs: number };
+  | ({ readonly kind: 'drain' } & DrainOrder);
+
+export interface DrainOrder {
+  readonly graceMs: number;
+  readonly lingerMs: number;
+  /** Where idle connections may go on, by the identity of the held socket that they came from. */
+  readonly receivers: Readonly<Record<string, string>>;
+}
 
 /** From another terminal to hold. */
 export type Ask = { readonly kind: 'status' } | { readonly kind: 'restart' };

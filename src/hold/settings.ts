@@ -32,6 +32,8 @@ export interface HoldOptions {
   readonly assumeReadyMs?: number | null;
   /** False stops the old program before the new one starts: connections wait meanwhile. @default true */
   readonly overlap?: boolean;
+  /** Moves idle keep-alive connections of plain HTTP/1.1 to the new Node program, instead of closing them. @default false */
+  readonly handOff?: boolean;
   /** When somebody listens on the endpoint already: start on a copy of its socket, and ask it to finish when we are ready. @default false */
   readonly takeOver?: boolean;
   /** Files and directories whose change restarts. @default [] */
@@ -117,6 +119,7 @@ export function readSettings(options: HoldOptions): Settings {
     readyBy: options.readyBy ?? 'auto',
     assumeReadyMs: options.assumeReadyMs == null ? null : time('assumeReadyMs', options.assumeReadyMs, 0),
     overlap: options.overlap ?? true,
+    handOff: options.handOff ?? false,
     takeOver: options.takeOver ?? false,
     watch: options.watch ?? [],
     mostFailures: time('mostFailures', options.mostFailures, 10),

@@ -163,6 +163,8 @@ export interface EventRequest {
   /** Milliseconds, at most 2^31 - 1; null waits for ever. */
   readonly timeoutMs: number | null;
   readonly signal?: AbortSignal;
+  /** True lets the process end although somebody waits for these descriptors. @default false */
+  readonly background?: boolean;
 }
 
 export type EventResult =

@@ -17,6 +17,11 @@ export interface Patience {
   readonly idleMs: number;
   /** How long a connection may take to send its first byte. */
   readonly firstByteMs: number;
+  /**
+   * Gives an idle HTTP/1.1 connection to another process, which goes on with it: true when that has it, false to try again later, null when
+   * it takes no more. While connections can be moved, answers do not say `Connection: close`, until the linger is over.
+   */
+  readonly move?: (connection: Socket) => boolean | null;
 }
 
 /** What became of the connections that were open when the drain began, and of those that came during it. */
@@ -50,6 +55,11 @@ export class Drain {
   readonly #patience: Patience;
   readonly #watched = new Map<Connection, Watched>();
   #done: (() => void) | undefined;
+  readonly #sayClose = (_request: unknown, response: ServerResponse): void => {
+    // An HTTP/2 answer has no such field; its session says GOAWAY.
+    if (!this.#moves && 'shouldKeepAlive' in response) response.shouldKeepAlive = false;
+  };
+  #moves: boolean;
   #endMs = Number.POSITIVE_INFINITY;
   #lingerEndMs = Number.POSITIVE_INFINITY;
 
@@ -57,12 +67,13 @@ export class Drain {
   constructor(server: Server, patience: Patience) {
     this.#server = server;
     this.#patience = patience;
+    this.#moves = patience.move !== undefined;
     const list = connectionsOf(server);
     for (const connection of list) this.#watch(connection);
     list.onConnection((connection) => this.#watch(connection));
     for (const event of requestEvents) {
       // A listener for the last two would change what the server answers, so they are followed only where one exists.
-      if (event === 'request' || server.listenerCount(event) > 0) server.prependListener(event, sayClose);
+      if (event === 'request' || server.listenerCount(event) > 0) server.prependListener(event, this.#sayClose);
     }
   }
 
@@ -93,7 +104,7 @@ export class Drain {
     });
     clearInterval(timer);
     hurry.removeEventListener('abort', kill);
-    for (const event of requestEvents) this.#server.removeListener(event, sayClose);
+    for (const event of requestEvents) this.#server.removeListener(event, this.#sayClose);
     return this.counts;
   }
 
@@ -106,7 +117,7 @@ export class Drain {
     };
     this.#watched.set(connection, watched);
     const answer = answering(connection.outer);
-    if (answer !== null && !answer.headersSent) answer.shouldKeepAlive = false;
+    if (answer !== null && !answer.headersSent && !this.#moves) answer.shouldKeepAlive = false;
     connection.raw.once('close', () => {
       if (!this.#watched.delete(connection)) return;
       if (watched.parting === 'idle' || watched.empty) this.counts.idle++;
@@ -117,6 +128,7 @@ export class Drain {
 
   #look(): void {
     const nowMs = performance.now();
+    if (nowMs >= this.#lingerEndMs) this.#moves = false;
     for (const [connection, watched] of this.#watched) {
       if (nowMs >= this.#endMs) this.#reset(connection, watched);
       else this.#lookAt(connection, watched, nowMs);
@@ -125,6 +137,7 @@ export class Drain {
   }
 
   #lookAt(connection: Connection, watched: Watched, nowMs: number): void {
+    if (this.#moves && this.#move(connection)) return;
     const { outer, session, upgraded } = connection;
     const answer = session === null && upgraded === null ? answering(outer) : null;
     const now = traffic(connection);
@@ -154,6 +167,19 @@ export class Drain {
     }
   }
 
+  /** True when another process has it. Between two requests there is nothing that only this process knows. */
+  #move(connection: Connection): boolean {
+    const { raw, outer, session, upgraded } = connection;
+    const unsent =
+      raw.writableLength + ((raw as { _handle?: { writeQueueSize?: number } })._handle?.writeQueueSize ?? 0);
+    const idle = raw === outer && session === null && upgraded === null && answering(raw) === null;
+    if (!idle || unsent > 0 || raw.readableLength > 0 || !raw.writable || isHalfRead(this.#server, raw)) return false;
+    const moved = this.#patience.move?.(raw) ?? null;
+    if (moved === true) this.#watched.delete(connection);
+    else if (moved === null) this.#moves = false;
+    return moved === true;
+  }
+
   #allowedMs(outer: Socket): number {
     const { firstByteMs, idleMs } = this.#patience;
     return outer.bytesRead === 0 ? firstByteMs : idleMs;
@@ -173,12 +199,6 @@ export class Drain {
 }
 
 const requestEvents = ['request', 'checkContinue', 'checkExpectation'];
-
-/** Makes Node write `Connection: close` and close after this answer. */
-function sayClose(_request: unknown, response: ServerResponse): void {
-  // An HTTP/2 answer has no such field; its session says GOAWAY.
-  if ('shouldKeepAlive' in response) response.shouldKeepAlive = false;
-}
 
 /** The HTTP/1.1 answer that is being given on a socket, or null. Node keeps it under this name since 0.x. */
 function answering(socket: Socket): ServerResponse | null {

@@ -35,6 +35,8 @@ const page = `# hold
 4. When it is ready the old one stops accepting, and its connections end one by one: an answer that is under way is finished and says \`Connection: close\`; a connection that is idle is closed after a second of silence; one that has sent nothing yet keeps its time; WebSockets get close 1012, HTTP/2 gets GOAWAY. Then SIGTERM, and SIGKILL after \`--grace\`. Node's own \`server.close()\` loses connections at two of these places, and since Node 26 at a third.
 5. A newcomer that crashes or does not become ready is ended, its error is shown, and the old one goes on.
 
+With \`--hand-off\` an idle HTTP/1.1 connection is not closed but moved: the old program sends its descriptor to the new one, which goes on where the old one stopped, and the client notices nothing. The drain then takes milliseconds instead of the second of silence. It is for Node programs that keep nothing about a connection between two requests; connections below TLS, WebSockets and half-read requests stay and drain as above.
+
 Without an endpoint, \`rebind hold -- npm start\` learns the port when the program first listens, port 0 included, and owns it from then on.
 
 A bare port follows the program: when the program asks for 127.0.0.1 only, that is what is held, and nothing is opened to the network. An address that was typed is held as typed.
@@ -64,7 +66,6 @@ Every row is a test that restarts it under load and counts what is lost.
 ## What it does not do
 
 - nginx and redis do not take a socket by LISTEN_FDS, so hold cannot run them; a program that binds the port itself, and is not Node, gets EADDRINUSE.
-- Idle keep-alive connections are ended politely, not moved to the new process.
 - A program that puts itself into the background is ended: its supervisor would lose it.
 - Ctrl-Z stops hold and not the program, which has a session of its own.
 - In another network namespace than hold's (\`unshare -n\`), a program cannot reach hold; it serves, but is ended with SIGTERM without being asked to drain.

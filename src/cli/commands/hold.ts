@@ -85,6 +85,7 @@ function optionsOf(command: readonly string[], invocation: Invocation, io: Io): 
     assumeReadyMs: assume === undefined ? null : time(invocation, 'assume-ready', 0),
     overlap: invocation.flag('overlap') ?? true,
     takeOver: invocation.flag('take-over') ?? false,
+    handOff: invocation.flag('hand-off') ?? false,
     watch: invocation.values('watch'),
     // A terminal shows the lines itself, in colour; anything else is passed through and remembered.
     stderr: io.stderr.isTTY ? null : process.stderr,

@@ -65,7 +65,7 @@ function wait(what: EventRequest): Promise<EventResult> {
       for (const process of what.processes ?? []) watchProcess(process, undo, guard, end);
       if (what.port !== undefined) watchPort(what.port, undo, guard, end);
       for (const descriptor of what.descriptors ?? []) {
-        undo.push(watchDescriptor(descriptor, () => end({ kind: 'readable', descriptor })));
+        undo.push(watchDescriptor(descriptor, () => end({ kind: 'readable', descriptor }), what.background));
       }
       if (what.timeoutMs !== null) {
         const timer = setTimeout(
@@ -161,11 +161,12 @@ function mentions(bytes: Buffer, port: number): boolean {
 }
 
 /** Watches a duplicate: the event loop takes a number only once, and the owner may close its own at any time. */
-function watchDescriptor(fd: number, onReadable: () => void): () => void {
+function watchDescriptor(fd: number, onReadable: () => void, background = false): () => void {
   const copy = check('fcntl', libc().fcntl(fd, F_DUPFD_CLOEXEC, 0));
   let watch: Watch;
   try {
     watch = libc().watch(copy, onReadable);
+    if (background) watch.unref();
   } catch (error) {
     libc().close(copy);
     throw error;

@@ -68,6 +68,8 @@ export interface Libc {
 export interface Watch {
   /** Stops at once; the descriptor may be closed afterwards. */
   close(): void;
+  /** Lets the process end although this is watched. */
+  unref(): void;
 }
 
 let loaded: Libc | undefined;
