@@ -2,17 +2,18 @@
  * `free` and `wait` beside kill-port, fkill-cli and fuser: how long until the next server can bind, and what waiting costs.
  * Runs in a network and process namespace of its own, so that no tool can reach anything else.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { free } from '../src/free.ts';
 import { os } from '../src/os/index.ts';
 import { plainEnvironment } from '../src/stage/actor-process.ts';
-import { insideNamespace, namespaceCommand, namespaceEnvironment, raiseLoopback } from '../src/stage/namespace.ts';
+import { hasEveryUser, insideNamespace, raiseLoopback } from '../src/stage/namespace.ts';
 import { findProgram } from '../src/stage/needs.ts';
 import { openStage } from '../src/stage/open.ts';
 import type { Stage } from '../src/stage/stage.ts';
 import { wait } from '../src/wait.ts';
+import { median, type Report } from './tables.ts';
 
 const rounds = 10;
 /** Fewer, because who fails here takes all the patience. */
@@ -38,27 +39,28 @@ const tools: readonly Tool[] = [
 ];
 
 /** Prints the tables. */
-export async function run(): Promise<void> {
+export async function run(args: readonly string[], report: Report): Promise<void> {
   if (!insideNamespace()) {
-    const prefix = namespaceCommand();
-    if (prefix === null) {
+    if (!report.addFromNamespace(import.meta.url, args))
       process.stdout.write('free: not measured, because this machine does not let this user make namespaces\n');
-      return;
-    }
-    const [file = '', ...args] = prefix;
-    const script = `import { run } from ${JSON.stringify(import.meta.url)}; await run();`;
-    const inside = [...args, process.execPath, '--enable-source-maps', '--input-type=module', '-e', script];
-    const { status } = spawnSync(file, inside, { stdio: 'inherit', env: namespaceEnvironment() });
-    if (status !== 0) throw new Error(`the benchmark of free ended with status ${status}`);
     return;
   }
   raiseLoopback();
-  print('From the start of the tool until the next server can bind (SO_REUSEADDR), ms', [
-    ['', 'an idle server', 'ratio', 'without SO_REUSEADDR, a client connected', 'ratio'],
-    ...(await comparison()),
-  ]);
-  print(`The library, ${rounds} rounds, ms`, await library());
-  print('Waiting', [await idleCost()]);
+  report.add({
+    name: 'bindable',
+    title: `From the start of the tool until the next server can bind, as ${process.getuid?.() === 0 && hasEveryUser() ? 'root' : 'an ordinary user'}`,
+    note: 'Median, least and most in ms. The next server sets SO_REUSEADDR, as Node does.',
+    head: ['', 'an idle server', 'ratio', 'a server without SO_REUSEADDR, a client connected', 'ratio'],
+    rows: await comparison(),
+  });
+  report.add({
+    name: 'library',
+    title: `The library, ${rounds} rounds`,
+    note: '',
+    head: ['', 'ms: median, least and most'],
+    rows: await library(),
+  });
+  report.add({ name: 'idle', title: 'What waiting costs', note: '', head: ['', ''], rows: [await idleCost()] });
 }
 
 async function comparison(): Promise<string[][]> {
@@ -90,10 +92,6 @@ async function comparison(): Promise<string[][]> {
 function ratio(values: readonly number[], own: readonly number[]): string {
   const times = median(values) / median(own);
   return Number.isFinite(times) ? `${times.toFixed(2)}x` : `more than ${Math.floor(patienceMs / median(own))}x`;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 type Situation = (stage: Stage) => Promise<number>;
@@ -214,15 +212,4 @@ function summary(values: readonly number[]): string {
     value === undefined || value === Number.POSITIVE_INFINITY ? `still blocked after ${patienceMs}` : value.toFixed(1);
   const [least, median, most] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)].map(text);
   return least === most ? `${median}` : `${median} (${least} to ${most})`;
-}
-
-function print(title: string, rows: readonly (readonly string[])[]): void {
-  const widths = rows.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)), []);
-  const lines = rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  process.stdout.write(`\n${title}\n${lines.map((line) => `  ${line}\n`).join('')}`);
 }

@@ -1,55 +1,40 @@
 /**
- * `npm run bench -- hold [--runs 5] [--restarts 20] [--rate 200] [--every 1500] [--only NAME] [--json FILE]`
+ * `npm run bench -- hold [--parts restarts,releases,crash,orphans,latency,speed,memory] [--runs 5] [--restarts 20] [--rate 200] [--every 1000] [--only NAME]`
  *
- * Restarts one and the same server under load in every way there is, and counts each kind of loss apart. The five kinds
- * of traffic run together and share the rate. Nothing is retried.
+ * One and the same server under every way to keep it running. What is lost is counted, each kind apart; nothing is retried.
  */
-import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { cpus, release } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { type LoadMode, type LoadResult, load, loadModes } from './load.ts';
-import { memoryMb, type Restarter, restarters } from './restarters.ts';
+import { hammer } from './load.ts';
+import { begin, crash, freePort, host, orphans, type Plan, releases, restarts } from './losses.ts';
+import { memoryMb, program, restarters } from './restarters.ts';
+import { median, ms, type Report } from './tables.ts';
 
-/** One kind of traffic under one way to restart, over all runs. */
-interface Cell {
-  readonly mode: LoadMode;
-  sent: number;
-  refused: number;
-  reset: number;
-  eof: number;
-  timeout: number;
-  hang: number;
-  other: number;
-  gapMs: number;
-  p99Ms: number;
-}
+/** As it is published: the files of a build that is not joined take longer to load. */
+const { hold } = (await import(
+  new URL('../../dist/index.js', import.meta.url).href
+)) as typeof import('../src/index.ts');
+const parts: Readonly<Record<string, (plan: Plan, report: Report) => Promise<void>>> = {
+  restarts,
+  releases,
+  crash,
+  orphans,
+  latency,
+  speed,
+  memory,
+};
 
-interface Row {
-  readonly name: string;
-  readonly command: string;
-  readonly runs: number;
-  readonly cells: Cell[];
-  /** Of the supervisor, MB; null where there is none of its own. */
-  memoryMb: number | null;
-}
-
-/** The server's own start takes this long, busy, as real programs do. */
-const bootMs = 300;
-const answerMs = 10;
-const settleMs = 1_500;
-
-export async function run(args: readonly string[]): Promise<void> {
+export async function run(args: readonly string[], report: Report): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      parts: { type: 'string', default: Object.keys(parts).join(',') },
       runs: { type: 'string', default: '5' },
       restarts: { type: 'string', default: '20' },
       rate: { type: 'string', default: '200' },
-      every: { type: 'string', default: '1500' },
+      every: { type: 'string', default: '1000' },
       only: { type: 'string' },
-      json: { type: 'string' },
     },
   });
   const plan = {
@@ -57,138 +42,115 @@ export async function run(args: readonly string[]): Promise<void> {
     restarts: Number(values.restarts),
     perSecond: Number(values.rate),
     everyMs: Number(values.every),
+    only: values.only,
   };
-  const chosen = restarters().filter(({ name }) => values.only === undefined || name.includes(values.only));
-  console.log(
-    `${plan.runs} runs of ${plan.restarts} restarts, one each ${plan.everyMs} ms, under ${plan.perSecond} requests a second in all; Linux ${release()}, ${cpus().length} cores, Node ${process.versions.node}`,
-  );
-  const rows: Row[] = [];
-  for (const restarter of chosen) {
-    if (restarter.missing !== null) {
-      console.log(`\n${restarter.name}: left out, ${restarter.missing}`);
-      continue;
-    }
-    const row = await measure(restarter, plan);
-    rows.push(row);
-    print(row);
-    if (values.json !== undefined)
-      writeFileSync(values.json, `${JSON.stringify({ ...plan, bootMs, rows }, null, 2)}\n`);
+  for (const name of values.parts.split(',')) {
+    const part = parts[name];
+    if (part === undefined)
+      throw new RangeError(`There is no part ${name}: choose of ${Object.keys(parts).join(', ')}`);
+    await part(plan, report);
   }
 }
 
-interface Plan {
-  readonly runs: number;
-  readonly restarts: number;
-  readonly perSecond: number;
-  readonly everyMs: number;
-}
-
-async function measure(restarter: Restarter, plan: Plan): Promise<Row> {
-  const { name, command } = restarter;
-  const cells = loadModes.map((mode) => ({
-    mode,
-    sent: 0,
-    refused: 0,
-    reset: 0,
-    eof: 0,
-    timeout: 0,
-    hang: 0,
-    other: 0,
-    gapMs: 0,
-    p99Ms: 0,
-  }));
-  const row: Row = { name, command, runs: plan.runs, cells, memoryMb: null };
-  for (let i = 0; i < plan.runs; i++) {
-    const results = await once(restarter, plan, row);
-    for (const [index, result] of results.entries()) add(cells[index], result);
-  }
-  return row;
-}
-
-async function once(restarter: Restarter, plan: Plan, row: Row): Promise<LoadResult[]> {
+/** How much longer a restart takes than the program's own start. */
+async function latency(_plan: Plan, report: Report): Promise<void> {
   const port = await freePort();
-  const started = await restarter.start(port, {
-    BOOT_MS: String(bootMs),
-    ANSWER_MS: String(answerMs),
-    BURN_MS: '1',
-    HOST: '127.0.0.1',
+  const env = { ...process.env, NODE_OPTIONS: '', PORT: String(port), HOST: host, SAY: '1' };
+  const own: number[] = [];
+  const held: number[] = [];
+  const under = await hold({
+    endpoints: [`${host}:${port}`],
+    command: [process.execPath, program],
+    env: { ...env, SAY: '' },
   });
-  try {
-    await answers(port);
-    const end = new AbortController();
-    const traffic = loadModes.map((mode) =>
-      load({ host: '127.0.0.1', port, mode, perSecond: plan.perSecond / loadModes.length, signal: end.signal }),
-    );
-    for (let i = 0; i < plan.restarts; i++) {
-      const next = sleep(plan.everyMs);
-      await started.restart();
-      await next;
+  await once(under, 'ready');
+  const alone = { ...env, PORT: String(await freePort()) };
+  for (let i = 0; i < 20; i++) {
+    const startMs = performance.now();
+    const child = spawn(process.execPath, [program], { env: alone, stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    own.push(performance.now() - startMs);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const restartMs = performance.now();
+    await under.restart();
+    held.push(performance.now() - restartMs);
+    await once(under, 'retired');
+  }
+  await under.stop();
+  await under.done;
+  report.add({
+    name: 'latency',
+    title: 'From the order to restart until the new program serves',
+    note: 'A server that boots at once, the median of 20, in turns.',
+    head: ['', 'median'],
+    rows: [
+      ['the program alone, from its start until it listens', ms(median(own))],
+      ['a restart under rebind hold', ms(median(held))],
+      ['more than its own start', ms(median(held) - median(own))],
+    ],
+  });
+}
+
+/** Does a held socket cost the program anything? */
+async function speed(_plan: Plan, report: Report): Promise<void> {
+  const env = { ...process.env, NODE_OPTIONS: '', HOST: host, SAY: '1', ANSWER_MS: '0' };
+  const ports = [await freePort(), await freePort()] as const;
+  const plain = spawn(process.execPath, [program], {
+    env: { ...env, PORT: String(ports[0]) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(plain.stdout, 'data');
+  const under = await hold({
+    endpoints: [`${host}:${ports[1]}`],
+    command: [process.execPath, program],
+    env: { ...env, PORT: String(ports[1]), SAY: '' },
+  });
+  await once(under, 'ready');
+  const rates: [number[], number[]] = [[], []];
+  const tails: [number[], number[]] = [[], []];
+  for (let round = 0; round < 16; round++) {
+    // In turns, and each first as often as second.
+    for (const index of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+      const { perSecond, p99Ms } = await hammer(host, ports[index], 1000);
+      if (round < 2) continue;
+      rates[index].push(perSecond);
+      tails[index].push(p99Ms);
     }
-    await sleep(settleMs);
-    end.abort();
-    const results = await Promise.all(traffic);
-    // A restart that never happened loses nothing: the answers must come from many processes.
-    const who = new Set(results.flatMap(({ answers }) => [...answers.keys()]));
-    if (restarter.name.startsWith('rebind') && who.size < plan.restarts * 0.75)
-      throw new Error(`${restarter.name}: only ${who.size} generations answered ${plan.restarts} restarts`);
-    if (started.pid !== null && restarter.name.startsWith('rebind'))
-      row.memoryMb = Math.max(row.memoryMb ?? 0, memoryMb(started.pid));
-    return results;
+  }
+  plain.kill('SIGKILL');
+  await once(plain, 'exit');
+  await under.stop('SIGKILL');
+  await under.done;
+  const base = median(rates[0]);
+  report.add({
+    name: 'speed',
+    title: 'The same program alone and under rebind hold',
+    note: '32 connections that stay open, the median of 14 rounds of 1 s, in turns.',
+    head: ['', 'requests a second', 'ratio', 'p99'],
+    rows: (['alone', 'under rebind hold'] as const).map((name, index) => [
+      name,
+      median(rates[index] ?? []).toFixed(0),
+      (median(rates[index] ?? []) / base).toFixed(3),
+      ms(median(tails[index] ?? [])),
+    ]),
+  });
+}
+
+/** Does hold grow with the restarts that it has done? */
+async function memory(_plan: Plan, report: Report): Promise<void> {
+  const [restarter] = restarters();
+  if (restarter === undefined) return;
+  const { started } = await begin(restarter, { BOOT_MS: '0' });
+  const rows: string[][] = [];
+  try {
+    for (let i = 1; i <= 1000; i++) {
+      await started.restart();
+      if ([10, 100, 500, 1000].includes(i) && started.pid !== null)
+        rows.push([String(i), `${memoryMb(started.pid).toFixed(1)} MB`]);
+    }
   } finally {
     await started.stop();
   }
-}
-
-function add(cell: Cell | undefined, result: LoadResult): void {
-  if (cell === undefined) return;
-  for (const name of ['sent', 'refused', 'reset', 'eof', 'timeout', 'hang', 'other'] as const)
-    cell[name] += result[name];
-  cell.gapMs = Math.max(cell.gapMs, result.gapMs);
-  cell.p99Ms = Math.max(cell.p99Ms, result.p99Ms);
-}
-
-function print(row: Row): void {
-  console.log(`\n${row.name}    ${row.command}`);
-  const head = ['traffic', 'sent', 'refused', 'reset', 'eof', 'timeout', 'hang', 'other', 'gap ms', 'p99 ms'];
-  const lines = row.cells.map((cell) => [
-    cell.mode,
-    cell.sent,
-    cell.refused,
-    cell.reset,
-    cell.eof,
-    cell.timeout,
-    cell.hang,
-    cell.other,
-    Math.round(cell.gapMs),
-    Math.round(cell.p99Ms),
-  ]);
-  for (const line of [head, ...lines])
-    console.log(
-      `  ${line.map((word, index) => (index === 0 ? String(word).padEnd(12) : String(word).padStart(8))).join('')}`,
-    );
-  if (row.memoryMb !== null) console.log(`  memory of hold: ${row.memoryMb.toFixed(1)} MB`);
-}
-
-/** Until the server answers for the first time. */
-async function answers(port: number): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } });
-      await response.text();
-      return;
-    } catch {
-      await sleep(50);
-    }
-  }
-  throw new Error(`Nothing answered on ${port} within 20 s`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
+  report.add({ name: 'memory', title: 'Memory of hold (RSS)', note: '', head: ['restarts', ''], rows });
 }

@@ -4,12 +4,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { reserve } from '../src/index.ts';
-import { load, lostOf } from './load.ts';
+import { hammer, load, lostOf } from './load.ts';
+import { median, ms, type Report } from './tables.ts';
 
 const host = '127.0.0.1';
 const program = fileURLToPath(new URL('listen-server.js', import.meta.url));
@@ -21,7 +21,7 @@ const nodes = [
   })),
 ].filter(({ path }) => existsSync(path));
 
-export async function run(args: readonly string[]): Promise<void> {
+export async function run(args: readonly string[], report: Report): Promise<void> {
   if (!existsSync(new URL('../../dist/index.js', import.meta.url)))
     throw new Error('The servers load the library as it is published: npm run build first');
   const restarts = Number(args.find((arg) => /^\d+$/.test(arg)) ?? 100);
@@ -29,10 +29,10 @@ export async function run(args: readonly string[]): Promise<void> {
     .find((arg) => arg.startsWith('only='))
     ?.slice(5)
     .split(',') ?? ['speed', 'restart', 'close', 'import'];
-  if (only.includes('speed')) await speed();
-  if (only.includes('restart')) await restart(restarts);
-  if (only.includes('close')) await closing();
-  if (only.includes('import')) importing();
+  if (only.includes('speed')) await speed(report);
+  if (only.includes('restart')) await restart(restarts, report);
+  if (only.includes('close')) await closing(report);
+  if (only.includes('import')) importing(report);
 }
 
 interface Running {
@@ -59,15 +59,14 @@ async function kill({ child }: Running): Promise<void> {
 }
 
 /** Requests a second and the 99th percentile over 32 connections that stay open: rounds in turn, so that both see the same machine. */
-async function speed(): Promise<void> {
-  console.log('\nRequests a second, 32 connections, median of 9 rounds of 1 s');
+async function speed(report: Report): Promise<void> {
   const ways = ['plain', 'rebind', 'options'];
   const servers = await Promise.all(ways.map((LISTEN) => start({ LISTEN })));
   const rates = new Map<string, number[]>(ways.map((way) => [way, []]));
   const tails = new Map<string, number[]>(ways.map((way) => [way, []]));
   for (let round = 0; round < 10; round++) {
     for (const [index, way] of ways.entries()) {
-      const { perSecond, p99Ms } = await hammer(servers[index]?.port ?? 0, 1000);
+      const { perSecond, p99Ms } = await hammer(host, servers[index]?.port ?? 0, 1000);
       // The first round warms up.
       if (round === 0) continue;
       rates.get(way)?.push(perSecond);
@@ -75,38 +74,23 @@ async function speed(): Promise<void> {
     }
   }
   const base = median(rates.get('plain') ?? []);
-  for (const way of ways) {
-    const rate = median(rates.get(way) ?? []);
-    console.log(
-      `  ${way.padEnd(10)} ${rate.toFixed(0).padStart(7)} /s   ${(rate / base).toFixed(3)}   p99 ${median(tails.get(way) ?? []).toFixed(2)} ms`,
-    );
-  }
+  const names = ['server.listen()', 'listen(server)', 'listen(server) with options'];
+  report.add({
+    name: 'speed',
+    title: 'A server that was started by listen(), beside plain Node',
+    note: '32 connections that stay open, the median of 9 rounds of 1 s, in turns.',
+    head: ['', 'requests a second', 'ratio', 'p99'],
+    rows: ways.map((way, index) => {
+      const rate = median(rates.get(way) ?? []);
+      return [names[index] ?? way, rate.toFixed(0), (rate / base).toFixed(3), ms(median(tails.get(way) ?? []))];
+    }),
+  });
   await Promise.all(servers.map(kill));
 }
 
-async function hammer(port: number, ms: number): Promise<{ perSecond: number; p99Ms: number }> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
-  const latencies: number[] = [];
-  const endMs = performance.now() + ms;
-  const one = async (): Promise<void> => {
-    while (performance.now() < endMs) {
-      const startMs = performance.now();
-      await new Promise<void>((resolve, reject) => {
-        http.get({ host, port, agent }, (response) => response.resume().on('end', resolve)).on('error', reject);
-      });
-      latencies.push(performance.now() - startMs);
-    }
-  };
-  await Promise.all(Array.from({ length: 32 }, one));
-  agent.destroy();
-  latencies.sort((a, b) => a - b);
-  return { perSecond: (latencies.length * 1000) / ms, p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0 };
-}
-
 /** Crash and start again, and take over, under 200 new connections a second. */
-async function restart(times: number): Promise<void> {
-  console.log(`\n${times} restarts under 200 new connections a second`);
-  console.log('  way                            start to accepting, median   refused  reset  other of requests');
+async function restart(times: number, report: Report): Promise<void> {
+  const rows: string[][] = [];
   for (const [name, LISTEN, gentle] of [
     ['killed, plain Node', 'plain', false],
     ['killed, rebind', 'rebind', false],
@@ -142,18 +126,20 @@ async function restart(times: number): Promise<void> {
     const result = await traffic;
     await kill(current);
     const other = lostOf(result) - result.refused - result.reset;
-    console.log(
-      `  ${name.padEnd(30)} ${median(boots).toFixed(0).padStart(6)} ms ${String(result.refused).padStart(26)} ${String(result.reset).padStart(6)} ${String(other).padStart(6)} of ${result.sent}`,
-    );
+    rows.push([name, ms(median(boots)), ...[result.refused, result.reset, other, result.sent].map(String)]);
   }
+  report.add({
+    name: 'restart',
+    title: `${times} restarts of a server under 200 new connections a second`,
+    note: '',
+    head: ['', 'from its start until it accepts', 'refused', 'reset', 'lost otherwise', 'of requests'],
+    rows,
+  });
 }
 
 /** SIGTERM with an answer under way, connections that have just been made, and connections that are kept. */
-async function closing(): Promise<void> {
-  console.log(
-    '\nSIGTERM with one request of 2 s under way, 20 new connections that speak 20 ms later, 20 kept ones used 50 ms later',
-  );
-  console.log('  node way                     port free   answer        lost: new  kept   exit');
+async function closing(report: Report): Promise<void> {
+  const rows: string[][] = [];
   for (const { name, path } of nodes) {
     for (const way of [
       'none',
@@ -165,11 +151,18 @@ async function closing(): Promise<void> {
       'http-graceful-shutdown',
       'rebind',
     ])
-      await oneClosing(name, path, way);
+      rows.push(await oneClosing(name, path, way));
   }
+  report.add({
+    name: 'close',
+    title: 'SIGTERM, and what becomes of the connections',
+    note: 'One request of 2 s is under way; 20 new connections send their first byte 20 ms later; 20 kept ones are used again 50 ms later.',
+    head: ['Node, way to close', 'port free after', 'the request', 'new ones lost', 'kept ones lost', 'exit after'],
+    rows,
+  });
 }
 
-async function oneClosing(version: string, node: string, way: string): Promise<void> {
+async function oneClosing(version: string, node: string, way: string): Promise<string[]> {
   const server = await start({ CLOSE: way, LISTEN: way === 'rebind' ? 'rebind' : 'plain' }, node);
   const { port, child } = server;
   const kept = await Promise.all(Array.from({ length: 20 }, () => connection(port)));
@@ -196,9 +189,8 @@ async function oneClosing(version: string, node: string, way: string): Promise<v
   const exitMs = (await Promise.race([exited, sleep(15_000, Number.POSITIVE_INFINITY)])) - startMs;
   for (const one of [...kept, ...fresh, slow]) one.socket.destroy();
   await kill(server);
-  console.log(
-    `  ${version.padEnd(4)} ${way.padEnd(23)} ${seconds(freeMs)}   ${inFlight.padEnd(12)} ${String(lostNew).padStart(9)} ${String(lostKept).padStart(5)}   ${seconds(exitMs)}`,
-  );
+  const answered = { ok: 'answered', closing: 'answered, and told to close', lost: 'lost' }[inFlight];
+  return [`${version} ${way}`, seconds(freeMs), answered, String(lostNew), String(lostKept), seconds(exitMs)];
 }
 
 interface Connection {
@@ -258,7 +250,7 @@ async function freeAfter(port: number, startMs: number): Promise<number> {
 }
 
 /** What `import 'rebind'` adds to the start of a process. */
-function importing(): void {
+function importing(report: Report): void {
   const door = new URL('../../dist/index.js', import.meta.url).href;
   const best = (code: string): number =>
     Math.min(
@@ -272,13 +264,15 @@ function importing(): void {
     best(
       `import 'node:http'; const t = performance.now(); await import(${JSON.stringify(name)}); console.log(performance.now() - t)`,
     );
-  console.log(`\nimport 'rebind' in a program that has node:http: ${time(door).toFixed(1)} ms, best of 15`);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+  report.add({
+    name: 'import',
+    title: 'What the import costs a program that has node:http already',
+    note: 'The best of 15.',
+    head: ['', ''],
+    rows: [["import 'rebind'", ms(time(door))]],
+  });
 }
 
 function seconds(ms: number): string {
-  return Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} s`.padStart(8) : '   never';
+  return Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} s` : 'never';
 }

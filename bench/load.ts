@@ -2,7 +2,7 @@
  * Traffic at a fixed rate that counts every way to lose a request. An open loop without retries: a server that stalls is
  * not sent less. Loopback only.
  */
-import { Agent, request } from 'node:http';
+import { Agent, get, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
@@ -116,6 +116,26 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   result.p50Ms = latencies[Math.floor(latencies.length * 0.5)] ?? 0;
   result.p99Ms = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
   return result;
+}
+
+/** Requests over 32 connections that stay open, each sent when the one before it is answered. */
+export async function hammer(host: string, port: number, ms: number): Promise<{ perSecond: number; p99Ms: number }> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  const latencies: number[] = [];
+  const endMs = performance.now() + ms;
+  const one = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      const startMs = performance.now();
+      await new Promise<void>((resolve, reject) => {
+        get({ host, port, agent }, (response) => response.resume().on('end', resolve)).on('error', reject);
+      });
+      latencies.push(performance.now() - startMs);
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, one));
+  agent.destroy();
+  latencies.sort((a, b) => a - b);
+  return { perSecond: (latencies.length * 1000) / ms, p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0 };
 }
 
 /** What was lost, in all. */

@@ -3,6 +3,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
+import { median, ms, type Table } from './tables.ts';
 
 /** One thing to measure; it returns when it is done, and throws when it did not do it. */
 export type Contestants = Readonly<Record<string, () => void>>;
@@ -24,23 +25,25 @@ export function race(contestants: Contestants, rounds: number): Result[] {
     }
   return [...times].map(([name, all]) => {
     all.sort((a, b) => a - b);
-    return { name, medianMs: all[all.length >> 1] ?? Number.NaN, fastestMs: all[0] ?? Number.NaN };
+    return { name, medianMs: median(all), fastestMs: all[0] ?? Number.NaN };
   });
 }
 
-/** Prints a table; the ratio is to the contestant named `base`. */
-export function print(title: string, results: readonly Result[], base: string): void {
-  const by = results.find(({ name }) => name === base)?.medianMs ?? Number.NaN;
-  const width = Math.max(...results.map(({ name }) => name.length));
-  console.log(`\n${title}`);
-  for (const { name, medianMs, fastestMs } of results)
-    console.log(
-      `  ${name.padEnd(width)}  ${ms(medianMs)} median  ${ms(fastestMs)} fastest  ${(medianMs / by).toFixed(2).padStart(7)} x ${base}`,
-    );
-}
-
-function ms(value: number): string {
-  return `${value.toFixed(value < 10 ? 2 : 0).padStart(6)} ms`;
+/** A table of a race; the ratio is to the contestant named `base`. */
+export function raceTable(name: string, title: string, results: readonly Result[], base: string): Table {
+  const by = results.find((result) => result.name === base)?.medianMs ?? Number.NaN;
+  return {
+    name,
+    title,
+    note: '',
+    head: ['', 'median', 'fastest', `times ${base}`],
+    rows: results.map((result) => [
+      result.name,
+      ms(result.medianMs),
+      ms(result.fastestMs),
+      (result.medianMs / by).toFixed(2),
+    ]),
+  };
 }
 
 /** Runs a command to its end, its output thrown away. @param codes The exit codes that mean that it did its work. */

@@ -2,15 +2,17 @@
  * Ways to restart one and the same server, each started, asked to restart, and ended in its own manner.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openHeld } from '../src/hold/socket.ts';
 import { os } from '../src/os/index.ts';
+import { findProgram } from '../src/stage/needs.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const program = `${root}test/fixtures/hold/server.cjs`;
+/** The server that all of them run. */
+export const program = `${root}test/fixtures/hold/server.cjs`;
 const bin = (name: string): string => `${root}node_modules/.bin/${name}`;
 
 export interface Restarter {
@@ -19,6 +21,8 @@ export interface Restarter {
   readonly command: string;
   /** Why it cannot run here, or null. */
   readonly missing: string | null;
+  /** True when it starts a server again that was killed. */
+  readonly respawns: boolean;
   start(port: number, environment: NodeJS.ProcessEnv): Promise<Started>;
 }
 
@@ -33,13 +37,15 @@ export interface Started {
 /** All of them; the server has no signal handler unless the name says "graceful". */
 export function restarters(): Restarter[] {
   return [
-    ...[null, 22, 24, 26].map(rebindHold),
+    ...[null, 22, 24, 26].map((version) => rebindHold(version, [])),
+    rebindHold(24, ['--hand-off']),
     plain(),
     watcher('nodemon', [bin('nodemon'), '--quiet', '--signal', 'SIGTERM']),
     watcher('node --watch', [process.execPath, '--watch']),
     watcher('tsx watch', [bin('tsx'), 'watch']),
     pm2(),
     systemdStyle(),
+    startServer(),
   ];
 }
 
@@ -48,6 +54,7 @@ function plain(): Restarter {
     name: 'kill and start',
     command: 'kill $PID; wait; node server.cjs',
     missing: null,
+    respawns: false,
     async start(port, environment) {
       let child = serve([process.execPath, program], port, environment);
       return {
@@ -67,6 +74,7 @@ function watcher(name: string, command: readonly string[]): Restarter {
     name,
     command: `${name} server.cjs, and touch server.cjs`,
     missing: null,
+    respawns: false,
     async start(port, environment) {
       const directory = mkdtempSync(join(tmpdir(), 'rebind-bench-'));
       const script = join(directory, 'server.cjs');
@@ -81,7 +89,7 @@ function watcher(name: string, command: readonly string[]): Restarter {
           utimesSync(script, now, now);
         },
         async stop() {
-          process.kill(-(child.pid ?? 0), 'SIGKILL');
+          killGroup(child);
           await gone(child);
           rmSync(directory, { recursive: true });
         },
@@ -96,6 +104,7 @@ function pm2(): Restarter {
     name: 'pm2 reload, 2 processes, graceful',
     command: 'pm2 start server.cjs -i 2 --wait-ready --kill-timeout 2000; pm2 reload server',
     missing: existsSync(bin('pm2')) ? null : 'not installed',
+    respawns: true,
     async start(port, environment) {
       const home = mkdtempSync(join(tmpdir(), 'rebind-pm2-'));
       const env = { ...process.env, ...environment, PORT: String(port), GRACEFUL: '1', PM2_HOME: home };
@@ -103,7 +112,7 @@ function pm2(): Restarter {
         gone(spawn(process.execPath, [bin('pm2'), '--silent', ...args], { env, stdio: 'ignore' }));
       await ask('start', program, '--name', 'server', '-i', '2', '--wait-ready', '--kill-timeout', '2000');
       return {
-        pid: null,
+        pid: Number(readFileSync(join(home, 'pm2.pid'), 'utf8')),
         restart: () => ask('reload', 'server'),
         async stop() {
           await ask('kill');
@@ -120,6 +129,7 @@ function systemdStyle(): Restarter {
     name: 'systemd socket, restart, graceful',
     command: 'systemctl restart server.service, beside a server.socket, TimeoutStopSec=2',
     missing: null,
+    respawns: false,
     async start(port, environment) {
       const socket = openHeld({ protocol: 'tcp', address: '127.0.0.1', port }, true, 4_096);
       const again = (): ChildProcess =>
@@ -140,15 +150,38 @@ function systemdStyle(): Restarter {
   };
 }
 
-function rebindHold(version: number | null): Restarter {
+/** Perl's start_server, which takes a program that lives for a second as ready. The server shuts down by the textbook. */
+function startServer(): Restarter {
+  const path = findProgram('start_server');
+  return {
+    name: 'start_server, graceful',
+    command: 'start_server --port 127.0.0.1:3000=5 -- node server.cjs, and kill -HUP $PID',
+    missing: path === null ? 'not installed: apt-get install libserver-starter-perl' : null,
+    respawns: true,
+    async start(port, environment) {
+      const command = [path ?? '', `--port=127.0.0.1:${port}=5`, '--', process.execPath, program];
+      const child = serve(command, port, { ...environment, GRACEFUL: '1', LISTEN_FD: '5' });
+      return {
+        pid: child.pid ?? null,
+        async restart() {
+          child.kill('SIGHUP');
+        },
+        stop: () => ended(child),
+      };
+    },
+  };
+}
+
+function rebindHold(version: number | null, options: readonly string[]): Restarter {
   const node = version === null ? process.execPath : `${root}test/versions/node_modules/node${version}/bin/node`;
   const major = version ?? Number(process.versions.node.split('.')[0]);
   return {
-    name: `rebind hold, Node ${major}`,
-    command: 'rebind hold 127.0.0.1:3000 -- node server.cjs, and kill -HUP $PID',
+    name: `${['rebind hold', ...options].join(' ')}, Node ${major}`,
+    command: `${['rebind hold 127.0.0.1:3000', ...options].join(' ')} -- node server.cjs, and kill -HUP $PID`,
     missing: existsSync(node) ? null : 'not installed: npm ci --prefix test/versions',
+    respawns: true,
     async start(port, environment) {
-      const command = [`${root}build/src/cli/main.js`, 'hold', `127.0.0.1:${port}`, '--', node, program];
+      const command = [`${root}dist/cli/rebind.cjs`, 'hold', `127.0.0.1:${port}`, ...options, '--', node, program];
       const child = serve([process.execPath, ...command], port, environment, { tells: true });
       let ready = 0;
       let heard = (): void => {};
@@ -199,6 +232,16 @@ async function ended(child: ChildProcess): Promise<void> {
   const hurry = setTimeout(() => child.kill('SIGKILL'), stopWithinMs);
   await gone(child);
   clearTimeout(hurry);
+}
+
+/** Ends what is left of it, when anything is. */
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function gone(child: ChildProcess): Promise<void> {

@@ -1,41 +1,29 @@
 /**
  * `npm run bench -- why [PROCESSES SOCKETS FILES]`: how long an answer takes, as a command, as a call, and on a crowded machine.
  */
-import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { os } from '../src/os/index.ts';
-import { namespaceCommand, namespaceEnvironment } from '../src/stage/namespace.ts';
 import { explain } from '../src/why.ts';
-import { command, print, race } from './measure.ts';
+import { command, race, raceTable } from './measure.ts';
+import { ms, type Report } from './tables.ts';
 
 const root = new URL('../../', import.meta.url);
 const rounds = 21;
 
 /** @param args How large the crowd is; by default that of the promise: 500 processes, 38,000 sockets, 100,000 descriptors. */
-export async function run(args: readonly string[]): Promise<void> {
-  console.log(`Node ${process.version}, ${spawnSync('uname', ['-sr'], { encoding: 'utf8' }).stdout.trim()}`);
-  await commands();
-  await calls();
-  const namespace = namespaceCommand();
-  if (namespace === null) {
-    console.log('\nNot measured: a crowded machine, which needs a namespace, and this machine does not allow it');
-    return;
-  }
-  const program = fileURLToPath(new URL('crowd-program.js', import.meta.url));
+export async function run(args: readonly string[], report: Report): Promise<void> {
+  await commands(report);
+  await calls(report);
   const size = args.length === 3 ? args : ['500', '76', '121'];
-  const [file = '', ...prefix] = namespace;
-  const { status } = spawnSync(file, [...prefix, process.execPath, program, ...size], {
-    stdio: 'inherit',
-    env: namespaceEnvironment(),
-  });
-  process.exitCode = status ?? 1;
+  if (!report.addFromNamespace(new URL('crowd.js', import.meta.url).href, size))
+    console.log('\nNot measured: a crowded machine, which needs a namespace, and this machine does not allow it');
 }
 
-async function commands(): Promise<void> {
+async function commands(report: Report): Promise<void> {
   const rebind = fileURLToPath(new URL('dist/cli/rebind.cjs', root));
   if (!existsSync(rebind)) throw new Error('Build first: npm run build');
   const server = createServer().listen(0, '127.0.0.1');
@@ -54,7 +42,9 @@ async function commands(): Promise<void> {
     'rebind why (free)': command(node, [rebind, 'why', String(free)], [0]),
     'rebind --help': command(node, [rebind, '--help']),
   };
-  print('The whole command, on this machine as it is', race(contestants, rounds), 'node -e 0');
+  report.add(
+    raceTable('command', 'The whole command, on this machine as it is', race(contestants, rounds), 'node -e 0'),
+  );
 
   const peers: Record<string, () => void> = { 'node -e 0': command(node, ['-e', '0']) };
   for (const [name, file, args] of [
@@ -64,13 +54,13 @@ async function commands(): Promise<void> {
     const path = fileURLToPath(new URL(`node_modules/${file}`, root));
     if (existsSync(path)) peers[name] = command(node, [path, ...args], [0, 1]);
   }
-  print('What others take to look at a port', race(peers, 5), 'node -e 0');
+  report.add(raceTable('peers', 'What others take to look at a port', race(peers, 5), 'node -e 0'));
   server.close();
   await once(server, 'close');
 }
 
 /** A call of the library, the first with everything that it loads, and the later ones. */
-async function calls(): Promise<void> {
+async function calls(report: Report): Promise<void> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const request = {
@@ -83,11 +73,18 @@ async function calls(): Promise<void> {
   };
   const began = performance.now();
   call();
-  console.log(
-    `\nThe library, on this machine as it is\n  the first call  ${(performance.now() - began).toFixed(1)} ms`,
-  );
+  const firstMs = performance.now() - began;
   const [later] = race({ later: call }, 101);
-  console.log(`  later calls     ${later?.medianMs.toFixed(1)} ms median, ${later?.fastestMs.toFixed(1)} ms fastest`);
+  report.add({
+    name: 'call',
+    title: 'A call of the library, on this machine as it is',
+    note: '',
+    head: ['', 'median', 'fastest'],
+    rows: [
+      ['the first, with all that it loads', ms(firstMs), ms(firstMs)],
+      ['later ones', ms(later?.medianMs ?? Number.NaN), ms(later?.fastestMs ?? Number.NaN)],
+    ],
+  });
   server.close();
   await once(server, 'close');
 }

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commands } from '../src/cli/commands.ts';
 import { apiPage } from './docs/api.ts';
+import { benchmarksPage, benchTable } from './docs/benchmarks.ts';
 import { causePage, causeTable, registry } from './docs/causes.ts';
 import { cliPage } from './docs/cli.ts';
 import { documents } from './docs/documents.ts';
@@ -26,6 +27,7 @@ function generate(): Map<string, string> {
   files.set('docs/api.md', apiPage(root));
   files.set('docs/json.md', jsonPage());
   files.set('docs/errors.md', errorsPage());
+  files.set('docs/benchmarks.md', benchmarksPage(root));
   files.set('docs/hold.md', holdPage(root));
   files.set('docs/causes/README.md', `# Causes\n\nIn the order in which rebind looks for them.\n\n${causeTable('')}\n`);
   for (const cause of registry) files.set(`docs/causes/${cause.id}.md`, causePage(cause, readRecorded(root, cause.id)));
@@ -39,6 +41,8 @@ function generate(): Map<string, string> {
 function fillIn(readme: string): string {
   const parts: Readonly<Record<string, string>> = {
     causes: causeTable('docs/causes/'),
+    restarts: benchTable(root, 'hold', 'restarts').trimEnd(),
+    free: benchTable(root, 'free', 'bindable').trimEnd(),
     transcript: `\`\`\`console\n${(readRecorded(root, 'readme') ?? '').trimEnd()}\n\`\`\``,
   };
   return Object.entries(parts).reduce((text, [name, part]) => {

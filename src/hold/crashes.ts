@@ -2,8 +2,8 @@
  * When a crashed command is started again, and when hold gives up.
  */
 
-/** A generation that served this long was not part of a crash loop. */
-const steadyMs = 10_000;
+/** A generation that lived this long after it was ready was not part of a crash loop: who waits is served by the next one at once. */
+const steadyMs = 1_000;
 /** The first restart waits for nothing: the queue hides it. */
 const firstWaitMs = 250;
 const growth = 1.5;
@@ -18,7 +18,7 @@ export class Crashes {
     this.#most = most;
   }
 
-  /** @param servedMs How long the crashed generation had served. */
+  /** @param servedMs How long the crashed generation had served, from when it was ready. */
   add(servedMs: number): void {
     this.#count = servedMs >= steadyMs ? 1 : this.#count + 1;
   }

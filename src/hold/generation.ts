@@ -4,10 +4,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint } from '../model/endpoint.ts';
-import { formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import type { AgentConnection } from './control.ts';
-import { describeExit, type Exit } from './exit.ts';
+import type { Exit } from './exit.ts';
 import type { Guard } from './guard.ts';
 import { NotifySocket } from './notify.ts';
 import { spawning } from './pass.ts';
@@ -81,7 +80,8 @@ export class Generation {
   readonly exited: Promise<Exit>;
   readonly #options: GenerationOptions;
   #retiring: Promise<{ readonly forced: boolean }> | null = null;
-  readonly #sockets: HeldSocket[];
+  /** What it is to listen on. */
+  readonly sockets: HeldSocket[];
   readonly #startedMs = performance.now();
   readonly #child: ChildProcess;
   readonly #tail: Tail;
@@ -98,7 +98,7 @@ export class Generation {
 
   constructor(options: GenerationOptions) {
     this.#options = options;
-    this.#sockets = [...options.sockets];
+    this.sockets = [...options.sockets];
     this.number = options.number;
     this.#ready = new Promise((resolve) => {
       this.#settle = resolve;
@@ -176,8 +176,8 @@ export class Generation {
 
   /** Another socket took the place of one that it was started with. */
   replaceSocket(identity: string, socket: HeldSocket): void {
-    const at = this.#sockets.findIndex((one) => one.identity === identity);
-    if (at >= 0) this.#sockets[at] = socket;
+    const at = this.sockets.findIndex((one) => one.identity === identity);
+    if (at >= 0) this.sockets[at] = socket;
   }
 
   /** A newer restart takes its place. */
@@ -276,7 +276,7 @@ export class Generation {
       if (message.receiver !== null) this.receivers[message.identity] = message.receiver;
       if (message.note !== null) this.#options.onNote(message.note);
       const { readyBy } = this.#options;
-      const all = this.#sockets.every((socket) => this.#listening.has(socket.identity));
+      const all = this.sockets.every((socket) => this.#listening.has(socket.identity));
       if (all && (readyBy === 'auto' || readyBy === 'listening')) this.#isReady('listening');
     } else if (message.kind === 'ready') {
       this.#isReady('message');
@@ -359,22 +359,6 @@ export class Generation {
     this.state = 'ended';
     if (this.#child.pid !== undefined) this.#options.guard.forget(this.#child.pid);
     return true;
-  }
-
-  /** Why it did not become ready, one sentence without a full stop. */
-  describeFailure(readiness: Readiness & { ready: false }, timeoutMs: number): string {
-    const name = `Generation ${this.number}`;
-    if (readiness.why === 'aborted') return `${name} was given up for a newer restart`;
-    const held = this.#sockets.map((socket) => formatEndpoint(socket.endpoint)).join(' and ');
-    const clash = this.blocked.find((one) => one.code === 'EADDRINUSE');
-    const because =
-      clash === undefined
-        ? ''
-        : `: it could not listen on ${formatEndpoint(clash.endpoint)}, which ${this.number > 1 ? 'the running generation has; --no-overlap stops that one first' : 'somebody else has'}`;
-    if (readiness.why === 'exit') return `${name} ${describeExit(this.exit)} before it was ready${because}`;
-    const elsewhere = this.unmanaged.map(({ message }) => formatEndpoint(message.endpoint));
-    const instead = elsewhere.length === 0 ? '' : `; it listens on ${elsewhere.join(' and ')} instead`;
-    return `${name} did not listen on ${held || 'any port'} within ${Math.round(timeoutMs / 100) / 10} s${instead}${because}`;
   }
 }
 

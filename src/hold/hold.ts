@@ -8,6 +8,7 @@ import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { type AgentConnection, Control } from './control.ts';
 import { Crashes } from './crashes.ts';
 import { describeExit, type Exit, statusOf, statusOfSignal } from './exit.ts';
+import { describeFailure, linesOf } from './failure.ts';
 import { Generation, type Readiness } from './generation.ts';
 import { Guard } from './guard.ts';
 import { notifyManager } from './notify.ts';
@@ -203,7 +204,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#current = generation;
     const readiness = await this.#whenReady(generation);
     if (readiness.ready) return { outcome: 'done', generation: generation.number, why: null };
-    const why = generation.describeFailure(readiness, this.#settings.readyTimeoutMs);
+    const why = describeFailure(generation, readiness, this.#settings.readyTimeoutMs);
     const outcome = readiness.why === 'aborted' ? 'superseded' : 'refused';
     return { outcome, generation: generation.number, why };
   }
@@ -227,7 +228,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       return { outcome: 'done', generation: number, why: null };
     }
     const refused = readiness.ready ? ({ ready: false, why: 'aborted' } as const) : readiness;
-    const why = generation.describeFailure(refused, readyTimeoutMs);
+    const why = describeFailure(generation, refused, readyTimeoutMs);
     const outcome = refused.why === 'aborted' ? 'superseded' : 'refused';
     if (outcome === 'refused')
       this.emit('refused', {
@@ -248,7 +249,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     if (readiness.ready) this.#served(generation, readiness);
     else if (readiness.why === 'timeout' && this.#current === generation) {
       const waiting = this.#sockets.list.reduce((sum, socket) => sum + (queueOf(socket)?.waiting ?? 0), 0);
-      const sentence = generation.describeFailure(readiness, readyTimeoutMs);
+      const sentence = describeFailure(generation, readiness, readyTimeoutMs);
       // It may only be slow, and there is no other: what comes later still counts.
       this.emit('note', { sentence: `${sentence}. Connections wait in the queue: ${waiting} now` });
       void generation.becomeReady(null).then((late) => {
@@ -303,8 +304,9 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   async #afterExit(generation: Generation, exit: Exit): Promise<void> {
-    const served = generation.readiness?.ready === true;
-    this.#crashes.add(served ? generation.lifeMs : 0);
+    const { readiness } = generation;
+    const served = readiness?.ready === true;
+    this.#crashes.add(served ? generation.lifeMs - readiness.afterMs : 0);
     // What it left behind, or put into the background, must not keep serving beside its successor.
     const left = generation.hasGroup();
     const cleaning = generation.retire(this.#patience);
@@ -394,9 +396,4 @@ export class Hold extends EventEmitter<HoldEvents> {
   async #endAll(): Promise<void> {
     await Promise.all([...this.#generations.values()].map((one) => one.end('SIGTERM', this.#settings.graceMs)));
   }
-}
-
-/** What the program said last: its error when the preload heard it, else its stderr. */
-function linesOf(generation: Generation): readonly string[] {
-  return generation.failure?.split('\n') ?? generation.lastLines;
 }

@@ -81,6 +81,18 @@ test('a server that keeps crashing is given up after so many failures, and the p
   await assert.rejects(get(hold.port));
 });
 
+test('a server that served before each crash is started again at once, however often', async () => {
+  await using hold = await start({ command: node, mostFailures: 2 });
+  for (let i = 1; i <= 4; i++) {
+    const { pid } = await hold.heard('ready', i);
+    await sleep(1_050);
+    process.kill(pid, 'SIGKILL');
+    assert.equal((await hold.heard('crash', i)).againInMs, 0);
+  }
+  await hold.heard('ready', 5);
+  assert.match(await get(hold.port), /^5 /);
+});
+
 test('of restarts in a storm the latest wins, and every other one says that it was superseded', async () => {
   await using hold = await start({ command: node, env: { BOOT_MS: '150' } });
   await hold.heard('ready');

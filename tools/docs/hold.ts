@@ -1,27 +1,7 @@
 /**
  * docs/hold.md: how the port stays open, what was tested with it, what it cannot do, and the table of the last benchmark.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-interface Cell {
-  readonly mode: string;
-  readonly sent: number;
-  readonly refused: number;
-  readonly reset: number;
-  readonly eof: number;
-  readonly timeout: number;
-  readonly hang: number;
-  readonly other: number;
-}
-
-interface Recorded {
-  readonly runs: number;
-  readonly restarts: number;
-  readonly perSecond: number;
-  readonly everyMs: number;
-  readonly rows: readonly { readonly name: string; readonly command: string; readonly cells: readonly Cell[] }[];
-}
+import { benchTable } from './benchmarks.ts';
 
 const page = `# hold
 
@@ -45,7 +25,7 @@ A bare port follows the program: when the program asks for 127.0.0.1 only, that 
 `;
 
 const afterTable = `
-Each row restarts the same server, 300 ms of busy start and 10 ms for an answer, under five kinds of traffic at once: new connections, 20 keep-alive connections, connections whose first byte comes after 20 ms, bursts of 20, and 64 kB bodies sent in two halves. Nothing is retried. The server has no signal handler, except where the row says graceful: there it has the textbook \`server.close(() => process.exit())\`. Run it yourself with \`npm run bench -- hold\`.
+Nothing is retried. The server has no signal handler, except where the row says graceful: there it has the textbook \`server.close(() => process.exit())\`. More tables, a bad release, a crash, a killed supervisor among them: [benchmarks.md](benchmarks.md). Run it yourself with \`npm run bench -- hold\`.
 
 What a server that is killed by SIGKILL was answering at that moment is lost, whoever supervises it; what waits in the queue is not.
 
@@ -72,31 +52,6 @@ Every row is a test that restarts it under load and counts what is lost.
 - Linux only, for now.
 `;
 
-/** The page; the table is left out when nothing was recorded. */
 export function holdPage(root: string): string {
-  const file = join(root, 'bench/recorded/hold.json');
-  const table = existsSync(file) ? tableOf(JSON.parse(readFileSync(file, 'utf8')) as Recorded) : '';
-  return `${page}${table}${afterTable}`;
-}
-
-/** Lost requests by their kind, all traffic together; and by traffic, where anything was lost at all. */
-function tableOf(recorded: Recorded): string {
-  const lines = recorded.rows.map(({ name, cells }) => {
-    const sum = (pick: (cell: Cell) => number): number => cells.reduce((total, cell) => total + pick(cell), 0);
-    const kinds = [
-      sum((c) => c.refused),
-      sum((c) => c.reset),
-      sum((c) => c.eof),
-      sum((c) => c.timeout + c.hang),
-      sum((c) => c.other),
-    ];
-    return `| ${name} | ${[sum((c) => c.sent), ...kinds].join(' | ')} |`;
-  });
-  return `
-${recorded.runs} runs of ${recorded.restarts} restarts each, one every ${recorded.everyMs} ms, under ${recorded.perSecond} requests a second in all:
-
-| | requests | refused | reset | ended early | no answer in 5 s | other |
-|---|---|---|---|---|---|---|
-${lines.join('\n')}
-`;
+  return `${page}\n${benchTable(root, 'hold', 'restarts')}${afterTable}`;
 }

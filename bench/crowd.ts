@@ -1,36 +1,43 @@
 /**
- * A crowded machine, in a namespace of its own: `node crowd-program.js PROCESSES SOCKETS FILES`, each process with so many TCP sockets and files.
- * Then measures how long it takes to name the holder of one port among them.
+ * A crowded machine, in a namespace of its own: so many processes, each with so many TCP sockets and files.
+ * Then measures how long it takes to name the holder of one port among them. `npm run bench -- why` runs it.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { cgroup2Mount } from '../src/os/linux/cgroup.ts';
 import { linux } from '../src/os/linux/index.ts';
 import { openProc } from '../src/os/linux/proc.ts';
-import { hasEveryUser, raiseLoopback } from '../src/stage/namespace.ts';
+import { hasEveryUser, insideNamespace, raiseLoopback } from '../src/stage/namespace.ts';
 import { findProgram } from '../src/stage/needs.ts';
 import { explain } from '../src/why.ts';
-import { command, print, race } from './measure.ts';
+import { command, type Result, race, raceTable } from './measure.ts';
+import type { Report } from './tables.ts';
 
 /** Nobody; the crowd belongs to it where there is more than one user. */
 const otherUser = 65_534;
 /** Below the automatic ports, so that nobody in the crowd has it. */
 const port = 3000;
 const rounds = 7;
+const own = 'rebind, the call';
 
-const [processes = 0, socketsEach = 0, filesEach = 0] = process.argv.slice(2).map(Number);
-
-async function main(): Promise<void> {
+/** @param args How many processes, and how many sockets and files each of them has. */
+export async function run(args: readonly string[], report: Report): Promise<void> {
+  if (!insideNamespace()) {
+    console.error('Not here: npm run bench -- why makes a namespace for it');
+    return;
+  }
+  const [processes = 0, socketsEach = 0, filesEach = 0] = args.map(Number);
   raiseLoopback();
   const users = hasEveryUser();
-  console.log(
-    `\n${processes} processes, ${processes * socketsEach} sockets, ${processes * (socketsEach + filesEach + 3)} descriptors`,
-  );
-  await crowd(users ? otherUser : null);
-  await measure('nothing narrows the search: the holder is one of the crowd’s user', users ? otherUser : null, null);
-  if (users) await measure('the user narrows the search', null, null);
+  const size = `${processes} processes, ${processes * socketsEach} sockets, ${processes * (socketsEach + filesEach + 3)} descriptors`;
+  await crowd(processes, socketsEach, filesEach, users ? otherUser : null);
+  const measured = async (name: string, what: string, user: number | null, cgroup: string | null): Promise<void> => {
+    report.add(raceTable(name, `Naming the holder among ${size}: ${what}`, await measure(user, cgroup), own));
+  };
+  await measured('crowd', 'nothing narrows the search', users ? otherUser : null, null);
+  if (users) await measured('crowd-user', 'the user narrows the search', null, null);
   else console.log('\nNot measured: a search narrowed by the user, which needs a second user and so root');
   const mount = cgroup2Mount(openProc('/proc'));
   const group = mount === null ? null : `${mount}/rebind-bench-${process.pid}`;
@@ -39,14 +46,14 @@ async function main(): Promise<void> {
     return;
   }
   try {
-    await measure('the cgroup narrows the search', otherUser, group);
+    await measured('crowd-cgroup', 'the cgroup narrows the search', otherUser, group);
   } finally {
     await removeGroup(group);
   }
 }
 
 /** Sleeping processes that got their descriptors from us. They end with the namespace. */
-async function crowd(user: number | null): Promise<void> {
+async function crowd(processes: number, socketsEach: number, filesEach: number, user: number | null): Promise<void> {
   const { sockets } = linux;
   const file = openSync('/dev/null', 'r');
   for (let i = 0; i < processes; i++) {
@@ -71,7 +78,7 @@ async function crowd(user: number | null): Promise<void> {
   closeSync(file);
 }
 
-async function measure(title: string, user: number | null, cgroup: string | null): Promise<void> {
+async function measure(user: number | null, cgroup: string | null): Promise<Result[]> {
   const server = await serve(user, cgroup);
   const request = {
     endpoint: { protocol: 'tcp', address: '127.0.0.1', port },
@@ -80,7 +87,7 @@ async function measure(title: string, user: number | null, cgroup: string | null
   const contestants: Record<string, () => void> = {
     'ss -tlnp': command(findProgram('ss') ?? 'ss', ['-tlnp']),
     [`ss -tlnp sport = :${port}`]: command(findProgram('ss') ?? 'ss', ['-tlnp', 'sport', '=', `:${port}`]),
-    'rebind, the call': () => {
+    [own]: () => {
       const { blockers } = explain(request, linux);
       if (blockers[0]?.holders[0]?.pid !== server.pid) throw new Error('rebind did not name the holder');
     },
@@ -90,9 +97,9 @@ async function measure(title: string, user: number | null, cgroup: string | null
   const fuser = findProgram('fuser');
   if (fuser !== null) contestants['fuser'] = command(fuser, [`${port}/tcp`]);
   const all = race(contestants, rounds);
-  print(title, all, 'rebind, the call');
   server.kill('SIGKILL');
   await once(server, 'exit');
+  return all;
 }
 
 /** A server on the port, which is started by a shell so that it can enter a cgroup first. */
@@ -126,6 +133,3 @@ function made(group: string): boolean {
     return false;
   }
 }
-
-if (spawnSync('sleep', ['0']).status !== 0) throw new Error('sleep is missing');
-await main();
