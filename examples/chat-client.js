@@ -17,5 +17,9 @@ createInterface({ input: process.stdin })
 for await (const socket of client) {
   socket.setKeepAlive(true, 10_000);
   socket.write(`* ${name} is here\n`);
-  for await (const line of createInterface({ input: socket })) console.log(line);
+  try {
+    for await (const line of createInterface({ input: socket })) console.log(line);
+  } catch {
+    // Reset: the server was killed before it had read all that it was sent. Another connection follows.
+  }
 }

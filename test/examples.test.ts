@@ -83,6 +83,10 @@ test('chat: the server is killed with clients connected and started again at onc
   ]);
   ann.child.stdin?.write('one\n');
   await bob.line(/^ann: one$/);
+  // What a server is killed without having read makes the kernel reset the connection.
+  first.child.kill('SIGSTOP');
+  ann.child.stdin?.write('lost\n');
+  await sleep(100);
   await first.end('SIGKILL');
   const startMs = performance.now();
   const second = example('chat-server.js', at);

@@ -62,7 +62,11 @@ class SelfConnectError extends Error {
  * const client = connect({ port: 3000 });
  * for await (const socket of client) {
  *   socket.write('hello again\n'); // once for every connection
- *   for await (const line of createInterface(socket)) console.log(line);
+ *   try {
+ *     for await (const line of createInterface(socket)) console.log(line);
+ *   } catch {
+ *     // Reset instead of ended; the next connection follows either way.
+ *   }
  * }
  * ```
  */
