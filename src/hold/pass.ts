@@ -51,12 +51,13 @@ export function spawning(
   environment['NODE_OPTIONS'] = mergeNodeOptions(base['NODE_OPTIONS']);
   if (notify !== null) environment['NOTIFY_SOCKET'] = notify;
   const descriptors = Array.from({ length: copies }, () => sockets.map(({ fd }) => fd)).flat();
-  if (sockets.length === 0 || !hasShell()) return { file, args, environment, descriptors };
+  const shell = sockets.length === 0 ? null : shellFor(environment);
+  if (shell === null) return { file, args, environment, descriptors };
   environment['LISTEN_FDS'] = String(sockets.length);
   environment['LISTEN_FDNAMES'] = sockets.map(({ endpoint }) => fdName(formatEndpoint(endpoint))).join(':');
   return {
-    file: '/bin/sh',
-    args: ['-c', 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', 'sh', file, ...args],
+    file: shell.file,
+    args: [...shell.args, '-c', 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', 'sh', file, ...args],
     environment,
     descriptors,
   };
@@ -74,13 +75,20 @@ function fdName(endpoint: string): string {
   return endpoint.replace(/[^!-9;-~]/g, '_').slice(0, 255);
 }
 
-function hasShell(): boolean {
+/**
+ * A shell that hands on every variable. dash and busybox drop those whose name no shell could write, such as npm's
+ * `npm_config_//registry…:_authToken`; bash keeps them, and with -p it reads no file and no function of the environment.
+ *
+ * Null in an image without one: the command still gets descriptors, and Node programs adopt them.
+ */
+function shellFor(environment: NodeJS.ProcessEnv): { readonly file: string; readonly args: readonly string[] } | null {
+  const isPlain = Object.keys(environment).every((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  const shell = isPlain ? { file: '/bin/sh', args: [] } : { file: '/bin/bash', args: ['-p'] };
   try {
-    accessSync('/bin/sh', constants.X_OK);
-    return true;
+    accessSync(shell.file, constants.X_OK);
+    return shell;
   } catch {
-    // An image without a shell: the command still gets descriptors, and Node programs adopt them.
-    return false;
+    return null;
   }
 }
 

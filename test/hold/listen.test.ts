@@ -100,7 +100,15 @@ test('a second port of the program is handed over too, so that the newcomer does
 });
 
 test('what was in NODE_OPTIONS stays, and variables of a foreign socket activation do not reach the program', async () => {
-  const foreign = { NODE_OPTIONS: '--max-old-space-size=300', LISTEN_FDS: '7', LISTEN_PID: '1', LISTEN_FDNAMES: 'x' };
+  const foreign = {
+    NODE_OPTIONS: '--max-old-space-size=300',
+    LISTEN_FDS: '7',
+    LISTEN_PID: '1',
+    LISTEN_FDNAMES: 'x',
+    // dash would drop it.
+    'npm_config_//registry.example/:_authToken': 'secret',
+    BASH_ENV: '/nonexistent',
+  };
   await using hold = await start({ command: shape('environment'), env: foreign });
   const { pid } = await hold.heard('ready');
   const seen = JSON.parse(await get(hold.port)) as Record<string, string>;
@@ -109,6 +117,7 @@ test('what was in NODE_OPTIONS stays, and variables of a foreign socket activati
   assert.equal(seen['LISTEN_PID'], String(pid));
   assert.equal(seen['LISTEN_FDNAMES']?.includes(':'), false);
   assert.equal(seen['REBIND_GENERATION'], '1');
+  assert.equal(seen['npm_config_//registry.example/:_authToken'], 'secret');
 });
 
 test('without an endpoint the port is learned from the program, port 0 too, and survives its SIGKILL', async () => {
