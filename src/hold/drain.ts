@@ -31,7 +31,10 @@ export function manage(
       const own = (server as unknown as { _handle: { fd?: number } | null })._handle?.fd;
       if (handle === null && (own === undefined || own < 0)) return;
       // Not http's own close: since Node 26 it destroys connections that have not sent a byte yet.
-      if (server.listening) net.Server.prototype.close.call(server);
+      if (server.listening) {
+        net.Server.prototype.close.call(server);
+        expectClose(server);
+      }
       // A cluster's primary takes the handle away from its server.
       else handle?.close();
     },
@@ -54,5 +57,24 @@ export function manage(
         sender?.close();
       }
     },
+  };
+}
+
+/**
+ * The program calls close() itself at its SIGTERM, and must not be told ERR_SERVER_NOT_RUNNING: it would report an error, or
+ * exit with one, for what went well.
+ */
+function expectClose(server: Server): void {
+  const own = { value: server.close, had: Object.hasOwn(server, 'close') };
+  let isClosed = false;
+  server.once('close', () => {
+    isClosed = true;
+  });
+  server.close = (callback) => {
+    if (own.had) server.close = own.value;
+    else Reflect.deleteProperty(server, 'close');
+    if (callback !== undefined && isClosed) process.nextTick(callback);
+    else if (callback !== undefined) server.once('close', callback);
+    return server;
   };
 }

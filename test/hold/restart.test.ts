@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -152,6 +152,19 @@ test('a request that is under way when the restart comes gets its answer from th
   assert.match(answered, /^1 /);
   assert.equal(retired.forced, false);
   assert.deepEqual(retired.counts, { finished: 1, idle: 0, killed: 0, handedOff: 0 });
+});
+
+test('a program that closes its server at SIGTERM, after hold did, is told that it went well', async () => {
+  const file = join(directory, 'closed');
+  await using hold = await start({
+    command: [process.execPath, fixture('shapes.cjs'), 'closing'],
+    env: { CLOSED: file },
+  });
+  await hold.heard('ready');
+  assert.equal(await get(hold.port), 'open');
+  await hold.held.restart();
+  await hold.heard('retired');
+  assert.equal(readFileSync(file, 'utf8'), 'closed');
 });
 
 test('a request that takes longer than the grace is cut off, and counted', async () => {
