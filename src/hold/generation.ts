@@ -13,6 +13,7 @@ import { spawning } from './pass.ts';
 import type { Passed, ReadyBy } from './passed.ts';
 import type { AgentMessage, DrainCounts, DrainOrder, HoldMessage } from './protocol.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
+import { endRunaways } from './runaways.ts';
 import type { HeldSocket } from './socket.ts';
 import { Tail } from './tail.ts';
 
@@ -74,6 +75,8 @@ export class Generation {
   /** Endpoints outside hold that it listens on. */
   readonly unmanaged: { readonly message: AgentMessage & { kind: 'unmanaged' }; readonly agent: AgentConnection }[] =
     [];
+  /** Processes that it had put into the background, out of the reach of its signals; ended with it. */
+  runaways = 0;
   /** Where its servers take idle connections of the generation before, by the identity of the held socket. */
   readonly receivers: Record<string, string> = {};
   /** Resolves when the command's own process has ended. */
@@ -232,10 +235,16 @@ export class Generation {
   async end(signal: NodeJS.Signals, graceMs: number): Promise<{ readonly forced: boolean }> {
     if (this.state !== 'ended') this.state = 'ending';
     this.signal(signal);
-    if (await this.#groupEnded(graceMs)) return { forced: false };
-    this.signal('SIGKILL');
-    await this.#groupEnded(afterKillMs);
-    return { forced: true };
+    const forced = !(await this.#groupEnded(graceMs));
+    if (forced) {
+      this.signal('SIGKILL');
+      await this.#groupEnded(afterKillMs);
+    }
+    const startedBy = { token: this.#options.control.token, generation: this.number };
+    this.runaways += (await endRunaways(this.sockets, startedBy, graceMs)).length;
+    // Who has stderr open still is no part of the command any more, and must not keep hold alive.
+    this.#child.stderr?.destroy();
+    return { forced };
   }
 
   /** Sends a signal to every process of the command. */

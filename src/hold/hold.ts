@@ -308,11 +308,8 @@ export class Hold extends EventEmitter<HoldEvents> {
     const served = readiness?.ready === true;
     this.#crashes.add(served ? generation.lifeMs - readiness.afterMs : 0);
     // What it left behind, or put into the background, must not keep serving beside its successor.
-    const left = generation.hasGroup();
+    const hadGroup = generation.hasGroup();
     const cleaning = generation.retire(this.#patience);
-    const why = describeExit(exit) + (left ? ' and left processes running, which were ended' : '');
-    if (left && exit.code === 0)
-      this.emit('note', { sentence: 'The command went to the background: hold must keep it in the foreground' });
     const watching = this.#watch !== null;
     const isDone = !watching && (exit.code === 0 || !this.#everReady);
     const givesUp = watching ? exit.code === 0 || !served : this.#crashes.isLoop;
@@ -321,6 +318,10 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.emit('crash', { generation: generation.number, exit, lastLines: linesOf(generation), againInMs });
     }
     await cleaning;
+    const left = hadGroup || generation.runaways > 0;
+    const why = describeExit(exit) + (left ? ' and left processes running, which were ended' : '');
+    if (left && exit.code === 0)
+      this.emit('note', { sentence: 'The command went to the background: hold must keep it in the foreground' });
     this.#remember(generation, exit.code === 0 ? 'finished' : 'crashed', why);
     if (this.#stopping || this.#finished || this.#current !== null || this.#next !== null) return;
     // A port that hangs is worse than one that refuses: without an edit to wait for, let go.

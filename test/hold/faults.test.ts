@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,19 @@ test('a command that goes to the background is ended, because hold must keep it 
   assert.ok(pid > 0);
   // Ended, or a zombie that init has not read yet.
   assert.ok(!isAlive(pid) || stateOf(pid) === 'Z');
+});
+
+test('a daemon, which has left the session, is ended too: nothing outlives hold, and hold itself ends', {
+  skip: spawnSync('python3', ['--version']).status !== 0 && 'python3 is not installed',
+}, async () => {
+  const port = await freePort();
+  const file = join(directory, 'real-daemon.pid');
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', 'python3', fixture('daemon.py'), file]);
+  assert.equal(await held.ended, 0);
+  assert.match(held.stderr(), /The command went to the background: hold must keep it in the foreground/);
+  const pid = Number(readFileSync(file, 'utf8'));
+  assert.ok(!isAlive(pid) || stateOf(pid) === 'Z');
+  bindable(port);
 });
 
 test('a command that prints binary data does not disturb hold, and its lines are shown without control characters', async () => {

@@ -1,0 +1,41 @@
+/**
+ * Processes that left the command's session, as a daemon does, and took a held socket with them: no signal to the group
+ * reaches them, and they would keep the port.
+ */
+import { nodeTcpOptions, nodeUdpOptions } from '../model/endpoint.ts';
+import type { Holder } from '../model/facts.ts';
+import { os } from '../os/index.ts';
+import { passedVariable, readPassed } from './passed.ts';
+import type { HeldSocket } from './socket.ts';
+import { askToFinish } from './take-over.ts';
+
+/**
+ * Ends them: SIGTERM, and SIGKILL after the grace. Only those that have one of the sockets, and that this generation of this hold
+ * started: the token in their environment proves it.
+ *
+ * @returns Whom it ended.
+ */
+export async function endRunaways(
+  sockets: readonly HeldSocket[],
+  startedBy: { readonly token: string; readonly generation: number },
+  graceMs: number,
+): Promise<readonly Holder[]> {
+  const found = new Map(sockets.flatMap(holdersOf).map((holder) => [holder.pid, holder]));
+  const runaways = [...found.values()].filter(({ pid }) => {
+    const passed = readPassed({ [passedVariable]: os().processes.readVariable(pid, passedVariable) ?? undefined });
+    return passed?.token === startedBy.token && passed.generation === startedBy.generation;
+  });
+  if (runaways.length === 0) return [];
+  for (const stubborn of await askToFinish(runaways, graceMs)) {
+    const handle = os().processes.open(stubborn);
+    handle?.signal('SIGKILL');
+    handle?.close();
+  }
+  return runaways;
+}
+
+function holdersOf(socket: HeldSocket): readonly Holder[] {
+  const options = socket.endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
+  const facts = os().readFacts({ endpoint: socket.endpoint, options }, { holders: 'all' });
+  return facts.holders.get(Number(socket.identity.split(':')[1])) ?? [];
+}
