@@ -45,9 +45,10 @@ Every row is a test that restarts it under load and counts what is lost.
 
 ## What it does not do
 
-- nginx and redis do not take a socket by LISTEN_FDS, so hold cannot run them; a program that binds the port itself, and is not Node, gets EADDRINUSE.
+- redis takes no socket from anybody, so hold cannot run it; a program that binds the port itself, and is not Node, gets EADDRINUSE. nginx takes one by a variable of its own (\`rebind hold 3000 -- env 'NGINX=3;' nginx -g 'daemon off;'\`), but at SIGTERM it drops what it has accepted and not answered.
 - A program that puts itself into the background is ended: its supervisor would lose it.
-- Ctrl-Z stops hold and not the program, which has a session of its own.
+- Ctrl-Z stops hold and not the program, which has a session of its own; a program that reads the keyboard then takes keys from the shell, as it does when hold runs in the background of a terminal.
+- A program that listens first and then refuses to run twice (Next.js's dev server) ends soon after it counted as ready: give it \`--no-overlap\`.
 - In another network namespace than hold's (\`unshare -n\`), a program cannot reach hold; it serves, but is ended with SIGTERM without being asked to drain.
 - Linux only, for now.
 `;
