@@ -4,13 +4,15 @@
 
 import type { Server } from 'node:net';
 import { BlockedPortError } from '../errors.ts';
+import { formatEndpoint } from '../model/endpoint.ts';
 import type { Report } from '../model/verdict.ts';
 import { isUnsupportedError } from '../os/errors.ts';
+import type { Os } from '../os/os.ts';
 import { isServer } from './arguments.ts';
-import { type Attempt, owned } from './attempt.ts';
+import { type Attempt, isWorker, owned } from './attempt.ts';
 import { close } from './close.ts';
 import { bindOptionsOf, endpointOf, isListening, type Plan } from './listen-plan.ts';
-import type { Predecessor } from './take-over.ts';
+import type { Found, Predecessor } from './take-over.ts';
 
 /** The asked port, or the first free one above it. */
 export async function listenNext(plan: Plan, attempt: Attempt): Promise<void> {
@@ -27,9 +29,14 @@ export async function listenNext(plan: Plan, attempt: Attempt): Promise<void> {
   }
 }
 
+/** How long a cluster worker waits until it looks whether its primary has the port by now, for another worker. */
+const workerLookMs = 500;
+
 /** As soon as the port is free, or Node's error when the time is over. */
-export async function listenLater(plan: Plan, attempt: Attempt): Promise<void> {
+export async function listenLater(plan: Plan, unguarded: Attempt): Promise<void> {
   const { options } = plan;
+  const inWorker = await isWorker();
+  const attempt = inWorker ? lookFirst(plan, unguarded) : unguarded;
   const endMs = options.timeoutMs === undefined ? null : performance.now() + options.timeoutMs;
   for (;;) {
     try {
@@ -42,60 +49,125 @@ export async function listenLater(plan: Plan, attempt: Attempt): Promise<void> {
       const { wait } = await import('../wait.ts');
       await wait(endpointOf(plan), {
         ...bindOptionsOf(plan),
-        ...(leftMs !== null && { timeoutMs: leftMs }),
+        ...((leftMs !== null || inWorker) && {
+          timeoutMs: Math.min(leftMs ?? workerLookMs, inWorker ? workerLookMs : Number.POSITIVE_INFINITY),
+        }),
         ...(options.signal && { signal: options.signal }),
       });
     }
   }
 }
 
+/**
+ * A cluster worker looks before it asks its primary: Node numbers the tries of a worker, and workers share only what has the same number in each
+ * of them, so that one that tried in vain more often than another would be refused for ever.
+ */
+function lookFirst(plan: Plan, attempt: Attempt): Attempt {
+  return async (port) => {
+    const report = await reportOf(plan);
+    const others = report?.blockers.filter(({ holders }) => !holders.some(({ pid }) => pid === process.ppid)) ?? [];
+    if (report?.errno === 'EADDRINUSE' && others.length > 0)
+      throw Object.assign(new Error(`listen EADDRINUSE: address already in use ${formatEndpoint(report.endpoint)}`), {
+        code: 'EADDRINUSE',
+        syscall: 'listen',
+      });
+    await attempt(port);
+  };
+}
+
 /** Takes the port over from an older instance, if one has it; from then on it can be taken over itself. */
-export async function listenInstead(plan: Plan, attempt: Attempt): Promise<Predecessor | null> {
+export async function listenInstead(plan: Plan, unguarded: Attempt): Promise<Predecessor | null> {
   const { server, options } = plan;
+  const inWorker = await isWorker();
+  const attempt = inWorker ? lookFirst(plan, unguarded) : unguarded;
   let predecessor: Predecessor | null = null;
   try {
     await attempt(options.port ?? 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    const report = await reportOf(plan);
-    if (report === null) throw error;
-    predecessor = await replace(plan, report, error, attempt);
+    predecessor = await inTurn(plan, error, (os) => replace(os, plan, attempt, inWorker));
   }
-  if (isServer(server)) await offerToSuccessors(server);
+  // The socket of a cluster worker is the primary's.
+  if (isServer(server) && !inWorker) await offerToSuccessors(server);
   return predecessor;
 }
 
-async function replace(plan: Plan, report: Report, blocked: unknown, attempt: Attempt): Promise<Predecessor> {
-  const { server, options, backlog } = plan;
+/** Two new instances that start together would else both serve on the old one's socket, and end each other. */
+async function inTurn<Result>(plan: Plan, blocked: unknown, work: (os: Os) => Promise<Result>): Promise<Result> {
+  const { options, protocol } = plan;
   const { signal, takeOver = {} } = options;
-  const [{ os: thisOs }, over] = await Promise.all([import('../os/index.ts'), import('./take-over.ts')]);
-  const os = thisOs();
-  const fail = (why: string): BlockedPortError =>
-    new BlockedPortError(report, { cause: Object.assign(new Error(why, { cause: blocked }), { code: 'EADDRINUSE' }) });
-  let found: Awaited<ReturnType<typeof over.findPredecessor>>;
+  const [{ os: thisOs }, { takeTurn }] = await Promise.all([import('../os/index.ts'), import('./turn.ts')]);
+  let os: Os;
+  let end: () => void;
   try {
-    found = await over.findPredecessor(os, report, takeOver, signal);
+    os = thisOs();
+    end = await takeTurn(os, protocol, options.path ?? options.port ?? 0, takeOver.timeoutMs, signal);
   } catch (error) {
-    if (error instanceof over.NotTaken) throw fail(error.message);
+    if (isUnsupportedError(error)) throw blocked;
     throw error;
   }
+  try {
+    return await work(os);
+  } finally {
+    // After the caller's next lines: by then it may have said what it does at SIGTERM, which the next one sends.
+    setImmediate(end);
+  }
+}
+
+/** What changes while it is looked at is looked at again, but not for ever. */
+const mostLooks = 5;
+
+async function replace(os: Os, plan: Plan, attempt: Attempt, inWorker: boolean): Promise<Predecessor | null> {
+  const { server, options } = plan;
+  const { signal, takeOver = {} } = options;
+  const over = await import('./take-over.ts');
+  let predecessor: Predecessor | null = null;
+  for (let look = 1; ; look++) {
+    let blocked: unknown;
+    try {
+      await attempt(options.port ?? 0);
+      return predecessor;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || look > mostLooks) throw error;
+      blocked = error;
+    }
+    const report = await reportOf(plan);
+    if (report === null) throw blocked;
+    if (report.bindable === true || (await over.removeLeftover(os, report))) continue;
+    try {
+      const found = await over.findPredecessor(os, report, takeOver, inWorker, signal);
+      if (found !== null) predecessor = await succeed(os, plan, report, found);
+    } catch (error) {
+      if (!(error instanceof over.NotTaken)) throw error;
+      const cause = Object.assign(new Error(error.message, { cause: blocked }), { code: 'EADDRINUSE' });
+      throw new BlockedPortError(report, { cause });
+    }
+    if (isListening(server)) return predecessor;
+  }
+}
+
+/** @throws {NotTaken} when the old process keeps the port; then this one does not have it. */
+async function succeed(os: Os, plan: Plan, report: Report, found: Found): Promise<Predecessor> {
+  const { server, options, backlog } = plan;
+  const { signal, takeOver = {} } = options;
+  const over = await import('./take-over.ts');
   const { process: old, socket, how } = found;
   try {
     if (socket !== null && isServer(server)) {
       await owned(os, server, socket, () => over.serveOn(os, server, socket, backlog, signal));
     } else over.vaccinate(os, old, report);
-    const answer = await over.askToFinish(os, old, takeOver, signal);
-    if (answer !== 'ended') {
-      if (isListening(server)) await close(server, { graceMs: 1000, idleMs: 0, firstByteMs: 0 });
-      const { pid } = old.identity;
-      throw fail(
-        answer === 'denied'
-          ? `Process ${pid}, which holds the port, may not be asked to end by this user`
-          : `Process ${pid}, which holds the port, was asked to end and did not in time, so it keeps the port`,
-      );
-    }
-    if (!isListening(server)) await attempt(options.port ?? 0);
+    await over.dismiss(os, old, takeOver, signal);
+    // Children that share the socket would go on to accept from it.
+    const family = over.holdersOf(report);
+    if (family.size > 1)
+      await over.dismissAll(os, family, over.holdersOf((await reportOf(plan)) ?? report), takeOver, signal);
     return { pid: old.identity.pid, how };
+  } catch (error) {
+    if (isListening(server)) {
+      if (signal?.aborted) server.close();
+      else await close(server);
+    }
+    throw error;
   } finally {
     old.close();
   }

@@ -7,7 +7,6 @@ import type { BindOptions } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
 import { isServer, isUdpSocket, milliseconds, portNumber, serverExpected, show } from './arguments.ts';
 import { checkSocketOptions, type SocketOptionName, type SocketOptions, socketOptionNames } from './bind-options.ts';
-import { openDescriptor } from './descriptor.ts';
 import type { TakeOverOptions } from './take-over.ts';
 
 /** Where to listen, with what, and what to do when the port is blocked. */
@@ -80,7 +79,12 @@ export function bindOptionsOf({ options, protocol }: Plan): BindOptions {
 /** True when it listens, or is bound. */
 export function isListening(server: Server | UdpSocket): boolean {
   if (isServer(server)) return server.listening;
-  return openDescriptor(server) !== null;
+  try {
+    // It has a descriptor after a bind that failed, too; but a port only when it is bound.
+    return server.address().port > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** @throws {TypeError} {RangeError} with what would be right. */

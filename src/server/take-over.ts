@@ -2,7 +2,9 @@
  * The restart without a gap: the listening socket of the older instance is copied, served on, and only then is the old process asked to
  * finish. The port is never closed, so nobody is refused, and what waits in the queue is served by the new process.
  */
+import cluster from 'node:cluster';
 import type { Server } from 'node:net';
+import type { Holder } from '../model/facts.ts';
 import type { BlockerHolder, Report } from '../model/verdict.ts';
 import type { Os, ProcessHandle } from '../os/os.ts';
 import { queueOf } from './accept-queue.ts';
@@ -45,7 +47,7 @@ export class NotTaken extends Error {
 }
 
 /**
- * Finds the older instance that blocks, and copies its listening socket if it may be had.
+ * Finds the older instance that blocks, and copies its listening socket if it may be had. Null when it is gone by now.
  *
  * @throws {NotTaken} when another program blocks, or nobody that could be asked.
  */
@@ -53,33 +55,61 @@ export async function findPredecessor(
   os: Os,
   report: Report,
   options: TakeOverOptions,
+  inWorker: boolean,
   signal?: AbortSignal,
-): Promise<Found> {
-  const { endpoint } = report;
+): Promise<Found | null> {
   const holder = leaderOf(report);
   if (holder === null) {
-    const handed = endpoint.protocol === 'tcp' ? await handedOver(os, report, options, signal) : null;
+    const handed = await handedOver(os, report, options, signal);
     if (handed !== null) return handed;
     throw new NotTaken('No process could be seen that holds the port');
   }
-  const process = os.processes.identify(holder.pid);
-  const handle = process === null ? null : os.processes.open(process);
-  if (handle === null) throw new NotTaken(`Process ${holder.pid}, which held the port, is gone`);
+  const identity = os.processes.identify(holder.pid);
+  const handle = identity === null ? null : os.processes.open(identity);
+  const old = handle === null ? null : os.readProcess(handle.identity);
+  if (handle === null || old === null) {
+    handle?.close();
+    return null;
+  }
+  let handed: Found | null = null;
   try {
-    checkIsPredecessor(os, handle, holder, options);
-    const taken = takeSocket(os, handle, report);
-    if (taken !== null) return { process: handle, socket: taken, how: 'taken' };
-    const handed =
-      endpoint.protocol === 'tcp' ? await handedOver(os, report, { ...options, from: holder.pid }, signal) : null;
-    if (handed !== null) {
-      handle.close();
-      return handed;
+    let same = isSameProgram(programOf(os, old), thisProgram());
+    if (!same && options.from === undefined) {
+      // A program that gave itself another title (process.title) still knows what it is.
+      handed = await handedOver(os, report, {}, signal);
+      same = handed?.process.identity.pid === holder.pid;
     }
-    return { process: handle, socket: null, how: 'asked' };
+    checkIsPredecessor(os, old, holder, options, same);
+    // In a cluster Node takes a descriptor for one of the primary's, so that a copy is of no use.
+    if (inWorker) return { process: handle, socket: null, how: 'asked' };
+    const socket = takeSocket(os, handle, report);
+    if (socket !== null) return { process: handle, socket, how: 'taken' };
+    handed ??= await handedOver(os, report, { ...options, from: holder.pid }, signal);
+    if (handed === null) return { process: handle, socket: null, how: 'asked' };
+    const found = handed;
+    handed = null;
+    handle.close();
+    return found;
   } catch (error) {
     handle.close();
     throw error;
+  } finally {
+    if (handed !== null) letGo(os, handed);
   }
+}
+
+function letGo(os: Os, { process, socket }: Found): void {
+  process.close();
+  if (socket !== null) os.sockets.close(socket);
+}
+
+/** Removes the file that a Unix socket of this user left behind. True when the path is free. */
+export async function removeLeftover(os: Os, { endpoint, options, verdict, plan }: Report): Promise<boolean> {
+  if (endpoint.protocol !== 'unix' || verdict?.cause !== 'unix-socket-stale') return false;
+  if (!plan.some(({ remedy, automatic }) => remedy === 'remove-file' && automatic)) return false;
+  const { removeSocketFile } = await import('../act/leftovers.ts');
+  const { outcome } = removeSocketFile(os, { endpoint, options }, endpoint.path, null);
+  return outcome === 'done' || outcome === 'skipped';
 }
 
 /** Serves on the copied socket, beside the old process, with a queue that is not shorter than it was. */
@@ -96,19 +126,45 @@ export async function serveOn(
   await listenOnDescriptor(server, fd, Math.max(backlog, queueOf(os, fd).limit), false, signal);
 }
 
-/** Asks the old process to finish, and waits for its end. `refused` when it is still there after the time. */
-export async function askToFinish(
+/** Asks the old process to finish, and waits for its end. @throws {NotTaken} when it is still there after the time. */
+export async function dismiss(
   os: Os,
   process: ProcessHandle,
+  { timeoutMs = 30_000, force = false }: TakeOverOptions,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { pid } = process.identity;
+  if (process.signal('SIGTERM') === 'denied')
+    throw new NotTaken(`Process ${pid}, which holds the port, may not be asked to end by this user`);
+  if (await hasEnded(os, process, timeoutMs, signal)) return;
+  if (force) {
+    process.signal('SIGKILL');
+    if (await hasEnded(os, process, 5000, signal)) return;
+  }
+  throw new NotTaken(
+    `Process ${pid}, which holds the port, was asked to end and did not in time, so it keeps the port`,
+  );
+}
+
+/** Dismisses those that held the port before and still do. */
+export async function dismissAll(
+  os: Os,
+  before: ReadonlyMap<number, BlockerHolder>,
+  now: ReadonlyMap<number, BlockerHolder>,
   options: TakeOverOptions,
   signal?: AbortSignal,
-): Promise<'ended' | 'refused' | 'denied'> {
-  const timeoutMs = options.timeoutMs ?? 30_000;
-  if (process.signal('SIGTERM') === 'denied') return 'denied';
-  if (await hasEnded(os, process, timeoutMs, signal)) return 'ended';
-  if (options.force !== true) return 'refused';
-  process.signal('SIGKILL');
-  return (await hasEnded(os, process, 5000, signal)) ? 'ended' : 'refused';
+): Promise<void> {
+  for (const [pid, { startedAt }] of now) {
+    if (pid === process.pid || before.get(pid)?.startedAt !== startedAt) continue;
+    const identity = os.processes.identify(pid);
+    using handle = identity === null ? null : os.processes.open(identity);
+    if (handle !== null) await dismiss(os, handle, options, signal);
+  }
+}
+
+/** Everybody who has a blocker open, by process id. */
+export function holdersOf(report: Report): Map<number, BlockerHolder> {
+  return new Map(report.blockers.flatMap(({ holders }) => holders.map((holder) => [holder.pid, holder])));
 }
 
 /** Marks what the old process will leave behind, so that its remains do not block us. What we may not reach stays as it is. */
@@ -137,8 +193,7 @@ async function hasEnded(os: Os, process: ProcessHandle, timeoutMs: number, signa
 
 /** The one process behind all blockers: of a family that shares the socket, the one that started the others. */
 function leaderOf(report: Report): BlockerHolder | null {
-  const holders = new Map<number, BlockerHolder>();
-  for (const blocker of report.blockers) for (const holder of blocker.holders) holders.set(holder.pid, holder);
+  const holders = holdersOf(report);
   if (holders.size === 0) return null;
   for (const leader of holders.values()) {
     const others = [...holders.values()].filter((holder) => holder !== leader);
@@ -148,8 +203,14 @@ function leaderOf(report: Report): BlockerHolder | null {
 }
 
 /** @throws {NotTaken} */
-function checkIsPredecessor(os: Os, handle: ProcessHandle, blocker: BlockerHolder, options: TakeOverOptions): void {
-  const { pid } = blocker;
+function checkIsPredecessor(
+  os: Os,
+  old: Holder,
+  blocker: BlockerHolder,
+  options: TakeOverOptions,
+  isSame: boolean,
+): void {
+  const { pid } = old;
   if (pid === process.pid) throw new NotTaken('This process itself holds the port');
   if (typeof options.from === 'function') {
     if (options.from(blocker)) return;
@@ -159,15 +220,16 @@ function checkIsPredecessor(os: Os, handle: ProcessHandle, blocker: BlockerHolde
     if (options.from === pid) return;
     throw new NotTaken(`Process ${pid} holds the port, not process ${options.from}`);
   }
-  const old = os.readProcess(handle.identity);
   const own = os.processes.identify(process.pid);
   const self = own === null ? null : os.readProcess(own);
-  if (old === null || self === null || old.uid !== self.uid)
+  if (self === null || old.uid !== self.uid)
     throw new NotTaken(`Process ${pid}, which holds the port, is another user's`);
-  if (self.parents.some((parent) => parent.pid === pid))
+  const [parent] = self.parents;
+  if (self.parents.some((ancestor) => ancestor.pid === pid))
     throw new NotTaken(`Process ${pid}, which holds the port, started this one`);
-  if (!isSameProgram(programOf(os, old), thisProgram()))
-    throw new NotTaken(`Process ${pid}, which holds the port, is another program: ${old.command}`);
+  if (!isSame) throw new NotTaken(`Process ${pid}, which holds the port, is another program: ${old.command}`);
+  if (cluster.isWorker && old.parents[0]?.pid === parent?.pid)
+    throw new NotTaken(`Process ${pid}, which holds the port, is a worker of the same cluster`);
   if (old.startedAtMs > self.startedAtMs)
     throw new NotTaken(`Process ${pid}, which holds the port, is a newer instance of this program`);
   // A service manager would start it again, and the two would take the port from each other for ever.

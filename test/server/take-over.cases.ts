@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { close, listen, reserve } from '../../src/index.ts';
+import { close, listen, reserve, why } from '../../src/index.ts';
 import { os } from '../../src/os/index.ts';
 import { askForSocket } from '../../src/server/offer.ts';
 
@@ -19,6 +20,8 @@ interface Line {
   code?: string;
   why?: string;
   blocked?: boolean;
+  listening?: boolean;
+  predecessors?: unknown[];
 }
 
 const children = new Set<ChildProcess>();
@@ -217,3 +220,136 @@ test('the handshake hands over the very socket, to programs of the same user', a
   await end(old.child);
   assert.equal(await askForSocket(os(), '127.0.0.1', port), null);
 });
+
+test('several new instances that start together take over one after the other, and one of them has the port', {
+  timeout: 60_000,
+}, async () => {
+  const port = await freePort();
+  const old = generation(port);
+  await old.line;
+  // The old one has something to finish, so that all of them find it in the way.
+  const slow = ask(port, '/?delay=1500');
+  await sleep(100);
+  const all = [generation(port), generation(port), generation(port)];
+  const lines = await Promise.all(all.map(({ line }) => line));
+  assert.equal(await slow, String(old.child.pid));
+  for (const { error, why } of lines) if (error !== undefined) assert.match(why ?? '', /is a newer instance/);
+  const oldest = lines.filter(({ predecessor }) => predecessor?.pid === old.child.pid);
+  assert.equal(oldest.length, 1, JSON.stringify(lines));
+  const answers = new Set<string>();
+  for (let i = 0; i < 20; i++) answers.add(await ask(port));
+  assert.equal(answers.size, 1, [...answers].join());
+  await end(...all.map(({ child }) => child));
+});
+
+test('where no descriptor may be copied the old instance hands it over; one that knows nothing of rebind is asked', async () => {
+  for (const [mode, how] of [
+    ['drain', 'handed'],
+    ['plain', 'asked'],
+  ] as const) {
+    const port = await freePort();
+    const old = generation(port, { MODE: mode });
+    await old.line;
+    const next = generation(port, { NO_COPY: '1' });
+    assert.deepEqual((await next.line).predecessor, { pid: old.child.pid, how });
+    assert.equal(await ask(port), String(next.child.pid));
+    await end(next.child);
+  }
+});
+
+test('an old instance that calls itself something else is found by what it says of itself', async () => {
+  const port = await freePort();
+  const old = generation(port, { TITLE: 'shop' });
+  await old.line;
+  const next = generation(port);
+  assert.deepEqual((await next.line).predecessor, { pid: old.child.pid, how: 'taken' });
+  await end(next.child);
+});
+
+test('giving up while the old instance still answers leaves the port to it alone', async () => {
+  const port = await freePort();
+  const old = generation(port, { MODE: 'deaf' });
+  await old.line;
+  const next = generation(port, { ABORT_MS: '700' });
+  const { error, listening } = await next.line;
+  assert.match(error ?? '', /aborted/);
+  assert.equal(listening, false);
+  for (let i = 0; i < 20; i++) assert.equal(await ask(port), String(old.child.pid));
+  await end(old.child, next.child);
+});
+
+test('a child of the old instance that has the socket, too, goes with it', async () => {
+  const port = await freePort();
+  const old = generation(port, { MODE: 'child' });
+  await old.line;
+  await holders(port, 2);
+  const next = generation(port);
+  assert.deepEqual((await next.line).predecessor, { pid: old.child.pid, how: 'taken' });
+  assert.deepEqual(await holders(port, 1), [next.child.pid]);
+  await end(next.child);
+});
+
+test('Unix sockets: the old instance is asked, and what one that was killed left behind is removed', async () => {
+  for (const mode of ['drain', 'bare', 'killed']) {
+    const path = `/tmp/rebind-take-over-${process.pid}-${mode}.sock`;
+    const old = generation(0, { PATH_TO: path, MODE: mode });
+    await old.line;
+    if (mode === 'killed') await end(old.child);
+    const next = generation(0, { PATH_TO: path, MODE: 'drain' });
+    const { predecessor, error } = await next.line;
+    assert.equal(error, undefined);
+    assert.deepEqual(predecessor, mode === 'killed' ? null : { pid: old.child.pid, how: 'asked' });
+    const client = net.connect(path);
+    await once(client, 'connect');
+    client.destroy();
+    await end(next.child);
+    rmSync(path, { force: true });
+  }
+});
+
+test('a file that is no socket is left alone', async () => {
+  const path = `/tmp/rebind-take-over-${process.pid}.txt`;
+  writeFileSync(path, 'mine');
+  const next = generation(0, { PATH_TO: path });
+  assert.equal((await next.line).code, 'EADDRINUSE');
+  assert.equal(readFileSync(path, 'utf8'), 'mine');
+  rmSync(path);
+  await end(next.child);
+});
+
+test('UDP: the old instance is asked, and the new one has the port', async () => {
+  using reserved = await reserve({ protocol: 'udp', host: '127.0.0.1' });
+  const { port } = reserved;
+  reserved.release();
+  const old = generation(port, { UDP: '1', MODE: 'bare' });
+  await old.line;
+  const next = generation(port, { UDP: '1' });
+  const line = await next.line;
+  assert.deepEqual([line.port, line.predecessor], [port, { pid: old.child.pid, how: 'asked' }]);
+  await end(next.child);
+});
+
+test('cluster: the workers of a new primary ask the old primary once, and serve on a socket of their own primary', {
+  timeout: 30_000,
+}, async () => {
+  const port = await freePort();
+  const old = generation(port, {}, 'cluster-generation');
+  await old.line;
+  const next = generation(port, {}, 'cluster-generation');
+  const { predecessors } = await next.line;
+  assert.deepEqual(predecessors, [{ pid: old.child.pid, how: 'asked' }, null]);
+  assert.deepEqual(await holders(port, 1), [next.child.pid]);
+  assert.match(await ask(port), /^worker/);
+  await end(old.child, next.child);
+});
+
+/** The processes that have the listener, once there are so many. */
+async function holders(port: number, count: number): Promise<number[]> {
+  for (let i = 0; ; i++) {
+    const { blockers } = await why({ port, host: '127.0.0.1' });
+    const pids = blockers.flatMap((blocker) => blocker.holders.map(({ pid }) => pid));
+    if (pids.length === count) return pids;
+    assert.ok(i < 100, `${pids.join()} hold it`);
+    await sleep(20);
+  }
+}
