@@ -30,6 +30,36 @@ export function serverExpected(verb: string, given: unknown): TypeError {
   );
 }
 
+/** @throws {TypeError} when it is no object, or has a name that is not among these. */
+export function checkOptions(verb: string, options: unknown, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new TypeError(`${verb} takes an object with options, not ${show(options)}`);
+  for (const option of Object.keys(options)) {
+    if (!names.includes(option))
+      throw new TypeError(`${show(option)} is not an option of ${verb}. The options are ${names.join(', ')}`);
+  }
+}
+
+/** @throws {TypeError} */
+export function checkSignal(value: unknown): void {
+  // By its shape: test environments bring a class of their own.
+  const fits = typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
+  if (value !== undefined && !fits)
+    throw new TypeError(`signal is an AbortSignal, such as that of an AbortController, not ${show(value)}`);
+}
+
+/** @throws {TypeError} */
+export function checkFlag(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw new TypeError(`${name} is true or false, not ${show(value)}`);
+}
+
+/** @throws {RangeError} */
+export function backlogNumber(value: unknown): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 0x7fffffff) return value;
+  throw new RangeError(`A backlog is a whole number from 1, not ${show(value)}`);
+}
+
 /** @throws {RangeError} */
 export function milliseconds(name: string, value: number | undefined, fallback: number): number {
   if (value === undefined) return fallback;

@@ -8,7 +8,7 @@ import type { Socket as UdpSocket } from 'node:dgram';
 import { Server } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
-import { isServer, isUdpSocket, milliseconds, serverExpected } from './arguments.ts';
+import { checkOptions, checkSignal, isServer, isUdpSocket, milliseconds, serverExpected } from './arguments.ts';
 import { hidden } from './connections.ts';
 import { Drain } from './drain.ts';
 import { onSignals, type SignalChoice } from './signals.ts';
@@ -63,7 +63,7 @@ const closings = new WeakMap<object, Closing>();
  */
 export function close(server: Server | UdpSocket, options: CloseOptions = {}): Promise<Closed> {
   if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close', server);
-  const times = readTimes(options);
+  const times = readTimes('close()', options);
   const running = closings.get(server);
   if (running !== undefined) {
     hurryOn(options.signal, running.hurry);
@@ -99,7 +99,7 @@ close.onSignals = (servers: Server | UdpSocket | readonly (Server | UdpSocket)[]
   const all = Array.isArray(servers) ? servers : [servers];
   for (const server of all)
     if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close.onSignals', server);
-  readTimes(options);
+  readTimes('close.onSignals()', options, ['signals']);
   // When the program has begun its work: what a close needs is loaded then.
   setImmediate(() => {
     for (const server of all) if (isServer(server)) void prepareEmptying(server);
@@ -111,7 +111,11 @@ close.onSignals = (servers: Server | UdpSocket | readonly (Server | UdpSocket)[]
 
 type Times = Required<Omit<CloseOptions, 'signal'>>;
 
-function readTimes(options: CloseOptions): Times {
+const names = ['graceMs', 'idleMs', 'firstByteMs', 'lameDuckMs', 'signal'];
+
+function readTimes(verb: string, options: CloseOptions, more: readonly string[] = []): Times {
+  checkOptions(verb, options, [...names, ...more]);
+  checkSignal(options.signal);
   return {
     graceMs: milliseconds('graceMs', options.graceMs, 10_000),
     idleMs: milliseconds('idleMs', options.idleMs, 1000),

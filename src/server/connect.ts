@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import net, { type NetConnectOpts, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { milliseconds, portNumber, show } from './arguments.ts';
+import { checkOptions, checkSignal, milliseconds, portNumber, show } from './arguments.ts';
 
 /** Where to connect, and how patiently. */
 export interface ConnectOptions {
@@ -20,7 +20,7 @@ export interface ConnectOptions {
   readonly deadlineMs?: number;
   /** How long one try may take. @default 5000 */
   readonly attemptMs?: number;
-  /** The first pause; each further one is twice as long, up to `longestPauseMs`, with a random quarter less. @default 25 */
+  /** The first pause; each further one is twice as long, up to `longestPauseMs`, with up to a quarter less at random. A server that hangs up at once is paused for alike. @default 25 */
   readonly firstPauseMs?: number;
   /** @default 1000 */
   readonly longestPauseMs?: number;
@@ -146,13 +146,21 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncIterable<
 
   async #run(): Promise<void> {
     const { signal } = this.#end;
+    const { longestPauseMs } = this.#options;
+    let shortLived = 0;
     try {
       while (!signal.aborted) {
         const socket = await this.#reconnect();
         if (socket === null) break;
-        await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+        const startMs = performance.now();
+        if (!socket.destroyed) await new Promise<void>((resolve) => socket.once('close', () => resolve()));
         this.#socket = null;
-        if (!signal.aborted) this.emit('disconnect');
+        if (signal.aborted) break;
+        this.emit('disconnect');
+        // One that accepts and hangs up at once, as a proxy without its server does, is not asked thousands of times a second.
+        const upMs = performance.now() - startMs;
+        shortLived = upMs < longestPauseMs ? shortLived + 1 : 0;
+        if (shortLived > 1) await pause(Math.max(0, this.#pauseMs(shortLived - 1) - upMs), signal);
       }
     } catch (error) {
       this.#failure = error as Error;
@@ -163,9 +171,15 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncIterable<
     }
   }
 
+  /** A random quarter less, so that the clients of one server do not come back all at once. */
+  #pauseMs(attempt: number): number {
+    const { firstPauseMs, longestPauseMs } = this.#options;
+    return Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)) * (1 - Math.random() / 4);
+  }
+
   /** Tries until one stands; null when it was closed meanwhile. Rejects with the last error when the deadline is over. */
   async #reconnect(): Promise<Socket | null> {
-    const { deadlineMs, firstPauseMs, longestPauseMs } = this.#options;
+    const { deadlineMs } = this.#options;
     const startMs = performance.now();
     for (let attempt = 1; ; attempt++) {
       let error: NodeJS.ErrnoException;
@@ -178,7 +192,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncIterable<
         if (this.#end.signal.aborted) return null;
         error = failure as NodeJS.ErrnoException;
       }
-      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)) * (1 - Math.random() / 4);
+      const pauseMs = this.#pauseMs(attempt);
       const leftMs = startMs + deadlineMs - performance.now();
       // A wrong name or certificate does not get better, but it may be the server that is being replaced: only time decides.
       if (leftMs <= 0) throw error;
@@ -267,10 +281,14 @@ function defer<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   return { promise, resolve };
 }
 
+const names = ['port', 'host', 'path', 'tls', 'deadlineMs', 'attemptMs', 'firstPauseMs', 'longestPauseMs', 'signal'];
+
 function readOptions(options: ConnectOptions): Plan {
-  if (typeof options !== 'object' || options === null)
-    throw new TypeError(`connect() takes options such as { port: 3000 }, not ${show(options)}`);
+  checkOptions('connect()', options, names);
+  checkSignal(options.signal);
   const { port, host = 'localhost', path, tls: secure = false } = options;
+  if (typeof secure !== 'boolean' && (typeof secure !== 'object' || secure === null))
+    throw new TypeError(`tls is true, false, or the options of tls.connect, not ${show(secure)}`);
   if ((port === undefined) === (path === undefined)) throw new TypeError('connect() needs either a port or a path');
   if (path !== undefined && (typeof path !== 'string' || path === ''))
     throw new TypeError(`A path is a text that is not empty, not ${show(path)}`);

@@ -44,6 +44,11 @@ export function openDescriptor(of: object): number | null {
   return typeof fd === 'number' && fd >= 0 ? fd : null;
 }
 
+/** True when a UDP socket was closed; it cannot be bound again. */
+export function isClosed(socket: UdpSocket): boolean {
+  return handleOf(socket) === null;
+}
+
 /** The native handle that Node keeps on a server or a socket, or null. */
 function handleOf(of: object): { readonly fd?: unknown } | null {
   // A UDP socket keeps it under a private symbol, because `_handle` is deprecated there and prints a warning (DEP0112).

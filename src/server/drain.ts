@@ -5,7 +5,7 @@
  * because a client that had just sent a request on it would lose it. HTTP/2: GOAWAY, in the two steps of RFC 9113 §6.8.
  * WebSocket: close frame 1012, service restart (IANA WebSocket close codes).
  */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { type Connection, connectionsOf, hidden } from './connections.ts';
 
@@ -55,9 +55,11 @@ export class Drain {
   readonly #patience: Patience;
   readonly #watched = new Map<Connection, Watched>();
   #done: (() => void) | undefined;
-  readonly #sayClose = (_request: unknown, response: ServerResponse): void => {
+  /** The answer that says `Connection: close`, by its connection. */
+  readonly #lastAnswers = new WeakMap<Socket, ServerResponse>();
+  readonly #sayClose = (request: IncomingMessage, response: ServerResponse): void => {
     // An HTTP/2 answer has no such field; its session says GOAWAY.
-    if (!this.#moves && 'shouldKeepAlive' in response) response.shouldKeepAlive = false;
+    if (!this.#moves && 'shouldKeepAlive' in response) this.#sayCloseIn(response, request.socket);
   };
   #moves: boolean;
   #endMs = Number.POSITIVE_INFINITY;
@@ -117,13 +119,23 @@ export class Drain {
     };
     this.#watched.set(connection, watched);
     const answer = answering(connection.outer);
-    if (answer !== null && !answer.headersSent && !this.#moves) answer.shouldKeepAlive = false;
+    if (answer !== null && !answer.headersSent && !this.#moves && isLastRequest(connection.outer, answer))
+      this.#sayCloseIn(answer, connection.outer);
     connection.raw.once('close', () => {
       if (!this.#watched.delete(connection)) return;
       if (watched.parting === 'idle' || watched.empty) this.counts.idle++;
       else this.counts.finished++;
       this.#endIfEmpty();
     });
+  }
+
+  /** Only the last of several pipelined answers may say it: Node sends none after that. */
+  #sayCloseIn(answer: ServerResponse, socket: Socket): void {
+    if (!answer.shouldKeepAlive) return;
+    const earlier = this.#lastAnswers.get(socket);
+    if (earlier !== undefined && !earlier.headersSent) earlier.shouldKeepAlive = true;
+    answer.shouldKeepAlive = false;
+    this.#lastAnswers.set(socket, answer);
   }
 
   #look(): void {
@@ -204,6 +216,12 @@ const requestEvents = ['request', 'checkContinue', 'checkExpectation'];
 function answering(socket: Socket): ServerResponse | null {
   const message = (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
   return message === null || message.writableFinished ? null : message;
+}
+
+/** False when the client has sent another request behind the one that is being answered. */
+function isLastRequest(socket: Socket, answer: ServerResponse): boolean {
+  const { parser } = socket as { parser?: { incoming?: IncomingMessage | null } | null };
+  return (parser?.incoming ?? answer.req) === answer.req;
 }
 
 /** Server-sent events never end by themselves; the client connects again when they do. */

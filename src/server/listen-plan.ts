@@ -5,8 +5,20 @@ import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
 import type { BindOptions } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
-import { isServer, isUdpSocket, milliseconds, portNumber, serverExpected, show } from './arguments.ts';
+import {
+  backlogNumber,
+  checkFlag,
+  checkOptions,
+  checkSignal,
+  isServer,
+  isUdpSocket,
+  milliseconds,
+  portNumber,
+  serverExpected,
+  show,
+} from './arguments.ts';
 import { checkSocketOptions, type SocketOptionName, type SocketOptions, socketOptionNames } from './bind-options.ts';
+import { isClosed } from './descriptor.ts';
 import type { TakeOverOptions } from './take-over.ts';
 
 /** Where to listen, with what, and what to do when the port is blocked. */
@@ -90,7 +102,9 @@ export function isListening(server: Server | UdpSocket): boolean {
 /** @throws {TypeError} {RangeError} with what would be right. */
 export function readPlan(server: Server | UdpSocket, target: ListenTarget): Plan {
   if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('listen', server);
-  const options = readTarget(target);
+  if (isUdpSocket(server) && isClosed(server))
+    throw new TypeError('This UDP socket was closed, and Node cannot bind it again: make another one');
+  const options = readTarget(target, isUdpSocket(server));
   const { port, path, backlog = 511, busy = 'fail', timeoutMs, takeOver, required, host } = options;
   if ((port === undefined) === (path === undefined))
     throw new TypeError("listen() needs either a port or a path, such as { port: 3000 } or { path: './app.sock' }");
@@ -99,10 +113,18 @@ export function readPlan(server: Server | UdpSocket, target: ListenTarget): Plan
   if (host !== undefined && typeof host !== 'string')
     throw new TypeError(`A host is an address or a name, not ${show(host)}`);
   if (!busyWords.includes(busy)) throw new TypeError(`busy is one of ${busyWords.join(', ')}, not ${show(busy)}`);
-  if (!Number.isInteger(backlog) || backlog < 1 || backlog > 0x7fffffff)
-    throw new RangeError(`A backlog is a whole number from 1, not ${show(backlog)}`);
+  // The kernel has 108 bytes for it, the last one a NUL (unix(7)); Node 20 cuts a longer one off without a word.
+  if (path !== undefined && Buffer.byteLength(path) > 107)
+    throw new RangeError(
+      `The path of a Unix socket has at most 107 bytes, and ${show(path)} has ${Buffer.byteLength(path)}`,
+    );
+  backlogNumber(backlog);
   milliseconds('timeoutMs', timeoutMs, 0);
-  milliseconds('takeOver.timeoutMs', takeOver?.timeoutMs, 0);
+  checkSignal(options.signal);
+  for (const flag of ['exclusive', 'readableAll', 'writableAll'] as const) checkFlag(flag, options[flag]);
+  if (takeOver !== undefined) checkTakeOver(takeOver);
+  if (required !== undefined && !Array.isArray(required))
+    throw new TypeError(`required is a list of options, such as ['device'], not ${show(required)}`);
   for (const option of required ?? [])
     if (!socketOptionNames.includes(option))
       throw new TypeError(`${show(option)} in required is not an option of listen()`);
@@ -116,6 +138,15 @@ export function readPlan(server: Server | UdpSocket, target: ListenTarget): Plan
     protocol,
     backlog,
   };
+}
+
+function checkTakeOver(takeOver: TakeOverOptions): void {
+  checkOptions('takeOver', takeOver, ['from', 'timeoutMs', 'force']);
+  const { from, timeoutMs, force } = takeOver;
+  milliseconds('takeOver.timeoutMs', timeoutMs, 0);
+  checkFlag('takeOver.force', force);
+  if (from !== undefined && typeof from !== 'function' && !(Number.isSafeInteger(from) && from > 0))
+    throw new TypeError(`takeOver.from is a process id, or a function that says yes to a holder, not ${show(from)}`);
 }
 
 const otherNames = [
@@ -133,22 +164,19 @@ const otherNames = [
   'required',
 ];
 
-function readTarget(target: ListenTarget): ListenOptions {
+function readTarget(target: ListenTarget, isUdp: boolean): ListenOptions {
   if (typeof target === 'number') return { port: target };
   if (typeof target === 'string') {
     const parsed = parseEndpoint(target);
     if (parsed.protocol === 'unix') return { path: parsed.path };
+    if (!isUdp && parsed.protocol === 'udp')
+      throw new TypeError(`${show(target)} is a UDP endpoint, and the server takes TCP connections`);
     return { port: parsed.port, ...(parsed.host !== null && { host: parsed.host }) };
   }
   if (typeof target !== 'object' || target === null)
     throw new TypeError(
       `listen() needs a port, a text such as 127.0.0.1:3000, or options such as { port: 3000 }, not ${show(target)}`,
     );
-  for (const option of Object.keys(target)) {
-    if (!otherNames.includes(option) && !socketOptionNames.includes(option as SocketOptionName))
-      throw new TypeError(
-        `${show(option)} is not an option of listen(). The options are ${[...otherNames, ...socketOptionNames].join(', ')}`,
-      );
-  }
+  checkOptions('listen()', target, [...otherNames, ...socketOptionNames]);
   return target;
 }

@@ -30,7 +30,12 @@ export function bindRaw(
         throw error;
       }
     }
-    options.beforeBind?.({ descriptor: fd, family });
+    const later: unknown = options.beforeBind?.({ descriptor: fd, family });
+    if (later instanceof Promise) {
+      // It is too late for it by then, and nobody else would hear of its failure.
+      later.catch(() => {});
+      throw new TypeError('beforeBind must do its work before it returns: it may not be an async function');
+    }
     os.sockets.bind(fd, { protocol, address, port });
     return fd;
   } catch (error) {

@@ -8,7 +8,16 @@ import { BlockedPortError } from '../errors.ts';
 import { isNativeError, isUnsupportedError, UnsupportedError } from '../os/errors.ts';
 import { os as thisOs } from '../os/index.ts';
 import type { Os } from '../os/os.ts';
-import { isServer, isUdpSocket, portNumber, serverExpected, show } from './arguments.ts';
+import {
+  backlogNumber,
+  checkFlag,
+  checkOptions,
+  isServer,
+  isUdpSocket,
+  portNumber,
+  serverExpected,
+  show,
+} from './arguments.ts';
 import { isWorker, owned } from './attempt.ts';
 import { bindByNode, listenOnDescriptor } from './node-listen.ts';
 import { bindRaw, letSuccessorsIn, setReuseAddress } from './raw-socket.ts';
@@ -181,6 +190,7 @@ function reservation(protocol: 'tcp' | 'udp', address: string, port: number, soc
       if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('reservation.listen', server);
       if (!fits)
         throw new TypeError(`The port is reserved for ${protocol.toUpperCase()}, and the server is of the other kind`);
+      backlogNumber(backlog);
       check();
       state = 'used';
       await socket.listen(server, backlog);
@@ -191,11 +201,10 @@ function reservation(protocol: 'tcp' | 'udp', address: string, port: number, soc
 }
 
 function readOptions(options: ReserveOptions): ReservePlan {
-  if (typeof options !== 'object' || options === null)
-    throw new TypeError(`reserve() takes options such as { host: '127.0.0.1' }, not ${show(options)}`);
+  checkOptions('reserve()', options, ['port', 'host', 'protocol', 'exclusive']);
   const { port = 0, host, protocol = 'tcp', exclusive = protocol === 'udp' } = options;
   if (protocol !== 'tcp' && protocol !== 'udp') throw new TypeError(`protocol is tcp or udp, not ${show(protocol)}`);
-  if (typeof exclusive !== 'boolean') throw new TypeError(`exclusive is true or false, not ${show(exclusive)}`);
+  checkFlag('exclusive', exclusive);
   if (host !== undefined && net.isIP(host) === 0)
     throw new TypeError(`host is an address such as 127.0.0.1, not ${show(host)}`);
   return { port: portNumber(port), host, protocol, exclusive: exclusive || protocol === 'udp' };

@@ -2,8 +2,11 @@
  * Ends the process as a signal asks, after what is under way is finished.
  */
 import { constants } from 'node:os';
+import { show } from './arguments.ts';
 
 export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
+
+const endSignals: readonly unknown[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 export interface SignalChoice {
   /** @default ['SIGTERM', 'SIGINT', 'SIGHUP'] */
@@ -16,6 +19,8 @@ export interface SignalChoice {
  */
 export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice: SignalChoice): () => void {
   const signals = choice.signals ?? ['SIGTERM', 'SIGINT', 'SIGHUP'];
+  if (!Array.isArray(signals) || !signals.every((signal) => endSignals.includes(signal)))
+    throw new TypeError(`signals is a list of ${endSignals.join(', ')}, not ${show(signals)}`);
   const hurry = new AbortController();
   let asked = false;
   const remove = (): void => {

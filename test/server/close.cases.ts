@@ -143,6 +143,30 @@ test('a request whose head comes slowly is not taken for silence', async () => {
   assert.deepEqual(counts(await closed), [1, 0, 0]);
 });
 
+test('pipelined requests are all answered, those that came before the close and those that come after', async () => {
+  const handle: http.RequestListener = (request, response) => {
+    const delayMs = Number(new URL(request.url ?? '/', 'http://x').searchParams.get('delay') ?? 20);
+    setTimeout(() => response.end('done'), delayMs);
+  };
+  const request = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+  for (const [before, during] of [
+    [['/?delay=200', '/', '/'], []],
+    [['/?delay=300'], ['/', '/']],
+    [['/?delay=200', '/?delay=1'], ['/']],
+  ] as const) {
+    const server = http.createServer(handle);
+    const client = new Client(await start(server));
+    client.socket.write(before.map(request).join(''));
+    await once(server, 'request');
+    const closed = close(server, { idleMs: 200 });
+    if (during.length > 0) client.socket.write(during.map(request).join(''));
+    const { killed } = await closed;
+    assert.equal(killed, 0);
+    assert.equal(client.text.split('HTTP/1.1 200').length - 1, before.length + during.length, client.text);
+    assert.ok(client.text.split('Connection: close').length <= 2, client.text);
+  }
+});
+
 test('the lame duck still accepts, says that it is closing, and answers with Connection: close', async () => {
   const server = http.createServer(app());
   const port = await start(server);
@@ -364,6 +388,17 @@ test('wrong arguments are refused with a sentence that says what to do', () => {
   bad(undefined, /needs a server that Node made/);
   bad(() => {}, /goes into http\.createServer\(handler\) first/);
   bad({ server: net.createServer() }, /Give its 'server' property/);
+  assert.throws(() => close(net.createServer(), { grace: 1 } as never), {
+    name: 'TypeError',
+    message: /'grace' is not an option of close\(\)\. The options are graceMs/,
+  });
+  assert.throws(() => close(net.createServer(), null as never), { name: 'TypeError', message: /not null/ });
+  assert.throws(() => close(net.createServer(), { signal: 5 as never }), { name: 'TypeError', message: /AbortSignal/ });
+  assert.throws(() => close.onSignals(net.createServer(), { signals: ['SIGKILL' as 'SIGINT'] }), {
+    name: 'TypeError',
+    message: /signals is a list of SIGTERM, SIGINT, SIGHUP, not/,
+  });
+  assert.throws(() => close.onSignals([{} as net.Server]), TypeError);
   assert.throws(() => close(net.createServer(), { graceMs: -1 }), { name: 'RangeError', message: /graceMs.*not -1/ });
   assert.throws(() => close(net.createServer(), { idleMs: Number.NaN }), RangeError);
   assert.throws(() => close(net.createServer(), { graceMs: Number.POSITIVE_INFINITY }), RangeError);

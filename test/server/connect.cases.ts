@@ -51,6 +51,20 @@ test('it waits for a server that is not there yet, and tells each retry', async 
   await close(server, quick);
 });
 
+test('a server that accepts and hangs up at once is not asked thousands of times a second', async () => {
+  let accepted = 0;
+  const server = net.createServer((socket) => {
+    accepted++;
+    socket.destroy();
+  });
+  const { port } = await listen(server, { port: 0, host: '127.0.0.1' });
+  const client = connect({ port, host: '127.0.0.1', signal: AbortSignal.timeout(600) });
+  await once(client, 'close');
+  // At 0, 0, 25, 75, 175 and 375 ms, a quarter earlier at the most.
+  assert.ok(accepted >= 4 && accepted <= 7, String(accepted));
+  await close(server, quick);
+});
+
 test('the deadline of an outage ends the iteration with the last error', async () => {
   using port = await reserve({ host: '127.0.0.1' });
   const startMs = performance.now();
@@ -111,6 +125,9 @@ test('wrong arguments', () => {
   assert.throws(() => connect({ port: 70_000 }), RangeError);
   assert.throws(() => connect({ port: 1, deadlineMs: -1 }), RangeError);
   assert.throws(() => connect(3000 as never), TypeError);
+  assert.throws(() => connect({ port: 1, deadline: 5 } as never), { name: 'TypeError', message: /'deadline' is not/ });
+  assert.throws(() => connect({ port: 1, tls: 5 as never }), { name: 'TypeError', message: /tls is true, false, or/ });
+  assert.throws(() => connect({ port: 1, signal: 5 as never }), { name: 'TypeError', message: /AbortSignal/ });
 });
 
 function cannotUnshare(): string | false {
