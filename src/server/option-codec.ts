@@ -58,9 +58,22 @@ export function quantity<const Unit extends string>(
       const amount = only(value, unit);
       return isWhole(amount, least, most) ? ints(amount | 0) : null;
     },
-    decode: (bytes) => ({ [unit]: intAt(bytes) }) as { [unit in Unit]: number },
+    decode: (bytes) =>
+      ({ [unit]: most > 0x7fffffff ? intAt(bytes) >>> 0 : intAt(bytes) }) as { [unit in Unit]: number },
   };
 }
+
+/** A rate in 32 bits, of which the highest stands for none: null (socket(7), SO_MAX_PACING_RATE). */
+export const rate: Codec<{ readonly bytesPerSecond: number } | null> = {
+  size: 4,
+  expects: 'null, or { bytesPerSecond: a whole number from 1 to 4294967294 }',
+  encode: (value) => {
+    if (value === null) return ints(-1);
+    const most = only(value, 'bytesPerSecond');
+    return isWhole(most, 1, 0xfffffffe) ? ints(most | 0) : null;
+  },
+  decode: (bytes) => (intAt(bytes) === -1 ? null : { bytesPerSecond: intAt(bytes) >>> 0 }),
+};
 
 /** SO_LINGER: null closes in the background, `{ seconds: 0 }` resets (socket(7), struct linger). */
 export const linger: Codec<{ readonly seconds: number } | null> = {

@@ -12,6 +12,7 @@ import {
   number,
   portRange,
   quantity,
+  rate,
   timeval,
   type ValueOf,
 } from './option-codec.ts';
@@ -78,7 +79,7 @@ export const optionsTable = {
   SO_PROTOCOL: read(SOL_SOCKET, 38, number(0, most)),
   SO_DOMAIN: read(SOL_SOCKET, 39, number(0, most)),
   SO_BUSY_POLL: row(SOL_SOCKET, 46, quantity('us', 0, most)),
-  SO_MAX_PACING_RATE: row(SOL_SOCKET, 47, quantity('bytesPerSecond', 0, most)),
+  SO_MAX_PACING_RATE: row(SOL_SOCKET, 47, rate),
   SO_INCOMING_CPU: row(SOL_SOCKET, 49, number(-1, most)),
   SO_COOKIE: read(SOL_SOCKET, 57, cookie),
   // ip(7)
@@ -124,7 +125,7 @@ export const optionsTable = {
   TCP_USER_TIMEOUT: row(IPPROTO_TCP, 18, quantity('ms', 0, most)),
   /** How many fast-open connections may wait in the queue of a listener. */
   TCP_FASTOPEN: row(IPPROTO_TCP, 23, number(0, most)),
-  TCP_NOTSENT_LOWAT: row(IPPROTO_TCP, 25, quantity('bytes', 0, most)),
+  TCP_NOTSENT_LOWAT: row(IPPROTO_TCP, 25, quantity('bytes', 0, 0xffffffff)),
   TCP_FASTOPEN_CONNECT: row(IPPROTO_TCP, 30, flag),
   // udp(7)
   UDP_CORK: row(IPPROTO_UDP, 1, flag),

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -79,6 +81,47 @@ test('EADDRNOTAVAIL, UDP, and a server that can listen', () => {
      fine.close();`,
   );
   assert.equal(stdout, 'EADDRNOTAVAIL address-not-here\nEADDRINUSE other-listener\nfalse true\n', stderr);
+});
+
+test('a CommonJS program, by --import and by --require, and a worker of a cluster', (context) => {
+  const program = `const net = require('node:net'), cluster = require('node:cluster');
+    if (process.env.CLUSTER && cluster.isPrimary) cluster.fork().on('exit', (status) => process.exit(status));
+    else net.createServer().listen(${port}, '127.0.0.1');`;
+  const folder = mkdtempSync(join(tmpdir(), 'rebind-explain-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'program.cjs');
+  writeFileSync(file, program);
+  for (const node of nodes) {
+    for (const [args, env] of [
+      [['--import', preload], {}],
+      [['--require', fileURLToPath(preload)], {}],
+      [['--import', preload], { CLUSTER: '1' }],
+    ] as const) {
+      const { status, stderr } = spawnSync(node, [...args, '--no-warnings', file], {
+        encoding: 'utf8',
+        timeout: 30_000,
+        env: { ...process.env, ...env },
+      });
+      assert.equal(status, 1, stderr);
+      assert.match(
+        stderr,
+        new RegExp(`EADDRINUSE.*127\\.0\\.0\\.1:${port}\\n  .*${process.pid}`),
+        `${node} ${args[0]}`,
+      );
+    }
+  }
+});
+
+test('EACCES of a privileged port', {
+  skip:
+    Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8')) < 2 &&
+    'this machine has no privileged ports',
+}, () => {
+  const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const program = `import net from 'node:net'; net.createServer().listen(1, '127.0.0.1');`;
+  const args = ['--no-warnings', '--import', preload, '--input-type=module', '-e', program];
+  const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd: '/', timeout: 30_000, ...nobody });
+  assert.match(stderr, /listen EACCES: permission denied 127\.0\.0\.1:1\n {2}127\.0\.0\.1:1 needs a privilege/);
 });
 
 test('the preload costs a program that has no error almost nothing', () => {
