@@ -83,7 +83,14 @@ export class BlockedPortError extends Error implements BlockedPortFields {
   }
 }
 
-/** Works across copies of the package and across realms, which instanceof does not. */
+/**
+ * Works across copies of the package and across realms, which instanceof does not.
+ *
+ * @example
+ * ```ts
+ * if (isBlockedPortError(error)) console.error(error.verdict?.sentence, error.plan[0]?.command);
+ * ```
+ */
 export function isBlockedPortError(value: unknown): value is BlockedPortError {
   return (
     typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === 'BlockedPortError'

@@ -19,6 +19,7 @@ import type { Os } from './os/os.ts';
 import { doubtsAbout } from './os/ownership.ts';
 import { checkOptions, look, readEndpoint, resolveRequest, type WhyEndpoint, type WhyOptions } from './why.ts';
 
+/** How far `free` may go, and how long it may take. */
 export interface FreeOptions extends Omit<WhyOptions, 'holders'> {
   /** How long a process may take to end after SIGTERM. @default 10_000 */
   readonly graceMs?: number;
@@ -36,6 +37,7 @@ export interface FreeOptions extends Omit<WhyOptions, 'holders'> {
   readonly onProgress?: (progress: FreeProgress) => void;
 }
 
+/** What `free` is doing: the plan, a step that is over, or what it waits for. */
 export type FreeProgress =
   | { readonly kind: 'plan'; readonly steps: readonly FreeStep[] }
   | { readonly kind: 'step'; readonly step: FreeStep }

@@ -20,7 +20,7 @@ export { formatEndpoint, parseEndpoint } from './model/endpoint.ts';
 export type { Address, Container, Gap, ParentProcess, SocketState } from './model/facts.ts';
 export type { Blocker, BlockerHolder, Finding, Remedy, RemedyId, Report } from './model/verdict.ts';
 export type { SocketOptionName, SocketOptions, UnboundSocket, UnsetOption } from './server/bind-options.ts';
-export type { Closed, CloseOptions, SignalOptions } from './server/close.ts';
+export type { Close, Closed, CloseOptions, SignalOptions } from './server/close.ts';
 export { close } from './server/close.ts';
 export type { Client, ConnectOptions, Retry } from './server/connect.ts';
 export { connect } from './server/connect.ts';

@@ -2,20 +2,61 @@
  * The functions that can be waited for, each loaded when it is first called: importing the library costs what its small parts cost.
  */
 
-/** Why can this endpoint not be bound? Facts, the kernel's own answer, the verdict, and what would help. A blocked port is an answer, not an error. */
+/**
+ * Why can this endpoint not be bound? Facts, the kernel's own answer, the verdict, and what would help. A blocked port is an answer, not an error.
+ *
+ * @example
+ * ```ts
+ * const report = await why(3000);
+ * if (report.bindable === false) console.log(report.verdict?.sentence);
+ * ```
+ */
 export const why: typeof import('./why.ts').why = async (...args) => (await import('./why.ts')).why(...args);
 
-/** Makes an endpoint bindable, by the gentlest way that works; never harms a client, itself, its ancestors, or a process that it cannot prove is the holder. */
+/**
+ * Makes an endpoint bindable, by the gentlest way that works; never harms a client, itself, its ancestors, or a process that it cannot prove is the holder.
+ *
+ * @example
+ * ```ts
+ * const report = await free(3000);
+ * if (!report.bindable) console.error(report.verdict?.sentence, report.steps);
+ * ```
+ */
 export const free: typeof import('./free.ts').free = async (...args) => (await import('./free.ts')).free(...args);
 
-/** Waits until an endpoint is free, or with `for: 'open'` until somebody listens on it. Sleeps on what the kernel tells; never connects. */
+/**
+ * Waits until an endpoint is free, or with `for: 'open'` until somebody listens on it. Sleeps on what the kernel tells; never connects.
+ *
+ * @example
+ * ```ts
+ * const child = spawn('node', ['server.js']);
+ * const { done } = await wait(3000, { for: 'open', pid: child.pid, timeoutMs: 10_000 });
+ * ```
+ */
 export const wait: typeof import('./wait.ts').wait = async (...args) => (await import('./wait.ts')).wait(...args);
 
-/** Keeps ports open while a command restarts. */
+/**
+ * Keeps ports open while a command restarts.
+ *
+ * @example
+ * ```ts
+ * const held = await hold({ endpoints: ['3000'], command: ['node', 'server.js'] });
+ * held.on('ready', ({ generation, afterMs }) => console.log(`generation ${generation} was ready after ${afterMs} ms`));
+ * await held.restart();
+ * process.exitCode = await held.done;
+ * ```
+ */
 export const hold: typeof import('./hold/index.ts').hold = async (...args) =>
   (await import('./hold/index.ts')).hold(...args);
 
-/** Listens on the socket that `hold`, or systemd, passed to this process. */
+/**
+ * Listens on the socket that `hold`, or systemd, passed to this process.
+ *
+ * @example
+ * ```ts
+ * if ((await adopt(server)) === null) server.listen(3000);
+ * ```
+ */
 export const adopt: typeof import('./hold/adopt.ts').adopt = async (...args) =>
   (await import('./hold/adopt.ts')).adopt(...args);
 
@@ -25,7 +66,8 @@ export const adopt: typeof import('./hold/adopt.ts').adopt = async (...args) =>
  *
  * @example
  * ```ts
- * const { port } = await listen(http.createServer(app), { port: 3000, busy: 'take-over' });
+ * const server = http.createServer(app);
+ * const { port } = await listen(server, { port: 3000, busy: 'next', keepAlive: true });
  * ```
  */
 export const listen: typeof import('./server/listen.ts').listen = async (...args) =>
@@ -36,8 +78,9 @@ export const listen: typeof import('./server/listen.ts').listen = async (...args
  *
  * @example
  * ```ts
- * using reserved = await reserve();
- * spawn('node', ['server.js'], { env: { ...process.env, PORT: String(reserved.port) } });
+ * const reserved = await reserve();
+ * const child = spawn('node', ['server.js'], { env: { ...process.env, PORT: String(reserved.port) } });
+ * child.on('exit', () => reserved.release());
  * ```
  */
 export const reserve: typeof import('./server/reserve.ts').reserve = async (...args) =>

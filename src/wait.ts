@@ -13,6 +13,7 @@ import { os as thisOs } from './os/index.ts';
 import type { EventRequest, EventResult, Os, ProcessHandle } from './os/os.ts';
 import { checkOptions, look, readEndpoint, resolveRequest, type WhyEndpoint, type WhyOptions } from './why.ts';
 
+/** What to wait for, and how long. */
 export interface WaitOptions extends Omit<WhyOptions, 'holders'> {
   /** `free`: the planned bind would succeed. `open`: somebody listens there. @default 'free' */
   readonly for?: 'free' | 'open';
@@ -24,6 +25,7 @@ export interface WaitOptions extends Omit<WhyOptions, 'holders'> {
   readonly onProgress?: (progress: WaitProgress) => void;
 }
 
+/** What `wait` waits for now. */
 export interface WaitProgress {
   readonly elapsedMs: number;
   /** Why it is not free yet; null with `open`. */

@@ -31,6 +31,7 @@ export type ListenLike =
 /** A port, a text such as `[::1]:3000` or `unix:/run/app.sock`, what `server.listen` takes, or an endpoint. */
 export type WhyEndpoint = string | number | ListenLike | Endpoint;
 
+/** With what the endpoint will be bound, and how closely to look. */
 export interface WhyOptions {
   /** SO_REUSEADDR of the planned bind. @default true for TCP, as Node sets it, false for UDP */
   readonly reuseAddress?: boolean;

@@ -29,6 +29,7 @@ export function adoption(): Adoption | null {
   return made;
 }
 
+/** Which of the sockets. */
 export interface AdoptOptions {
   /** Which of the held sockets, as it was given to hold. @default the first one */
   readonly endpoint?: string;

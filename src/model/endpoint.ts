@@ -17,6 +17,7 @@ export interface UnixEndpoint {
   readonly path: string;
 }
 
+/** Where a program wants to listen. */
 export type Endpoint = InetEndpoint | UnixEndpoint;
 
 /** The options that decide whether a bind collides (socket(7), ip(7), ipv6(7)). */

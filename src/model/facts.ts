@@ -21,6 +21,7 @@ export type SocketState =
   | 'CLOSING'
   | 'BOUND';
 
+/** One end of a connection, or where a socket is bound. */
 export interface Address {
   readonly address: string;
   readonly port: number;
@@ -100,11 +101,13 @@ export interface ProcessIdentity {
   readonly startTicks: string;
 }
 
+/** One process above a holder, the nearest first. */
 export interface ParentProcess {
   readonly pid: number;
   readonly command: string;
 }
 
+/** The container that a process runs in. */
 export interface Container {
   /** The full id. */
   readonly id: string;

@@ -20,6 +20,7 @@ export const remedyIds = [
   'investigate',
 ] as const;
 
+/** The kind of a remedy. More may be added. */
 export type RemedyId = (typeof remedyIds)[number];
 
 /** One thing that would help. */

@@ -6,7 +6,18 @@ import { getSystemErrorMap } from 'node:util';
 
 const brand = Symbol.for('rebind.error');
 
-/** A system call that should have worked did not. */
+/**
+ * A system call that should have worked did not. Has the shape of Node's own errors: `code`, `errno` (negative), `syscall`.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   getOption(server, 'SO_TYPE');
+ * } catch (error) {
+ *   if (error instanceof NativeError) console.error(error.syscall, error.code); // getsockopt EBADF
+ * }
+ * ```
+ */
 export class NativeError extends Error {
   override readonly name = 'NativeError';
   /** The errno name, such as `EADDRINUSE`. */
@@ -27,7 +38,17 @@ export class NativeError extends Error {
   }
 }
 
-/** This platform, or this machine, cannot do it. */
+/**
+ * This platform, or this machine, cannot do it; the message says what is missing. Its `code` is always `ERR_REBIND_UNSUPPORTED`.
+ *
+ * @example
+ * ```ts
+ * const report = await why(3000).catch((error) => {
+ *   if (error instanceof UnsupportedError) return null;
+ *   throw error;
+ * });
+ * ```
+ */
 export class UnsupportedError extends Error {
   override readonly name = 'UnsupportedError';
   readonly code = 'ERR_REBIND_UNSUPPORTED';
@@ -38,11 +59,26 @@ export class UnsupportedError extends Error {
   }
 }
 
-/** Works across copies of the package and across realms, which instanceof does not. */
+/**
+ * Works across copies of the package and across realms, which instanceof does not.
+ *
+ * @example
+ * ```ts
+ * if (isNativeError(error)) console.error(error.code); // 'EPERM'
+ * ```
+ */
 export function isNativeError(value: unknown): value is NativeError {
   return branded(value, 'NativeError');
 }
 
+/**
+ * Works across copies of the package and across realms, which instanceof does not.
+ *
+ * @example
+ * ```ts
+ * if (isUnsupportedError(error)) console.error('Not on this machine:', error.message);
+ * ```
+ */
 export function isUnsupportedError(value: unknown): value is UnsupportedError {
   return branded(value, 'UnsupportedError');
 }

@@ -46,6 +46,7 @@ export interface SocketOptions {
   readonly beforeBind?: (socket: UnboundSocket) => void;
 }
 
+/** The name of an option that `listen` sets before the bind. */
 export type SocketOptionName = keyof SocketOptions;
 
 /** An option that the socket does not have, and why not. */

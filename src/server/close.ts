@@ -48,6 +48,36 @@ interface Closing {
 
 const closings = new WeakMap<object, Closing>();
 
+/** The type of `close`: a function with two more. */
+export interface Close {
+  /** Stops accepting at once and lets go of the port, finishes what is in flight, and resolves when nothing is open any more. */
+  (server: Server | UdpSocket, options?: CloseOptions): Promise<Closed>;
+  /**
+   * True from the call of `close` until it resolves: what a readiness check should answer no to.
+   *
+   * @example
+   * ```ts
+   * http.createServer((_request, response) => {
+   *   response.statusCode = close.isClosing(server) ? 503 : 200;
+   *   response.end();
+   * });
+   * ```
+   */
+  isClosing(server: Server | UdpSocket): boolean;
+  /**
+   * Closes the servers when the process is asked to end, then ends it with the status it would have had: killed by that signal, so that a
+   * supervisor sees the truth. A second signal ends it at once. Returns a function that takes the handlers away.
+   *
+   * @throws {TypeError} when one is not a server, or an option is not known. @throws {RangeError} when a time is not a number of milliseconds.
+   * @example
+   * ```ts
+   * await listen(server, { port: 3000 });
+   * close.onSignals(server, { graceMs: 10_000, lameDuckMs: 5000 });
+   * ```
+   */
+  onSignals(servers: Server | UdpSocket | readonly (Server | UdpSocket)[], options?: SignalOptions): () => void;
+}
+
 /**
  * Stops accepting at once and lets go of the port, finishes what is in flight, and resolves when nothing is open any more.
  * Called again while it runs, it returns the same promise; on a server that does not listen it resolves at once.
@@ -55,13 +85,18 @@ const closings = new WeakMap<object, Closing>();
  * HTTP/1.1 answers carry `Connection: close`; HTTP/2 gets GOAWAY; WebSockets get close 1012. The server emits `'drain'` first: a program
  * that listens for it has `idleMs` to say goodbye to its WebSockets and event streams in its own words.
  *
- * @throws {TypeError} when it is not a server. @throws {RangeError} when a time is not a number of milliseconds.
+ * @throws {TypeError} when it is not a server, or an option is not known. @throws {RangeError} when a time is not a number of milliseconds.
  * @example
  * ```ts
  * const { finished, idle, killed } = await close(server, { graceMs: 10_000 });
  * ```
  */
-export function close(server: Server | UdpSocket, options: CloseOptions = {}): Promise<Closed> {
+export const close: Close = Object.assign(closeOne, {
+  isClosing: (server: Server | UdpSocket): boolean => closings.has(server),
+  onSignals: closeOnSignals,
+});
+
+function closeOne(server: Server | UdpSocket, options: CloseOptions = {}): Promise<Closed> {
   if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close', server);
   const times = readTimes('close()', options);
   const running = closings.get(server);
@@ -82,20 +117,10 @@ export function close(server: Server | UdpSocket, options: CloseOptions = {}): P
   return closing.promise;
 }
 
-/** True from the call of `close` until it resolves: what a readiness check should answer no to. */
-close.isClosing = (server: Server | UdpSocket): boolean => closings.has(server);
-
-/**
- * Closes the servers when the process is asked to end, then ends it with the status it would have had: killed by that signal, so that a
- * supervisor sees the truth. A second signal ends it at once. Returns a function that takes the handlers away.
- *
- * @example
- * ```ts
- * await listen(server, { port: 3000 });
- * close.onSignals(server, { graceMs: 10_000, lameDuckMs: 5000 });
- * ```
- */
-close.onSignals = (servers: Server | UdpSocket | readonly (Server | UdpSocket)[], options: SignalOptions = {}) => {
+function closeOnSignals(
+  servers: Server | UdpSocket | readonly (Server | UdpSocket)[],
+  options: SignalOptions = {},
+): () => void {
   const all = Array.isArray(servers) ? servers : [servers];
   for (const server of all)
     if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close.onSignals', server);
@@ -107,7 +132,7 @@ close.onSignals = (servers: Server | UdpSocket | readonly (Server | UdpSocket)[]
   return onSignals(async (signal) => {
     await Promise.all(all.map((server) => close(server, { ...options, signal })));
   }, options);
-};
+}
 
 type Times = Required<Omit<CloseOptions, 'signal'>>;
 

@@ -42,6 +42,10 @@ export interface ListenOptions extends SocketOptions {
   /**
    * When the port is blocked: `fail` with a BlockedPortError; `wait` until it is free; `take-over` from an older instance of this program;
    * or the `next` free port. @default 'fail'
+   *
+   * `take-over` serves on the old instance's own listening socket, and asks it by SIGTERM to finish: nobody is refused. Where the system lets
+   * nobody copy a socket, the old one hands it over if it uses `take-over`, too; else, and for UDP, Unix sockets and cluster workers, the old one
+   * is asked first, and the port is bound when it has ended. A file that a dead server left in the place of a Unix socket is removed.
    */
   readonly busy?: 'fail' | 'wait' | 'take-over' | 'next';
   /** With `wait`: how long. @default waits for ever */

@@ -63,8 +63,9 @@ export interface Reservation extends Disposable {
  * @throws {UnsupportedError} for UDP and `exclusive` on a platform other than Linux, or without koffi.
  * @example
  * ```ts
- * using port = await reserve();
- * const child = spawn('node', ['server.js'], { env: { ...process.env, PORT: String(port.port) } });
+ * const reserved = await reserve();
+ * const child = spawn('node', ['server.js'], { env: { ...process.env, PORT: String(reserved.port) } });
+ * child.on('exit', () => reserved.release());
  * ```
  */
 export async function reserve(options: ReserveOptions = {}): Promise<Reservation> {

@@ -9,7 +9,8 @@ import { dirname, join } from 'node:path';
 
 const introduction = `# The library
 
-Everything that \`import … from 'rebind'\` offers, as the package declares it. The examples in README.md show it at work.
+Everything that \`import … from 'rebind'\` offers, as the package declares it. Every example runs: a test runs each of them, with the modules of Node
+and everything of rebind imported, and with a server, a socket or an error where it speaks of one. Whole programs are in examples/.
 `;
 
 /** @param root The folder of package.json. */
@@ -80,14 +81,21 @@ function declarationsIn(text: string): Map<string, string> {
     } else if (/^(export|declare|import|type|interface|const) /.test(line)) {
       flush();
       lines.push(line);
-      if (/[;}]$/.test(line)) flush();
+      if (isComplete(lines)) flush();
     } else if (lines.length > 0) {
       lines.push(line);
-      if (/^[)}]/.test(line)) flush();
+      if (isComplete(lines)) flush();
     }
   }
   flush();
   return found;
+}
+
+/** True when a declaration is at its end: every brace is closed again. */
+function isComplete(lines: readonly string[]): boolean {
+  const text = lines.join('\n').replaceAll(/\/\*[\s\S]*?\*\//g, '');
+  const count = (pattern: RegExp) => text.match(pattern)?.length ?? 0;
+  return /[;}]\s*$/.test(text) && count(/[({[]/g) === count(/[)}\]]/g);
 }
 
 function page(found: ReadonlyMap<string, string>): string {
