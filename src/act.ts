@@ -22,8 +22,8 @@ export interface ActContext {
   readonly signal: AbortSignal | undefined;
   /** The caller's own bind. */
   isFree(): boolean;
-  /** Whether this process has a blocker open now. */
-  stillHolds(holder: Holder): boolean;
+  /** Which of these have a blocker open now. */
+  stillHolding(holders: readonly Holder[]): readonly Holder[];
   /** Called when a wait begins. */
   onWaiting(waiting: Waiting): void;
 }

@@ -224,14 +224,24 @@ function actContext(os: Os, request: Request, options: FreeOptions, { facts }: Q
     uid: facts.asker.uid,
     signal: options.signal,
     isFree: () => isBindable(os, request),
-    stillHolds: (holder) => {
-      const now = look(request, os, 'likely');
-      return now.blockers
-        .flatMap(({ socket }) => now.facts.holders.get(socket.inode) ?? [])
-        .some((each) => each.pid === holder.pid && each.startTicks === holder.startTicks);
-    },
+    stillHolding: (holders) => stillHolding(os, request, holders),
     onWaiting: (waiting) => options.onProgress?.({ kind: 'waiting', waiting }),
   };
+}
+
+/** Those who have a blocker open now. Every process is looked into only when the likely ones do not account for all of them. */
+function stillHolding(os: Os, request: Request, holders: readonly Holder[]): readonly Holder[] {
+  const among = (reach: 'likely' | 'all'): readonly Holder[] => {
+    const { blockers, facts } = look(request, os, reach);
+    const now = new Set(blockers.flatMap(({ socket }) => facts.holders.get(socket.inode) ?? []).map(identityOf));
+    return holders.filter((holder) => now.has(identityOf(holder)));
+  };
+  const likely = among('likely');
+  return likely.length === holders.length ? likely : among('all');
+}
+
+function identityOf({ pid, startTicks }: Holder): string {
+  return `${pid} ${startTicks}`;
 }
 
 /** Who ends by these steps. */

@@ -20,8 +20,8 @@ export interface StopContext {
   readonly signal: AbortSignal | undefined;
   /** The caller's own bind. */
   isFree(): boolean;
-  /** The processes that hold the port now, by pid and start. Asked before anybody is killed. */
-  stillHolds(holder: Holder): boolean;
+  /** Which of these have a blocker open now. Asked before every signal: since the look, time has passed. */
+  stillHolding(holders: readonly Holder[]): readonly Holder[];
   /** Called when a wait begins. */
   onWaiting(pids: readonly number[], leftMs: number): void;
 }
@@ -89,10 +89,12 @@ function withoutTheirChildren(targets: readonly Target[]): Target[] {
 
 /** True when the port is free afterwards. */
 async function stopWave(
-  wave: readonly Target[],
+  all: readonly Target[],
   context: StopContext,
   results: Map<number, ActResult>,
 ): Promise<boolean> {
+  const wave = stillHolding(all, context);
+  for (const target of all.filter((each) => !wave.includes(each))) results.set(target.holder.pid, letGo(target));
   for (const target of wave) ask(target, context);
   const asked = wave.filter((target) => !target.denied);
   for (const { holder } of wave.filter((target) => target.denied)) {
@@ -102,8 +104,8 @@ async function stopWave(
   const killed = new Set<Target>(context.withoutAsking ? asked : []);
   if (!free && left.length > 0 && context.force && !context.withoutAsking) {
     // It was asked by its identity; it is killed only when it still has the port.
-    for (const target of left) {
-      if (context.stillHolds(target.holder) && target.handle.signal('SIGKILL') === 'sent') killed.add(target);
+    for (const target of stillHolding(left, context)) {
+      if (target.handle.signal('SIGKILL') === 'sent') killed.add(target);
     }
     const deadly = left.filter((target) => killed.has(target));
     const spared = left.filter((target) => !killed.has(target));
@@ -115,6 +117,17 @@ async function stopWave(
     results.set(target.holder.pid, resultOf(target, target.handle.isAlive(), free, killed.has(target), context));
   }
   return free || context.isFree();
+}
+
+function stillHolding(targets: readonly Target[], context: StopContext): Target[] {
+  const holders = new Set(context.stillHolding(targets.map((target) => target.holder)));
+  return targets.filter((target) => holders.has(target.holder));
+}
+
+function letGo({ handle }: Target): ActResult {
+  return handle.isAlive()
+    ? { outcome: 'skipped', why: 'it has let go of the port, and is still running' }
+    : { outcome: 'done', why: 'it had ended already' };
 }
 
 /**

@@ -38,7 +38,7 @@ function context(handle: ProcessHandle, over: Partial<StopContext> = {}): StopCo
     uid: process.getuid?.() ?? 0,
     signal: undefined,
     isFree: () => false,
-    stillHolds: () => true,
+    stillHolding: (holders) => holders,
     onWaiting: () => {},
     ...over,
   };
@@ -57,12 +57,24 @@ describe('stopping a process', () => {
     await stopProcesses([holder()], context(stubborn('sent', polite)));
     assert.deepEqual(polite, ['SIGTERM']);
     const moved: string[] = [];
+    let looks = 0;
     const results = await stopProcesses(
       [holder()],
-      context(stubborn('sent', moved), { force: true, stillHolds: () => false }),
+      context(stubborn('sent', moved), { force: true, stillHolding: (holders) => (looks++ === 0 ? holders : []) }),
     );
     assert.deepEqual(moved, ['SIGTERM']);
     assert.equal(results.get(41)?.outcome, 'failed');
+  });
+
+  test('that has let go of the port by now is not asked at all', async () => {
+    const signals: string[] = [];
+    const gone = context(stubborn('sent', signals), { force: true, stillHolding: () => [] });
+    const results = await stopProcesses([holder()], gone);
+    assert.deepEqual(signals, []);
+    assert.deepEqual(results.get(41), {
+      outcome: 'skipped',
+      why: 'it has let go of the port, and is still running',
+    });
   });
 
   test('that is stopped is continued, so that it can hear', async () => {

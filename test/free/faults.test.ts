@@ -135,6 +135,48 @@ describe('what happens meanwhile', () => {
     assert.notEqual(report.steps[0]?.outcome, 'failed');
   });
 
+  test('a holder that lets go of the port while somebody thinks about the question is not signalled', async () => {
+    const port = stage.freePort();
+    const server = await world.node(
+      `${listen(port)} process.on('SIGUSR2', () => server.close(() => console.log('closed'))); setInterval(() => {}, 1e6)`,
+      { cwd: world.directory },
+    );
+    const heir = createServer();
+    const report = await free(port, {
+      confirm: async () => {
+        server.child.kill('SIGUSR2');
+        await server.line(/closed/);
+        heir.listen(port);
+        await once(heir, 'listening');
+        return true;
+      },
+    });
+    heir.close();
+    assert.equal(report.bindable, false);
+    assert.deepEqual(reasons(report).slice(0, 1), ['it has let go of the port, and is still running']);
+    assert.ok(server.isAlive());
+  });
+
+  test('a worker that let go with its parent is not asked, though another one still has the port', async () => {
+    const port = stage.freePort();
+    // Both inherit the socket; one of them lets go of it when its parent says so.
+    const follower = `process.stdin.once('data', () => { require('fs').closeSync(3); console.log('followed'); }); setInterval(() => {}, 1e6);`;
+    const starter = `const server = require('net').createServer().listen(${port}, () => {
+      const start = (code) => require('child_process').spawn(process.execPath, ['-e', code], { stdio: ['pipe', 'pipe', 'inherit', server._handle.fd] });
+      const follower = start(${JSON.stringify(follower)});
+      start("console.log('ready'); setInterval(() => {}, 1e6)").stdout.pipe(process.stdout);
+      process.on('SIGTERM', () => { follower.stdin.write('go'); follower.stdout.on('data', () => process.exit()); });
+    })`;
+    const server = await world.run([process.execPath, '-e', starter], /^ready/m);
+    const { status, json } = await rebind(['free', String(port)]);
+    assert.equal(status, 0, JSON.stringify(json));
+    const whys = json.steps.map((step: { outcome: string; why: string | null }) => `${step.outcome} ${step.why}`);
+    assert.ok(whys.includes('skipped it has let go of the port, and is still running'), whys.join('\n'));
+    const spared = json.steps.find((step: { outcome: string }) => step.outcome === 'skipped');
+    process.kill(spared.target.pid, 'SIGKILL');
+    await server.closed();
+  });
+
   test('a process that got the number of the holder is not signalled', {
     skip: prefix === null ? 'this machine does not let this user make namespaces' : false,
   }, async () => {
