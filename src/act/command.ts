@@ -22,6 +22,10 @@ export interface CommandOptions {
 
 /** More than any of these programs prints about one thing. */
 const mostOutput = 4 * 1024 * 1024;
+/** What a program printed last is read in this time; whatever it left running may keep its output open for ever. */
+const lastWordsMs = 200;
+/** setTimeout counts in 31 bits, and takes more for nothing at all. */
+const longestTimeoutMs = 2 ** 31 - 1;
 
 /** Runs a program to its end. Rejects only with the signal's reason. */
 export function runCommand(command: readonly string[], options: CommandOptions): Promise<CommandResult> {
@@ -31,10 +35,11 @@ export function runCommand(command: readonly string[], options: CommandOptions):
     const child = spawn(file, args, { env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const output = { stdout: '', stderr: '' };
     let failure: string | null = null;
-    const timer = setTimeout(() => {
-      failure = `it did not finish within ${options.timeoutMs / 1000} s`;
+    const timeoutMs = Math.min(options.timeoutMs, longestTimeoutMs);
+    let timer = setTimeout(() => {
+      failure = `it did not finish within ${timeoutMs / 1000} s`;
       child.kill('SIGKILL');
-    }, options.timeoutMs);
+    }, timeoutMs);
     const abort = (): void => {
       child.kill('SIGTERM');
     };
@@ -46,6 +51,13 @@ export function runCommand(command: readonly string[], options: CommandOptions):
     }
     child.on('error', (error: NodeJS.ErrnoException) => {
       failure = `it could not be started: ${error.code ?? error.message}`;
+    });
+    child.on('exit', () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, lastWordsMs);
     });
     child.on('close', (status) => {
       clearTimeout(timer);
