@@ -41,47 +41,64 @@ export interface StepResult extends ActResult {
 /**
  * Carries out steps, in their order, until the port is free.
  *
- * Rejects with the signal's reason when it is aborted; what was done until then is reported through `onResult`.
+ * Rejects with the signal's reason when it is aborted. What became of every step is told through `onResult`, then too.
  */
 export async function act(
   steps: readonly PlannedStep[],
   context: ActContext,
   onResult: (result: StepResult) => void,
 ): Promise<void> {
-  const stops = steps.filter((step) => step.work.kind === 'stop');
-  let stopped = false;
-  for (const step of steps) {
-    context.signal?.throwIfAborted();
-    if (step.work.kind === 'stop') {
+  const untold = new Set(steps);
+  const tell = (step: PlannedStep, result: ActResult): void => {
+    untold.delete(step);
+    onResult({ step, ...result });
+  };
+  let current: PlannedStep | null = null;
+  try {
+    for (const step of steps) {
+      if (!untold.has(step)) continue;
+      context.signal?.throwIfAborted();
+      current = step;
       // All of them at once: who started whom decides who is asked first.
-      if (!stopped) await stopAll(stops, context, onResult);
-      stopped = true;
-    } else {
-      const free = step.work.kind !== 'mark' && context.isFree();
-      const result = free ? notNeeded : await actOn(step, context);
-      onResult({ step, ...result });
+      if (step.work.kind === 'stop') await stopAll(steps, context, tell);
+      else tell(step, step.work.kind !== 'mark' && context.isFree() ? notNeeded : await actOn(step, context));
     }
+  } catch (error) {
+    for (const step of untold) tell(step, step === current && step.work.kind !== 'stop' ? brokenOff : notBegun);
+    throw error;
   }
 }
 
 const notNeeded: ActResult = { outcome: 'skipped', why: 'the port is free without it' };
+const brokenOff: ActResult = { outcome: 'failed', why: 'it was broken off' };
+const notBegun: ActResult = { outcome: 'skipped', why: 'this was broken off before it' };
 
 async function stopAll(
-  steps: readonly PlannedStep[],
+  all: readonly PlannedStep[],
   context: ActContext,
-  onResult: (result: StepResult) => void,
+  tell: (step: PlannedStep, result: ActResult) => void,
 ): Promise<void> {
-  const holders = steps.flatMap((step) => (step.work.kind === 'stop' ? [step.work.holder] : []));
+  const stops = all.flatMap((step) => (step.work.kind === 'stop' ? [{ step, holder: step.work.holder }] : []));
   const { endpoint } = context.request;
-  const results = context.isFree()
-    ? new Map<number, ActResult>()
-    : await stopProcesses(holders, {
-        ...context,
-        port: endpoint.protocol === 'unix' ? null : endpoint,
-        onWaiting: (pids, leftMs) => context.onWaiting({ for: 'exit', pids, leftMs }),
-      });
-  for (const step of steps) {
-    if (step.work.kind === 'stop') onResult({ step, ...(results.get(step.work.holder.pid) ?? notNeeded) });
+  const results = new Map<number, ActResult>();
+  if (context.isFree()) {
+    for (const { step } of stops) tell(step, notNeeded);
+    return;
+  }
+  try {
+    const port = endpoint.protocol === 'unix' ? null : endpoint;
+    const onWaiting = (pids: readonly number[], leftMs: number): void =>
+      context.onWaiting({ for: 'exit', pids, leftMs });
+    await stopProcesses(
+      stops.map(({ holder }) => holder),
+      { ...context, port, onWaiting },
+      results,
+    );
+  } finally {
+    for (const { step, holder } of stops) {
+      const result = results.get(holder.pid);
+      if (result !== undefined) tell(step, result);
+    }
   }
 }
 

@@ -31,6 +31,7 @@ interface Target {
   readonly holder: Holder;
   readonly handle: ProcessHandle;
   turn: Turn | null;
+  asked: boolean;
   denied: boolean;
 }
 
@@ -43,20 +44,21 @@ const endMs = 250;
  * Stops processes: those that no other of them started come first, because a server takes its workers along.
  * The others are only asked when the port is not free afterwards.
  *
- * @returns What became of each, by pid. Rejects with the signal's reason when it is aborted.
+ * @param results What became of each, by pid; it is filled as far as things went also when this rejects.
+ * @returns The same. Rejects with the signal's reason when it is aborted.
  */
 export async function stopProcesses(
   holders: readonly Holder[],
   context: StopContext,
+  results = new Map<number, ActResult>(),
 ): Promise<ReadonlyMap<number, ActResult>> {
-  const results = new Map<number, ActResult>();
   const targets: Target[] = [];
   try {
     // All of them before the first signal: afterwards a number may be another process.
     for (const holder of holders) {
       const handle = context.os.processes.open(holder);
       if (handle === null) results.set(holder.pid, { outcome: 'done', why: 'it had ended already' });
-      else targets.push({ holder, handle, turn: null, denied: false });
+      else targets.push({ holder, handle, turn: null, asked: false, denied: false });
     }
     for (let rest = targets; rest.length > 0; ) {
       const first = withoutTheirChildren(rest);
@@ -74,7 +76,8 @@ export async function stopProcesses(
     }
     return results;
   } finally {
-    for (const { handle, turn } of targets) {
+    for (const { handle, turn, holder, asked } of targets) {
+      if (asked && !results.has(holder.pid)) results.set(holder.pid, leftAlone(handle));
       turn?.release();
       handle.close();
     }
@@ -124,6 +127,13 @@ function stillHolding(targets: readonly Target[], context: StopContext): Target[
   return targets.filter((target) => holders.has(target.holder));
 }
 
+/** Of a process that was asked when the work was broken off. */
+function leftAlone(handle: ProcessHandle): ActResult {
+  return handle.isAlive()
+    ? { outcome: 'failed', why: 'it was asked, and was still running when this was broken off' }
+    : { outcome: 'done', why: null };
+}
+
 function letGo({ handle }: Target): ActResult {
   return handle.isAlive()
     ? { outcome: 'skipped', why: 'it has let go of the port, and is still running' }
@@ -145,6 +155,7 @@ async function waitForEnd(targets: readonly Target[], { os, signal }: StopContex
 }
 
 function ask(target: Target, context: StopContext): void {
+  target.asked = true;
   target.turn = takeTurn(context.os, target.handle.identity, context.uid);
   // Another rebind asked it: only wait.
   if (target.turn === null) return;

@@ -66,8 +66,12 @@ export function lsDocument(
 }
 
 /** The document of `free`: of one endpoint its own fields, of several a list of them. */
-export function freeDocument(reports: readonly FreeReport[], interrupted: boolean) {
-  const error = interrupted ? { kind: 'interrupted', message: 'Interrupted before the end' } : null;
+export function freeDocument(reports: readonly FreeReport[], interrupted: boolean, failure: string | null = null) {
+  const error = interrupted
+    ? { kind: 'interrupted', message: 'Interrupted before the end' }
+    : failure !== null
+      ? { kind: 'system', message: failure }
+      : null;
   const [only] = reports;
   if (reports.length === 1 && only !== undefined) return { schema, ...freeFields(only), error };
   return { schema, results: reports.map(freeFields), error };

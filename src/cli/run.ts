@@ -72,13 +72,13 @@ interface Failure {
 
 async function describe(error: unknown): Promise<Failure> {
   if (isUsageError(error)) return { kind: 'usage', message: error.message, detail: null, code: exit.usage };
-  const [{ isNativeError, isUnsupportedError }, { escapeText }] = await Promise.all([
+  const [{ isSystemError, isUnsupportedError }, { escapeText }] = await Promise.all([
     import('../os/errors.ts'),
     import('./text.ts'),
   ]);
   const message = error instanceof Error ? escapeText(error.message) : String(error);
   if (isUnsupportedError(error)) return { kind: 'unsupported', message, detail: null, code: exit.unsupported };
-  if (isNativeError(error)) return { kind: 'system', message, detail: null, code: exit.unknown };
+  if (isSystemError(error)) return { kind: 'system', message, detail: null, code: exit.unknown };
   const stack = error instanceof Error ? (error.stack ?? '').split('\n').slice(1).map(escapeText).join('\n') : '';
   return {
     kind: 'internal',

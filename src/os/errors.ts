@@ -83,6 +83,13 @@ export function isUnsupportedError(value: unknown): value is UnsupportedError {
   return branded(value, 'UnsupportedError');
 }
 
+/** A system call failed, ours or one of Node's: the machine is to blame, and not this code. */
+export function isSystemError(value: unknown): value is Error & { readonly code: string; readonly syscall: string } {
+  if (isNativeError(value)) return true;
+  const { code, syscall } = value instanceof Error ? (value as NodeJS.ErrnoException) : {};
+  return typeof code === 'string' && typeof syscall === 'string';
+}
+
 function branded(value: unknown, name: string): boolean {
   return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === name;
 }

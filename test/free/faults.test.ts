@@ -9,9 +9,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type FreeReport, free } from '../../src/free.ts';
+import { type FreeProgress, type FreeReport, free } from '../../src/free.ts';
 import { namespaceCommand, namespaceEnvironment } from '../../src/stage/namespace.ts';
-import { missing } from '../../src/stage/needs.ts';
+import { findProgram, missing } from '../../src/stage/needs.ts';
 import { openStage } from '../../src/stage/open.ts';
 import type { Stage } from '../../src/stage/stage.ts';
 import { openDescriptors } from '../os/linux/open-descriptors.ts';
@@ -262,7 +262,89 @@ describe('what happens meanwhile', () => {
     assert.equal(signal, 'SIGINT');
     assert.equal(json.error.kind, 'interrupted');
     assert.equal(json.bindable, false);
+    assert.deepEqual(outcomes(json), ['stop-process failed']);
+    assert.equal(json.steps[0].why, 'it was asked, and was still running when this was broken off');
     assert.ok(server.isAlive());
+  });
+
+  test('Ctrl-C tells how every port is that was asked about, and touches none of the rest', async () => {
+    const [first, second] = [stage.freePort(), stage.freePort()];
+    const server = await world.node(`${listen(first)} process.on('SIGTERM', () => console.log('asked'))`);
+    const other = await world.node(listen(second));
+    const child = startRebind(['free', String(first), String(second), '--grace', '60s']);
+    const running = finished(child);
+    await server.line(/asked/);
+    child.kill('SIGINT');
+    const { json } = await running;
+    assert.equal(json.error.kind, 'interrupted');
+    assert.deepEqual(
+      json.results.map((result: { endpoint: { port: number }; bindable: boolean }) => [
+        result.endpoint.port,
+        result.bindable,
+      ]),
+      [
+        [first, false],
+        [second, false],
+      ],
+    );
+    assert.deepEqual(json.results[1].steps, []);
+    assert.ok(server.isAlive() && other.isAlive());
+  });
+
+  test('Ctrl-C at the question leaves everything alone', async () => {
+    const port = stage.freePort();
+    const server = await world.node(listen(port), { cwd: world.directory });
+    const controller = new AbortController();
+    const confirm = (): Promise<boolean> => {
+      controller.abort(new Error('enough'));
+      return Promise.reject(controller.signal.reason);
+    };
+    await assert.rejects(free(port, { signal: controller.signal, confirm }), /enough/);
+    assert.ok(server.isAlive());
+  });
+
+  test('a yes that comes after the abort is none', async () => {
+    const port = stage.freePort();
+    const server = await world.node(listen(port), { cwd: world.directory });
+    const controller = new AbortController();
+    const confirm = (): boolean => {
+      controller.abort(new Error('enough'));
+      return true;
+    };
+    const steps: string[] = [];
+    const onProgress = (progress: FreeProgress): void => {
+      if (progress.kind === 'step') steps.push(`${progress.step.outcome} ${progress.step.why}`);
+    };
+    await assert.rejects(free(port, { signal: controller.signal, confirm, onProgress }), /enough/);
+    assert.deepEqual(steps, ['skipped this was broken off before it']);
+    assert.ok(server.isAlive());
+  });
+
+  test('too few descriptors for so many holders: nobody is signalled, the other endpoint is freed, exit status 3', {
+    skip: findProgram('prlimit') === null ? 'prlimit (of util-linux) is not installed' : false,
+  }, async () => {
+    const [port, next] = [stage.freePort(), stage.freePort()];
+    const server = await world.node(
+      `const server = require('net').createServer().listen(${port}, () => {
+        const child = require('child_process').spawn('sh', ['-c', 'for i in $(seq 150); do sleep 600 & done; echo started; wait'], { stdio: ['ignore', 'pipe', 'inherit', server._handle.fd] });
+        child.stdout.on('data', () => console.log('ready'));
+      })`,
+    );
+    await world.node(listen(next));
+    const few = ['prlimit', '--nofile=100:100'];
+    const { status, json, stderr } = await rebind(['free', String(port), String(next)], { before: few });
+    assert.equal(status, 3);
+    assert.equal(json.error.kind, 'system');
+    assert.match(json.error.message, /EMFILE/);
+    assert.doesNotMatch(stderr, /bug in rebind/);
+    assert.deepEqual(
+      json.results.map(({ bindable }: { bindable: boolean }) => bindable),
+      [false, true],
+    );
+    assert.ok(server.isAlive());
+    for (const { outcome, why } of json.results[0].steps)
+      assert.deepEqual([outcome, why], ['skipped', 'this was broken off before it']);
+    assert.equal((await rebind(['free', String(port)])).status, 0);
   });
 
   test('an aborted call rejects with the reason of its signal', async () => {

@@ -106,9 +106,9 @@ const process = {
   argv: list('Its command line.', text('A word.')),
 };
 
-const interrupted = orNull(
-  object('Null, unless Ctrl-C ended it before it was done.', {
-    kind: { const: 'interrupted', description: 'What it was.' },
+const brokenOff = orNull(
+  object('Null, unless it was broken off before it was done; the other fields tell how far it came.', {
+    kind: one('`interrupted`: Ctrl-C. `system`: a system call failed (exit 3).', ['interrupted', 'system']),
     message: text('One sentence.'),
   }),
 );
@@ -203,11 +203,11 @@ export const documents: Readonly<Record<string, Schema>> = {
   free: {
     description: 'What `rebind free --json` prints: for one endpoint its fields, for several a list of them.',
     anyOf: [
-      object('One endpoint.', { schema: schemaNumber, ...freed, error: interrupted }),
+      object('One endpoint.', { schema: schemaNumber, ...freed, error: brokenOff }),
       object('Several endpoints.', {
         schema: schemaNumber,
         results: list('One for each endpoint, in the order they were given.', object('An endpoint.', freed)),
-        error: interrupted,
+        error: brokenOff,
       }),
     ],
   },

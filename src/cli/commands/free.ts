@@ -1,6 +1,7 @@
 /** `rebind free <endpoint>...`. */
 import { type FreeOptions, type FreeReport, type FreeStep, free } from '../../free.ts';
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
+import { isSystemError } from '../../os/errors.ts';
 import { os } from '../../os/index.ts';
 import { explain } from '../../why.ts';
 import type { Invocation } from '../command.ts';
@@ -19,31 +20,44 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   const json = invocation.flag('json') === true;
   const yes = invocation.flag('yes') === true;
   const reports: FreeReport[] = [];
+  let failure: string | null = null;
   using status = openStatus(io);
   for (const request of requests) {
     // One after the other: one's failure does not stop the others, and questions come one at a time.
-    if (io.signal.aborted) break;
-    const report = await freeOne(request, invocation, io, status);
+    const { report, error } = await freeOne(request, invocation, io, status);
     status.clear();
     reports.push(report);
     if (!json) io.stdout.write(stepsPicture(report, canvas(io), yes));
+    if (error === null) continue;
+    failure ??= error;
+    io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${error}\n`);
   }
   if (io.signal.aborted && !json) io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'Interrupted')}\n`);
-  if (json) io.stdout.write(print(freeDocument(reports, io.signal.aborted)));
-  return worst(reports);
+  if (json) io.stdout.write(print(freeDocument(reports, io.signal.aborted, failure)));
+  return failure === null ? worst(reports) : Math.max(exit.unknown, worst(reports));
 }
 
-async function freeOne(request: Request, invocation: Invocation, io: Io, status: Status): Promise<FreeReport> {
+interface Freed {
+  readonly report: FreeReport;
+  /** The system call that failed in the middle, or null. */
+  readonly error: string | null;
+}
+
+async function freeOne(request: Request, invocation: Invocation, io: Io, status: Status): Promise<Freed> {
   const startedAt = performance.now();
   const steps: FreeStep[] = [];
   try {
-    return await free(request.endpoint, optionsOf(request, invocation, io, status, steps));
+    return { report: await free(request.endpoint, optionsOf(request, invocation, io, status, steps)), error: null };
   } catch (error) {
-    if (!io.signal.aborted || error !== io.signal.reason) throw error;
+    const failed = isSystemError(error) ? error.message : null;
+    if (failed === null && !(io.signal.aborted && error === io.signal.reason)) throw error;
     // What was done stays done; how the port is now is what the user needs to know.
     const { endpoint, options, bindable, errno, verdict, plan, gaps } = explain(request, os());
     const elapsedMs = Math.round(performance.now() - startedAt);
-    return { endpoint, options, bindable, errno, verdict, steps, plan, respawn: null, gaps, elapsedMs };
+    return {
+      report: { endpoint, options, bindable, errno, verdict, steps, plan, respawn: null, gaps, elapsedMs },
+      error: failed === null ? null : escapeText(`${formatEndpoint(endpoint)}: ${failed}`),
+    };
   }
 }
 
