@@ -1,6 +1,8 @@
 /**
  * Waits until an endpoint can be bound, or until somebody listens on it. Sleeps on what the kernel tells; never connects.
  */
+import { watch } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { isBindable } from './act/bindable.ts';
 import { causes } from './causes/index.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
@@ -8,7 +10,7 @@ import type { Address, Facts, Gap, Holder, Socket } from './model/facts.ts';
 import { answer } from './model/judge.ts';
 import { listenersOn } from './model/reach.ts';
 import type { Finding, Question } from './model/verdict.ts';
-import { isNativeError } from './os/errors.ts';
+import { isNativeError, isSystemError } from './os/errors.ts';
 import { os as thisOs } from './os/index.ts';
 import type { EventRequest, EventResult, Os, ProcessHandle } from './os/os.ts';
 import { checkOptions, look, readEndpoint, resolveRequest, type WhyEndpoint, type WhyOptions } from './why.ts';
@@ -129,7 +131,7 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
   if (isBindable(os, request)) return { failure: null };
   const { endpoint } = request;
   const port = endpoint.protocol === 'unix' ? null : endpoint;
-  const sleep = sleeper(os, options.signal);
+  using sleeper = openSleeper(os, request, options.signal);
   for (;;) {
     const question = look(request, os, 'likely');
     if (question.errno === null) return { failure: null };
@@ -143,7 +145,8 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
     /** A bind is tried only when the table of sockets says something new; other refusals than EADDRINUSE are not about sockets. */
     const ready = (): boolean => {
       const now = tableOf(os.readFacts(request, { holders: 'none' }).sockets);
-      if (now === table && question.errno === 'EADDRINUSE') return false;
+      // Of a Unix socket the file counts too.
+      if (now === table && question.errno === 'EADDRINUSE' && port !== null) return false;
       changed ||= now !== table;
       table = now;
       return isBindable(os, request);
@@ -153,7 +156,7 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
       while (!changed || clock.elapsedMs() - lookedAtMs < compareEveryMs) {
         if (clock.leftMs() <= 0) return { failure: 'timeout', verdict, gaps };
         const untilEndMs = (ends[0] ?? Number.POSITIVE_INFINITY) - clock.elapsedMs();
-        const event = await sleep({
+        const event = await sleeper.sleep({
           processes: handles.filter((handle) => handle.isAlive()),
           ...(port !== null && { port }),
           timeoutMs: Math.max(1, Math.min(clock.leftMs(), untilEndMs, compareEveryMs)),
@@ -164,7 +167,8 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
         if (ended) putOff(ends, question, lookedAtMs, clock.elapsedMs());
         if ((ended || event.kind !== 'timeout') && isBindable(os, request)) return { failure: null };
         if (event.kind === 'exit') break;
-        if (event.kind === 'destroyed') await sleep({ timeoutMs: Math.min(restMs, Math.max(0, clock.leftMs())) });
+        if (event.kind === 'destroyed')
+          await sleeper.sleep({ timeoutMs: Math.min(restMs, Math.max(0, clock.leftMs())) });
       }
     } finally {
       for (const handle of handles) handle.close();
@@ -172,22 +176,63 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
   }
 }
 
-/** `events.wait`, or a shorter sleep where the kernel does not tell about sockets. */
-function sleeper(os: Os, signal: AbortSignal | undefined): (what: EventRequest) => Promise<EventResult> {
+interface Sleeper extends Disposable {
+  /** `events.wait`, or a shorter sleep where the kernel does not tell about sockets. What happens to the file of a Unix socket counts as `destroyed`. */
+  sleep(what: EventRequest): Promise<EventResult>;
+}
+
+function openSleeper(os: Os, { endpoint }: Request, signal: AbortSignal | undefined): Sleeper {
   let told = true;
-  return async (what) => {
-    const request: EventRequest = { ...what, ...(signal !== undefined && { signal }) };
+  let wake = new AbortController();
+  const doze = async (what: EventRequest): Promise<EventResult> => {
     if (told) {
       try {
-        return await os.events.wait(request);
+        return await os.events.wait(what);
       } catch (error) {
         if (!isNativeError(error)) throw error;
         told = false;
       }
     }
-    const { port: _port, ...rest } = request;
+    const { port: _port, ...rest } = what;
     return os.events.wait({ ...rest, timeoutMs: Math.min(rest.timeoutMs ?? withoutEventsMs, withoutEventsMs) });
   };
+  if (endpoint.protocol !== 'unix') {
+    return { sleep: (what) => doze({ ...what, ...(signal !== undefined && { signal }) }), [Symbol.dispose]: () => {} };
+  }
+  const unwatch = watchFile(endpoint.path, () => wake.abort());
+  return {
+    async sleep(what) {
+      wake = new AbortController();
+      try {
+        return await doze({
+          ...what,
+          signal: AbortSignal.any([wake.signal, ...(signal === undefined ? [] : [signal])]),
+        });
+      } catch (error) {
+        if (error !== wake.signal.reason) throw error;
+        return { kind: 'destroyed' };
+      }
+    },
+    [Symbol.dispose]: unwatch,
+  };
+}
+
+/** Calls back when something happens to a file, where its directory can be watched; returns what ends that. */
+function watchFile(path: string, onChange: () => void): () => void {
+  if (path.startsWith('\0')) return () => {};
+  try {
+    const name = basename(path);
+    const watcher = watch(dirname(path), { persistent: false }, (_event, changed) => {
+      if (changed === null || changed === name) onChange();
+    });
+    // The directory is gone: comparing goes on.
+    watcher.on('error', () => {});
+    return () => watcher.close();
+  } catch (error) {
+    // ENOENT, EACCES, and ENOSPC when this user watches too much already.
+    if (!isSystemError(error)) throw error;
+    return () => {};
+  }
 }
 
 function openHolders(os: Os, { facts, blockers }: Question): ProcessHandle[] {
@@ -236,13 +281,14 @@ function tableOf(sockets: readonly Socket[]): string {
 }
 
 async function untilOpen(os: Os, request: Request, options: WaitOptions, clock: Clock): Promise<End> {
-  const { pid, signal } = options;
+  const { pid } = options;
   const identity = pid === undefined ? null : os.processes.identify(pid);
   const handle = identity === null ? null : os.processes.open(identity);
   if (pid !== undefined && handle === null) return { failure: 'process-ended' };
   try {
     options.onProgress?.({ elapsedMs: clock.elapsedMs(), verdict: null, expiresInMs: null });
-    for (;;) {
+    using sleeper = openSleeper(os, request, options.signal);
+    for (let quietSinceMs = 0; ; ) {
       // Before the look: a process that ended after it listened has not kept its promise.
       const alive = handle?.isAlive() ?? true;
       const now = whoListens(os, request, pid);
@@ -251,12 +297,13 @@ async function untilOpen(os: Os, request: Request, options: WaitOptions, clock: 
       if (!alive) return { failure: 'process-ended', ...rest };
       const leftMs = clock.leftMs();
       if (leftMs <= 0) return { failure: now === null ? 'timeout' : 'other-process', ...rest };
-      const pauseMs = Math.min(Math.max(clock.elapsedMs() / 10, shortestLookMs), longestLookMs);
-      await os.events.wait({
+      const pauseMs = Math.min(Math.max((clock.elapsedMs() - quietSinceMs) / 10, shortestLookMs), longestLookMs);
+      const { kind } = await sleeper.sleep({
         processes: handle === null ? [] : [handle],
         timeoutMs: Math.min(leftMs, pauseMs),
-        ...(signal !== undefined && { signal }),
       });
+      // Its file is there a moment before its server listens.
+      if (kind === 'destroyed') quietSinceMs = clock.elapsedMs();
     }
   } finally {
     handle?.close();

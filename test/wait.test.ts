@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { unlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -113,6 +113,56 @@ describe('wait for a free port', () => {
     );
     const report = await wait({ path }, { timeoutMs: 10_000, onProgress: () => server.child.kill() });
     assert.equal(report.done, true);
+  });
+
+  test('a Unix socket whose server goes on without it, at once', async () => {
+    const path = join(world.directory, 'app.sock');
+    const server = createServer().listen(path);
+    await once(server, 'listening');
+    let closedAtMs = 0;
+    const waiting = wait(
+      { path },
+      {
+        timeoutMs: 10_000,
+        onProgress: () => {
+          setTimeout(() => {
+            server.close();
+            closedAtMs = performance.now();
+          }, 100);
+        },
+      },
+    );
+    assert.equal((await waiting).done, true);
+    assert.ok(performance.now() - closedAtMs < 200, `${performance.now() - closedAtMs} ms late`);
+  });
+
+  test('a stale file of a Unix socket that somebody removes, at once', async () => {
+    const path = join(world.directory, 'app.sock');
+    const server = await world.node(
+      `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('ready'))`,
+    );
+    server.child.kill('SIGKILL');
+    await server.closed();
+    let removedAtMs = 0;
+    const waiting = wait(
+      { path },
+      {
+        timeoutMs: 10_000,
+        onProgress: () => {
+          setTimeout(() => {
+            unlinkSync(path);
+            removedAtMs = performance.now();
+          }, 100);
+        },
+      },
+    );
+    assert.equal((await waiting).done, true);
+    assert.ok(performance.now() - removedAtMs < 200, `${performance.now() - removedAtMs} ms late`);
+  });
+
+  test('a Unix socket in a directory that is not there can only be compared', async () => {
+    const report = await wait({ path: join(world.directory, 'no/app.sock') }, { timeoutMs: 50 });
+    assert.equal(report.done, false);
   });
 
   test('the end of TIME_WAIT is known beforehand, and is when the wait ends', { timeout: 120_000 }, async () => {
@@ -230,7 +280,7 @@ describe('wait for an open port', () => {
     const program = `
       import { raiseLoopback } from ${at('../src/stage/namespace.js')};
       import { wait } from ${at('../src/wait.js')};
-      import { writeFileSync } from 'node:fs';
+      import { unlinkSync, writeFileSync } from 'node:fs';
       raiseLoopback();
       writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '34000 34003');
       const report = await wait('127.0.0.1:34000', { for: 'open', timeoutMs: 1500 });
