@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { unlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { namespaceCommand, namespaceEnvironment } from '../src/stage/namespace.ts';
 import { missing } from '../src/stage/needs.ts';
 import { openStage } from '../src/stage/open.ts';
@@ -220,13 +222,24 @@ describe('wait for a free port', () => {
     assert.deepEqual(openDescriptors(), before);
   });
 
-  test('Ctrl-C ends the command as an interrupted program', async () => {
+  test('Ctrl-C tells how it is, and ends the command as an interrupted program', async () => {
     const port = stage.freePort();
     await world.node(listen(port));
-    const child = startRebind(['wait', `127.0.0.1:${port}`]);
-    const running = finished(child);
-    setTimeout(() => child.kill('SIGINT'), 400);
-    assert.equal((await running).signal, 'SIGINT');
+    for (const mode of ['free', 'open']) {
+      const where = mode === 'free' ? port : stage.freePort();
+      const child = startRebind(['wait', `127.0.0.1:${where}`, '--for', mode]);
+      const running = finished(child);
+      await interrupt(child);
+      const { signal, json } = await running;
+      assert.equal(signal, 'SIGINT');
+      assert.equal(json.error.kind, 'interrupted');
+      assert.equal(json.done, false);
+      if (mode === 'free') assert.equal(json.verdict.cause, 'other-listener');
+    }
+    const child = startRebind(['wait', `127.0.0.1:${port}`], { text: true });
+    const running = finished(child, true);
+    await interrupt(child);
+    assert.match((await running).stdout, /^Interrupted: 127\.0\.0\.1:\d+ is not free after [\d.]+ s: /);
   });
 });
 
@@ -280,7 +293,7 @@ describe('wait for an open port', () => {
     const program = `
       import { raiseLoopback } from ${at('../src/stage/namespace.js')};
       import { wait } from ${at('../src/wait.js')};
-      import { unlinkSync, writeFileSync } from 'node:fs';
+      import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
       raiseLoopback();
       writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '34000 34003');
       const report = await wait('127.0.0.1:34000', { for: 'open', timeoutMs: 1500 });
@@ -368,6 +381,14 @@ describe('what wait refuses', () => {
     await assert.rejects(wait(3000, { timeoutMs: Number.NaN }), RangeError);
   });
 });
+
+/** Ctrl-C as soon as the command would hear it. It listens for SIGHUP last, which Node does not by itself. */
+async function interrupt(child: ChildProcess): Promise<void> {
+  const caught = (): bigint =>
+    BigInt(`0x${/^SigCgt:\s*(\w+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? '0'}`);
+  while ((caught() & 1n) === 0n) await pause(10);
+  child.kill('SIGINT');
+}
 
 async function timeWait(): Promise<number> {
   const port = stage.freePort();

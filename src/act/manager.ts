@@ -96,7 +96,8 @@ function container(kind: 'docker' | 'podman' | 'containerd', id: string, name: s
 
 /** The container that publishes the port, as its runtime says. */
 async function publisher(holder: Holder, port: NonNullable<Port>, signal: AbortSignal | undefined): Promise<Manager> {
-  const kind = holder.command === 'docker-proxy' ? 'docker' : 'podman';
+  // Docker without root publishes through rootlesskit, podman through rootlessport, slirp4netns or pasta.
+  const kind = /^(docker-proxy|rootlesskit)/.test(holder.command) ? 'docker' : 'podman';
   const unknown: Manager = { kind, name: `that publishes port ${port.port}`, command: null, env: {} };
   if (findProgram(kind) === null) return unknown;
   const format = '{{.ID}}\t{{.Names}}\t{{.Ports}}';

@@ -101,6 +101,7 @@ export const commands: readonly Command[] = [
         summary: 'Until the server that was just started is ready, and no other',
       },
     ],
+    onSignal: 'abort',
     load: () => import('./commands/wait.ts'),
   },
   {

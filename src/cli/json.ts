@@ -65,13 +65,12 @@ export function lsDocument(
   };
 }
 
+const brokenByUser = { kind: 'interrupted', message: 'Interrupted before the end' };
+
 /** The document of `free`: of one endpoint its own fields, of several a list of them. */
 export function freeDocument(reports: readonly FreeReport[], interrupted: boolean, failure: string | null = null) {
-  const error = interrupted
-    ? { kind: 'interrupted', message: 'Interrupted before the end' }
-    : failure !== null
-      ? { kind: 'system', message: failure }
-      : null;
+  const system = failure === null ? null : { kind: 'system', message: failure };
+  const error = interrupted ? brokenByUser : system;
   const [only] = reports;
   if (reports.length === 1 && only !== undefined) return { schema, ...freeFields(only), error };
   return { schema, results: reports.map(freeFields), error };
@@ -101,7 +100,7 @@ function freeFields(report: FreeReport) {
 }
 
 /** The document of `wait`. */
-export function waitDocument(report: WaitReport) {
+export function waitDocument(report: WaitReport, interrupted: boolean) {
   return {
     schema,
     endpoint: endpointOf(report.endpoint),
@@ -114,7 +113,7 @@ export function waitDocument(report: WaitReport) {
     verdict: report.verdict === null ? null : findingOf(report.verdict),
     gaps: report.gaps.map(gapOf),
     elapsedMs: report.elapsedMs,
-    error: null,
+    error: interrupted ? brokenByUser : null,
   };
 }
 

@@ -148,8 +148,10 @@ describe('containers', () => {
       'docker',
       `aaa\tother\t0.0.0.0:30001->80/tcp\n${container.id}\tweb\t0.0.0.0:3000->80/tcp, [::]:3000->80/tcp`,
     );
-    const found = await managerOf(holder({ command: 'docker-proxy' }));
-    assert.deepEqual([found?.name, found?.command], ['web', ['docker', 'stop', container.id]]);
+    for (const command of ['docker-proxy', 'rootlesskit']) {
+      const found = await managerOf(holder({ command }));
+      assert.deepEqual([found?.name, found?.command], ['web', ['docker', 'stop', container.id]]);
+    }
   });
 
   test('a forwarder of a container that cannot be found is not killed', async () => {

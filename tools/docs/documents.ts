@@ -223,7 +223,12 @@ export const documents: Readonly<Record<string, Schema>> = {
     verdict: orNull(described(finding, 'With `--for free`: why it is still blocked, or null.')),
     gaps: list('What could not be seen.', gap),
     elapsedMs: whole('How long it took, in milliseconds.'),
-    error: noError,
+    error: orNull(
+      object('Null, unless Ctrl-C ended it; the other fields tell how it was then.', {
+        kind: { const: 'interrupted', description: 'What it was.' },
+        message: text('One sentence.'),
+      }),
+    ),
   }),
   ls: object('What `rebind ls --json` prints.', {
     schema: schemaNumber,

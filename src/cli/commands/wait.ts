@@ -1,5 +1,5 @@
 /** `rebind wait <endpoint>`. */
-import { formatEndpoint } from '../../model/endpoint.ts';
+import { formatEndpoint, type Request } from '../../model/endpoint.ts';
 import { type WaitOptions, type WaitReport, wait } from '../../wait.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
@@ -15,10 +15,26 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   const [request] = await requestsOf(invocation);
   if (request === undefined) throw new TypeError('The parser lets no run through without an endpoint');
   using status = openStatus(io);
-  const report = await wait(request.endpoint, { ...request.options, ...optionsOf(invocation, io, status) });
+  const report = await waitOrLook(request, optionsOf(invocation, io, status), io);
   status.clear();
-  io.stdout.write(invocation.flag('json') ? print(waitDocument(report)) : picture(report, io));
+  const interrupted = io.signal.aborted;
+  io.stdout.write(
+    invocation.flag('json') ? print(waitDocument(report, interrupted)) : picture(report, interrupted, io),
+  );
   return report.done ? exit.ok : exit.blocked;
+}
+
+/** After Ctrl-C the answer is how it is now. */
+async function waitOrLook({ endpoint, options }: Request, waitOptions: WaitOptions, io: Io): Promise<WaitReport> {
+  const startedAt = performance.now();
+  try {
+    return await wait(endpoint, { ...options, ...waitOptions });
+  } catch (error) {
+    if (!io.signal.aborted || error !== io.signal.reason) throw error;
+    const { signal: _signal, onProgress: _onProgress, ...rest } = waitOptions;
+    const now = await wait(endpoint, { ...options, ...rest, timeoutMs: 0 });
+    return { ...now, elapsedMs: Math.round(performance.now() - startedAt) };
+  }
 }
 
 function optionsOf(invocation: Invocation, io: Io, status: Status): WaitOptions {
@@ -43,9 +59,10 @@ function optionsOf(invocation: Invocation, io: Io, status: Status): WaitOptions 
   };
 }
 
-function picture(report: WaitReport, io: Io): string {
+function picture(report: WaitReport, interrupted: boolean, io: Io): string {
   const { paint, width } = canvas(io);
-  const [mark, sentence] = said(report);
+  const [word, sentence] = said(report);
+  const mark = interrupted && word === 'Timed out:' ? 'Interrupted:' : word;
   const [first = '', ...more] = wrap(escapeText(`${mark} ${sentence}`), width);
   const head = paint(report.done ? 'good' : 'bad', first.slice(0, mark.length)) + first.slice(mark.length);
   return `${[head, ...more].join('\n')}\n`;
