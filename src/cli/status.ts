@@ -31,7 +31,7 @@ export function openStatus(io: Io): Status {
   const draw = (): void => {
     if (situation === null) return;
     const spentMs = performance.now() - sinceMs;
-    io.stderr.write(`\r\x1b[K${paint('faint', shorten(lineOf(situation, spentMs, unicode), width - 1, unicode))}`);
+    io.stderr.write(`\r\x1b[K${paint('faint', lineOf(situation, spentMs, width - 1, unicode))}`);
   };
   const clear = (): void => {
     if (timer !== null) {
@@ -54,15 +54,20 @@ export function openStatus(io: Io): Status {
   };
 }
 
-function lineOf({ text, leftMs, wholeMs }: Situation, spentMs: number, unicode: boolean): string {
-  if (leftMs === null) return `${text} (${Math.floor(spentMs / 1000)} s)`;
-  const nowMs = Math.max(0, leftMs - spentMs);
-  const bar = wholeMs === null || wholeMs <= 0 ? '' : `${barOf(1 - nowMs / wholeMs, unicode)} `;
-  return `${bar}${text} (${Math.ceil(nowMs / 1000)} s left)`;
+/** The time is what changes, so it is the text that is cut where the line is short. */
+function lineOf({ text, leftMs, wholeMs }: Situation, spentMs: number, width: number, unicode: boolean): string {
+  const nowMs = leftMs === null ? 0 : Math.max(0, leftMs - spentMs);
+  const time = leftMs === null ? ` (${Math.floor(spentMs / 1000)} s)` : ` (${Math.ceil(nowMs / 1000)} s left)`;
+  const hasBar = leftMs !== null && wholeMs !== null && wholeMs > 0 && width >= narrow;
+  const bar = hasBar ? `${barOf(1 - nowMs / wholeMs, width >= wide ? 20 : 10, unicode)} ` : '';
+  return shorten(bar + shorten(text, Math.max(1, width - bar.length - time.length), unicode) + time, width, unicode);
 }
 
-function barOf(share: number, unicode: boolean): string {
-  const full = Math.round(Math.min(1, Math.max(0, share)) * 20);
+/** Columns from which there is a short bar, and a long one. */
+const [narrow, wide] = [40, 70];
+
+function barOf(share: number, length: number, unicode: boolean): string {
+  const full = Math.round(Math.min(1, Math.max(0, share)) * length);
   const [on, off] = unicode ? ['█', '░'] : ['#', '.'];
-  return on.repeat(full) + off.repeat(20 - full);
+  return on.repeat(full) + off.repeat(length - full);
 }

@@ -257,7 +257,7 @@ function hidden(socket: Socket, { facts }: Question): PlannedStep {
   const refusal =
     facts.asker.uid === 0
       ? 'no process that can be seen here holds it: the kernel itself does, or a process in another namespace'
-      : `which process it is cannot be seen${foreign ? '' : ' or signalled'} as user ${facts.asker.user}: run this as that user or as root`;
+      : `which process it is cannot be seen${foreign ? '' : ' or signalled'} as user ${facts.asker.user}: run this as ${foreign ? 'that user or as ' : ''}root`;
   return {
     remedy: 'stop-process',
     sentence: `Stop whoever holds ${describe(socket)}, ${facts.asker.uid === 0 ? `which user ${user} made` : who}`,

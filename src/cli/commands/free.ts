@@ -79,7 +79,7 @@ function optionsOf(request: Request, invocation: Invocation, io: Io, status: Sta
       const { waiting } = progress;
       const text =
         waiting.for === 'expiry'
-          ? 'waiting until the kernel has forgotten what is left'
+          ? 'waiting for the kernel to forget what is left'
           : `waiting for ${waiting.pids.length === 1 ? `process ${waiting.pids[0]}` : `${waiting.pids.length} processes`} to end`;
       status.show({ text, leftMs: waiting.leftMs, wholeMs: waiting.for === 'expiry' ? waiting.leftMs : null });
     },
