@@ -30,6 +30,8 @@ export interface WaitOptions extends Omit<WhyOptions, 'holders'> {
 /** What `wait` waits for now. */
 export interface WaitProgress {
   readonly elapsedMs: number;
+  /** What bind reports now, such as `EADDRINUSE`; null with `open`. */
+  readonly errno: string | null;
   /** Why it is not free yet; null with `open`. */
   readonly verdict: Finding | null;
   /** When the kernel will have forgotten the last leftover, if that is all that blocks; null when nobody knows. */
@@ -136,7 +138,8 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
     const question = look(request, os, 'likely');
     if (question.errno === null) return { failure: null };
     const { verdict, gaps } = answer(question, causes);
-    options.onProgress?.({ elapsedMs: clock.elapsedMs(), verdict, expiresInMs: lastExpiry(question) });
+    const { errno } = question;
+    options.onProgress?.({ elapsedMs: clock.elapsedMs(), errno, verdict, expiresInMs: lastExpiry(question) });
     const handles = openHolders(os, question);
     const lookedAtMs = clock.elapsedMs();
     const ends = expiries(question, lookedAtMs);
@@ -286,7 +289,7 @@ async function untilOpen(os: Os, request: Request, options: WaitOptions, clock: 
   const handle = identity === null ? null : os.processes.open(identity);
   if (pid !== undefined && handle === null) return { failure: 'process-ended' };
   try {
-    options.onProgress?.({ elapsedMs: clock.elapsedMs(), verdict: null, expiresInMs: null });
+    options.onProgress?.({ elapsedMs: clock.elapsedMs(), errno: null, verdict: null, expiresInMs: null });
     using sleeper = openSleeper(os, request, options.signal);
     for (let quietSinceMs = 0; ; ) {
       // Before the look: a process that ended after it listened has not kept its promise.

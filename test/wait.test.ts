@@ -88,6 +88,16 @@ describe('wait for a free port', () => {
     assert.equal((await waiting).done, true);
   });
 
+  test('what does not end by itself is said at once, not waited for in silence', async () => {
+    const { status, stderr } = await rebind(['wait', '192.0.2.1:3000', '--timeout', '100ms'], { text: true });
+    assert.equal(status, 1);
+    assert.match(stderr, /^rebind: This does not end by itself: .*192\.0\.2\.1/);
+    const port = stage.freePort();
+    await world.node(listen(port));
+    const blocked = await rebind(['wait', `127.0.0.1:${port}`, '--timeout', '100ms'], { text: true });
+    assert.equal(blocked.stderr, '');
+  });
+
   test('gives up in time, says why, and exits with 1', async () => {
     const port = stage.freePort();
     const server = await world.node(listen(port));

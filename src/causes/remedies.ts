@@ -95,8 +95,8 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
     return [
       {
         remedy: 'stop-process',
-        sentence: `End ${processes(keepers.map(who), 0)}, if you can do without ${pids.length === 1 ? 'it' : 'them'}`,
-        command: `kill ${pids.join(' ')}`,
+        sentence: `End ${processes(keepers.map(who), 0)}, if you can do without ${pids.length === 1 ? 'it' : 'them'}, and wait for what that leaves, up to a minute`,
+        command: `kill ${pids.join(' ')} && rebind wait ${typed(question.request)}`,
         automatic: false,
         args: { pids },
       },

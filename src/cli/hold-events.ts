@@ -18,6 +18,8 @@ export function tellEvents(held: Hold, io: Io): void {
     io.stderr.write(`${paint(style, 'rebind:')} ${escapeText(text)}\n`);
   };
   const quote = (lines: readonly string[]): void => {
+    // On a terminal the program has just written them itself.
+    if (io.stderr.isTTY) return;
     for (const one of lines.slice(0, mostLines)) io.stderr.write(`  ${escapeText(one)}\n`);
   };
   if (held.endpoints.length > 0) tell(`Holding ${held.endpoints.map(formatEndpoint).join(', ')}`);

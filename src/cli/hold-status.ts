@@ -37,6 +37,12 @@ function past(generation: PastGeneration, nowMs: number): string {
 
 /** How the connections of a generation ended. */
 export function countsText({ finished, idle, killed, handedOff }: NonNullable<PastGeneration['counts']>): string {
-  const moved = handedOff === 0 ? '' : `, ${handedOff} went on in the next generation`;
-  return `${finished} connections finished, ${idle} were idle, ${killed} were cut off${moved}`;
+  const parts = [
+    [finished, 'finished'],
+    [idle, 'idle'],
+    [handedOff, 'handed on'],
+    [killed, 'cut off'],
+  ] as const;
+  const some = parts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`);
+  return some.length === 0 ? 'no connection was open' : `connections: ${some.join(', ')}`;
 }

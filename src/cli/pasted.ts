@@ -32,7 +32,7 @@ export function programOf(node: string, script: string, env: Readonly<Record<str
 /** A command of an answer, as a person would have to type it here. Only `rebind` itself is changed. */
 export function pasted(command: string, { program }: { readonly program?: Program }): string {
   if (program === undefined) return command;
-  return command.replace(/^(sudo )?rebind(?= |$)/, (_all, sudo?: string) =>
-    sudo === undefined ? program.plain : program.root,
+  return command.replace(/(^|&& )(sudo )?rebind(?= |$)/g, (_all, before: string, sudo?: string) =>
+    before.concat(sudo === undefined ? program.plain : program.root),
   );
 }

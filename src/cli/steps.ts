@@ -3,6 +3,7 @@
  */
 import { type FreeReport, type FreeStep, onlyPlanned } from '../free.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
+import type { Remedy } from '../model/verdict.ts';
 import { gapsSection, planSection } from './human.ts';
 import type { Canvas, Style } from './io.ts';
 import { escapeText, shellWords, wrap } from './text.ts';
@@ -10,7 +11,7 @@ import { escapeText, shellWords, wrap } from './text.ts';
 /** The report with a newline at the end. `yes`: what is not plainly safe may be done too. */
 export function stepsPicture(report: FreeReport, canvas: Canvas, yes: boolean): string {
   const isFree = report.bindable === true;
-  const help = isFree ? [] : report.plan.filter(({ remedy }) => !covered(report, remedy));
+  const help = isFree ? [] : report.plan.filter((remedy) => !isCovered(report, remedy));
   const sections = [
     [...headline(report, canvas), ...stepLines(report.steps, canvas, !yes), ...respawnLines(report, canvas)],
     planSection(help, canvas),
@@ -95,9 +96,11 @@ function respawnLines({ respawn }: FreeReport, canvas: Canvas): string[] {
   return marked('bad', 'Back again:', escapeText(`process ${pid} (${command}) has the port now${by}`), canvas);
 }
 
-/** A remedy that a step has tried or refused is not advice any more. */
-function covered(report: FreeReport, remedy: string): boolean {
-  return report.steps.some((step) => step.remedy === remedy);
+/** What a step has tried is not advice any more; what it was refused is, when somebody else or more patience can do it. */
+function isCovered({ steps }: FreeReport, { remedy, command }: Remedy): boolean {
+  const same = steps.filter((step) => step.remedy === remedy);
+  const helps = remedy === 'wait' || command?.startsWith('sudo ') === true;
+  return same.length > 0 && !(helps && same.every(({ outcome }) => outcome === 'refused'));
 }
 
 function marked(style: Style, mark: string, sentence: string, canvas: Canvas): string[] {

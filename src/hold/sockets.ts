@@ -3,10 +3,11 @@
  */
 import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions, parseEndpoint } from '../model/endpoint.ts';
 import type { Holder } from '../model/facts.ts';
+import type { Remedy } from '../model/verdict.ts';
 import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import type { GiveAnswer } from './fetch.ts';
-import { passedVariable } from './passed.ts';
+import { controlPath, passedVariable, readPassed } from './passed.ts';
 import type { AgentMessage } from './protocol.ts';
 import { addressesOf, type HeldSocket, keep, letGo, openHeld, socketIdentity } from './socket.ts';
 import { takeOver } from './take-over.ts';
@@ -144,26 +145,43 @@ export class HeldSockets {
   }
 }
 
-/** The kernel's error with `why`'s answer, and the hold that left the holder behind when there was one. */
+/** The kernel's error with `why`'s answer; for a program that an earlier hold left behind there is one remedy more. */
 async function explainFailure(endpoint: Endpoint, error: Error): Promise<Error> {
   // Only here: the causes would be a tenth of what a running hold keeps in memory.
   const [{ explain }, { BlockedPortError }] = await Promise.all([import('../why.ts'), import('../errors.ts')]);
   const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
   const report = explain({ endpoint, options }, os());
-  const blocked = new BlockedPortError(report, { cause: error });
-  for (const { pid } of report.blockers.flatMap((blocker) => blocker.holders)) {
-    const was = os().processes.readVariable(pid, passedVariable);
-    if (was !== null && !isHoldAlive(was))
-      blocked.message += `. Process ${pid} was started by an earlier hold that is gone; --take-over starts on its socket and asks it to finish`;
-  }
-  return blocked;
+  const orphans = report.blockers
+    .flatMap((blocker) => blocker.holders)
+    .filter(({ pid }) => isOrphan(os().processes.readVariable(pid, passedVariable)));
+  const plan = [...new Set(orphans.map(({ pid }) => pid))].map(takeOverRemedy);
+  return new BlockedPortError({ ...report, plan: [...plan, ...report.plan] }, { cause: error });
 }
 
-function isHoldAlive(passedText: string): boolean {
+function takeOverRemedy(pid: number): Remedy {
+  return {
+    remedy: 'stop-process',
+    sentence: `Add --take-over: it starts on the socket of process ${pid}, which an earlier hold left behind, and then asks that one to finish`,
+    command: null,
+    automatic: false,
+    args: { pids: [pid], takeOver: true },
+  };
+}
+
+/** True for a program whose hold answers no more: its control socket went with it. */
+function isOrphan(passedText: string | null): boolean {
+  const passed = readPassed({ [passedVariable]: passedText ?? '' });
+  if (passed === null || passed.control === '') return false;
+  const { sockets } = os();
+  const fd = sockets.open('unix', 4);
   try {
-    const { pid } = JSON.parse(passedText) as { pid: number };
-    return os().processes.readVariable(pid, 'PATH') !== null && os().processes.identify(pid) !== null;
-  } catch {
+    sockets.connect(fd, { protocol: 'unix', path: controlPath(passed.control) });
     return false;
+  } catch (error) {
+    if (!isNativeError(error)) throw error;
+    // EAGAIN: it is there, and busy.
+    return error.code === 'ECONNREFUSED';
+  } finally {
+    sockets.close(fd);
   }
 }

@@ -137,6 +137,15 @@ function checkForeign(text: string): void {
     const hint = known === undefined ? `tcp/${place} or udp/${place}` : `${known}/${place}`;
     fail(`${quote(name)} is not a protocol here; write ${hint}, or ./${text} for a socket with that path`);
   }
+  const services = /^((?:[\w.:[\]%*-]*:)?\d+)\/(tcp|udp)$/i.exec(text);
+  if (services !== null) {
+    const [, place = '', name = ''] = services;
+    fail(
+      `the protocol stands in front here; write ${name.toLowerCase()}/${place}, or ./${text} for a socket with that path`,
+    );
+  }
+  const colon = /^(tcp|udp):(.+)$/i.exec(text);
+  if (colon !== null) fail(`write ${colon[1]?.toLowerCase()}/${colon[2]}`);
   if (/^@[\w.@-]+$/.test(text) && !text.endsWith('.sock'))
     fail(`for a socket in the abstract namespace write unix:${text}`);
   const looksLikeHost = text === 'localhost' || /^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$/i.test(text);

@@ -278,11 +278,11 @@ function cutClient(
     holders.map((holder) => `process ${holder.pid} (${holder.command})`).join(', ') ||
     `user ${facts.users.get(socket.uid) ?? socket.uid}`;
   let refusal: string | null = null;
-  if (!context.force) refusal = 'it is a client that uses the port by chance; --force cuts this one connection';
+  // Destroying leaves an explicitly bound socket bound (tcp_abort in net/ipv4/tcp.c).
+  if (socket.autoPort === false) refusal = 'it chose this port itself and would keep it without the connection';
+  else if (!context.force) refusal = 'it is a client that uses the port by chance; --force cuts this one connection';
   else if (facts.settings.mayAdministerNetwork === false)
     refusal = 'cutting a connection needs CAP_NET_ADMIN: run this as root';
-  // destroying leaves an explicitly bound socket bound (kernel.md §2)
-  else if (socket.autoPort === false) refusal = 'it chose this port itself and would keep it without the connection';
   return {
     remedy: 'remove-leftovers',
     sentence: `Cut the connection of ${who}, ${describe(socket)}`,
@@ -324,7 +324,8 @@ function removeAbandoned(sockets: readonly InetSocket[], { facts }: Question, co
       },
     ];
   }
-  const tooLong = `it takes longer than --timeout (${seconds(context.timeoutMs)}) permits; root could remove it at once`;
+  const permitted = context.timeoutMs === 0 ? 'a second' : `--timeout ${seconds(context.timeoutMs)}`;
+  const tooLong = `it takes longer than ${permitted}: give --timeout ${Math.ceil(lastMs / 1000)}s to wait for it; root could remove it at once`;
   return [waiting(what, lastMs, target, lastMs > context.timeoutMs ? tooLong : null)];
 }
 

@@ -47,7 +47,7 @@ test('without the right to remove them, leftovers are waited for as long as --ti
   );
   const { impatient, patient } = JSON.parse(/^result (.*)$/m.exec(running.printed())?.[1] ?? '');
   assert.equal(impatient.status, 1);
-  assert.match(impatient.json.steps[0].why, /longer than --timeout/);
+  assert.match(impatient.json.steps[0].why, /longer than a second: give --timeout \d+s/);
   assert.equal(patient.status, 0, JSON.stringify(patient.json));
   assert.equal(patient.json.steps[0].remedy, 'wait');
   assert.equal(patient.json.steps[0].outcome, 'done');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load, lostOf } from '../../bench/load.ts';
@@ -125,6 +126,27 @@ test('--take-over starts on the socket of a running server that knows nothing of
   } finally {
     old.kill('SIGKILL');
   }
+});
+
+test('a server that an earlier hold left behind is named as that, and --take-over is offered', async () => {
+  const port = await freePort();
+  const where = `127.0.0.1:${port}`;
+  // It ignores SIGTERM, so it outlives its hold until the guard kills it two seconds later.
+  const deaf = `process.on('SIGTERM', () => {}); require('http').createServer((_, r) => r.end('deaf')).listen(${port}, '127.0.0.1')`;
+  await using first = run(['hold', where, '--', process.execPath, '-e', deaf]);
+  const [, pid] = await first.printed(/Generation 1 \(process (\d+)\) was ready/);
+  await using beside = run(['hold', where, '--', ...server]);
+  assert.equal(await beside.ended, 1);
+  assert.doesNotMatch(beside.stderr(), /--take-over/);
+  const gone = once(first.child, 'exit');
+  first.child.kill('SIGKILL');
+  await gone;
+  await using second = run(['hold', where, '--', ...server]);
+  assert.equal(await second.ended, 1);
+  assert.match(
+    second.stderr().replace(/\s+/g, ' '),
+    new RegExp(`1\\. Add --take-over: .* process ${pid}, which an earlier hold left`),
+  );
 });
 
 test('--unit prints a socket and a service that systemd accepts', async () => {

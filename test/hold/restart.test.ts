@@ -25,7 +25,10 @@ test('a release that crashes at its start is refused with its error, and the old
   mode.now('crash');
   const result = await hold.held.restart();
   assert.equal(result.outcome, 'refused');
-  assert.match(result.why ?? '', /^Generation 2 ended with status 1 before it was ready$/);
+  assert.match(
+    result.why ?? '',
+    /^Generation 2 ended with status 1 before it was ready: Error: this release is broken$/,
+  );
   const refused = await hold.heard('refused');
   assert.equal(refused.serving, 1);
   assert.match(refused.lastLines.join('\n'), /this release is broken/);

@@ -77,6 +77,9 @@ const hints: [string, RegExp][] = [
   ['localhost', /such as localhost:3000$/],
   ['db.example', /such as db\.example:3000$/],
   ['@abs', /write unix:@abs$/],
+  ['3000/tcp', /write tcp\/3000, or \.\/3000\/tcp for a socket/],
+  ['0.0.0.0:53/udp', /write udp\/0\.0\.0\.0:53, or/],
+  ['udp:53', /write udp\/53$/],
 ];
 for (const [text, hint] of hints) {
   test(`parseEndpoint() refuses ${text} and says what would be right`, () => {

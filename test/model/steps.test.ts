@@ -142,7 +142,13 @@ describe('the plan of free', () => {
   });
 
   test('a connection to itself is a client, whoever began it', () => {
-    const self = socket({ state: 'ESTABLISHED', local: client, remote: client, direction: 'incoming' });
+    const self = socket({
+      state: 'ESTABLISHED',
+      local: client,
+      remote: client,
+      direction: 'incoming',
+      autoPort: true,
+    });
     const asked = ask(
       request({ port: client.port }),
       facts({ sockets: [self], holders: new Map([[7001, [holder()]]]) }),
@@ -155,7 +161,7 @@ describe('the plan of free', () => {
   });
 
   test('a connection of which nobody knows who began it is taken for a client, unless somebody listens', () => {
-    const unknown = socket({ inode: 7003, state: 'ESTABLISHED', remote: client });
+    const unknown = socket({ inode: 7003, state: 'ESTABLISHED', remote: client, autoPort: true });
     assert.match(words(plan([unknown], [[7003, [holder()]]])).join(), /it is a client/);
     const steps = plan(
       [unknown, socket()],
@@ -165,6 +171,12 @@ describe('the plan of free', () => {
       ],
     );
     assert.deepEqual(words(steps), ['set-option', 'stop-process']);
+  });
+
+  test('a client that chose the port itself is left alone, and --force is not offered, because it would not help', () => {
+    const bound = socket({ inode: 7003, state: 'ESTABLISHED', remote: client, direction: 'outgoing', autoPort: false });
+    for (const force of [false, true])
+      assert.match(words(plan([bound], [[7003, [holder()]]], {}, { force })).join(), /it chose this port itself/);
   });
 
   test('a connection that was accepted and has outlived its listener is stopped with its process', () => {
@@ -178,7 +190,7 @@ describe('the plan of free', () => {
     assert.deepEqual(words(plan([left(900)])), ['wait']);
     assert.deepEqual(words(plan([left(900)], [], { settings: root })), ['wait']);
     assert.deepEqual(words(plan([left(40_000)], [], { settings: root })), ['remove-leftovers']);
-    assert.match(words(plan([left(40_000)])).join(), /^wait: it takes longer than --timeout/);
+    assert.match(words(plan([left(40_000)])).join(), /^wait: it takes longer than a second: give --timeout 40s/);
     const patient = plan([left(40_000), left(30_000)], [], {}, { timeoutMs: 60_000 });
     assert.deepEqual(words(patient), ['wait']);
     assert.match(patient[0]?.sentence ?? '', /^Wait 40 s until the kernel has forgotten 2 connections$/);

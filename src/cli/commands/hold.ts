@@ -56,7 +56,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     held = await hold(options);
   } catch (error) {
     if (!isBlockedPortError(error)) throw error;
-    io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${error.message}\n\n`);
+    io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} Nothing was started\n\n`);
     io.stderr.write(picture(error.report, canvas(io, 'stderr'), io.now()));
     return exit.blocked;
   }

@@ -44,12 +44,22 @@ function optionsOf(invocation: Invocation, io: Io, status: Status): WaitOptions 
   if (mode !== 'free' && mode !== 'open') throw new UsageError('--for takes free or open');
   if (pid !== undefined && mode !== 'open') throw new UsageError('--pid goes with --for open');
   if (pid !== undefined && !/^[1-9]\d{0,9}$/.test(pid)) throw new UsageError('--pid takes the number of a process');
+  let warned = false;
   return {
     for: mode,
     signal: io.signal,
     ...(timeout !== undefined && { timeoutMs: parseMilliseconds(timeout, 'timeout') }),
     ...(pid !== undefined && { pid: Number(pid) }),
-    onProgress: ({ verdict, expiresInMs }) => {
+    onProgress: ({ errno, verdict, expiresInMs }) => {
+      // No process or socket that goes changes this, so whoever waits must know what to do.
+      const lasts = mode === 'free' && (errno !== 'EADDRINUSE' || verdict?.cause === 'unix-socket-stale');
+      if (lasts && !warned) {
+        warned = true;
+        const sentence = escapeText(verdict?.sentence ?? `the kernel answers ${errno}`);
+        io.stderr.write(
+          `${canvas(io, 'stderr').paint('unsure', 'rebind:')} This does not end by itself: ${sentence}\n`,
+        );
+      }
       const text =
         mode === 'open'
           ? 'waiting until somebody listens'
