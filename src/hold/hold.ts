@@ -115,7 +115,8 @@ export class Hold extends EventEmitter<HoldEvents> {
         await this.#discard(old, 'superseded', null);
       } else await this.#retire(old);
       if (this.#stopping) return { outcome: 'refused', generation: null, why: 'Hold is stopping' };
-      if (this.#current !== null || this.#next !== null) return this.#wasOvertaken();
+      if (this.#current !== null || this.#next !== null)
+        return { outcome: 'superseded', generation: null, why: 'A newer restart took its place' };
     }
     return this.#current === null ? this.#startAlone(reason) : this.#startBeside(this.#current, reason);
   }
@@ -289,10 +290,6 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#draining.delete(old);
     this.#remember(old, forced ? 'killed' : 'retired', null);
     this.emit('retired', { generation: old.number, counts: old.counts, forced });
-  }
-
-  #wasOvertaken(): RestartResult {
-    return { outcome: 'superseded', generation: null, why: 'A newer restart took its place' };
   }
 
   /** A command's own process ended. Only that of the serving generation asks for a decision. */

@@ -152,14 +152,14 @@ async function succeed(os: Os, plan: Plan, report: Report, found: Found): Promis
   const { signal, takeOver = {} } = options;
   const over = await import('./take-over.ts');
   const { process: old, socket, how } = found;
+  const family = over.familyOf(os, report);
   try {
     if (socket !== null && isServer(server)) {
       await owned(os, server, socket, () => over.serveOn(os, server, socket, backlog, signal));
     } else over.vaccinate(os, old, report);
     await over.dismiss(os, old, takeOver, signal);
     // Children that share the socket would go on to accept from it.
-    const family = over.holdersOf(report);
-    if (family.size > 1)
+    if (family.length > 1)
       await over.dismissAll(os, family, over.holdersOf((await reportOf(plan)) ?? report), takeOver, signal);
     return { pid: old.identity.pid, how };
   } catch (error) {

@@ -4,7 +4,7 @@
  */
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
-import type { Holder } from '../model/facts.ts';
+import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import type { BlockerHolder, Report } from '../model/verdict.ts';
 import type { Os, ProcessHandle } from '../os/os.ts';
 import { queueOf } from './accept-queue.ts';
@@ -149,17 +149,21 @@ export async function dismiss(
 /** Dismisses those that held the port before and still do. */
 export async function dismissAll(
   os: Os,
-  before: ReadonlyMap<number, BlockerHolder>,
+  family: readonly ProcessIdentity[],
   now: ReadonlyMap<number, BlockerHolder>,
   options: TakeOverOptions,
   signal?: AbortSignal,
 ): Promise<void> {
-  for (const [pid, { startedAt }] of now) {
-    if (pid === process.pid || before.get(pid)?.startedAt !== startedAt) continue;
-    const identity = os.processes.identify(pid);
-    using handle = identity === null ? null : os.processes.open(identity);
+  for (const identity of family) {
+    if (identity.pid === process.pid || !now.has(identity.pid)) continue;
+    using handle = os.processes.open(identity);
     if (handle !== null) await dismiss(os, handle, options, signal);
   }
+}
+
+/** Everybody who has a blocker open now, so that nobody else can be meant later. */
+export function familyOf(os: Os, report: Report): ProcessIdentity[] {
+  return [...holdersOf(report).keys()].flatMap((pid) => os.processes.identify(pid) ?? []);
 }
 
 /** Everybody who has a blocker open, by process id. */

@@ -56,7 +56,8 @@ try {
     if (mode === 'drain') close.onSignals(server, { idleMs: 300 });
     if (mode === 'child')
       spawn(process.execPath, ['-e', "require('net').createServer().listen({ fd: 3 })"], {
-        stdio: ['ignore', 'ignore', 'inherit', descriptor(server)],
+        // Not our stderr: whoever reads that would wait for this child, too.
+        stdio: ['ignore', 'ignore', 'ignore', descriptor(server)],
       });
     say({ port: at.port, predecessor: at.predecessor });
   }
