@@ -11,7 +11,7 @@ import { describeExit, type Exit, statusOf, statusOfSignal } from './exit.ts';
 import { describeFailure, linesOf } from './failure.ts';
 import { Generation, type Readiness } from './generation.ts';
 import { Guard } from './guard.ts';
-import { notifyManager } from './notify.ts';
+import { notifyManager, passOn, reloading } from './notify.ts';
 import { Past, type PastGeneration } from './past.ts';
 import type { Ask } from './protocol.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
@@ -104,6 +104,10 @@ export class Hold extends EventEmitter<HoldEvents> {
    */
   async restart(reason = 'asked for'): Promise<RestartResult> {
     if (this.#stopping) return { outcome: 'refused', generation: null, why: 'Hold is stopping' };
+    return reloading(() => this.#restart(reason));
+  }
+
+  async #restart(reason: string): Promise<RestartResult> {
     this.#waiting?.abort();
     this.#next?.abort();
     const old = this.#current;
@@ -187,11 +191,7 @@ export class Hold extends EventEmitter<HoldEvents> {
         if (learn && this.#sockets.list.length === 0) this.#learn(message, agent, true);
       },
       onNote: (sentence) => this.emit('note', { sentence }),
-      onNotify: (variables) => {
-        const status = variables.get('STATUS');
-        if (status !== undefined && this.#current === generation) notifyManager({ STATUS: status });
-        if (variables.has('WATCHDOG')) notifyManager({ WATCHDOG: variables.get('WATCHDOG') ?? '1' });
-      },
+      onNotify: (variables) => passOn(variables, this.#current === generation),
     });
     this.#generations.set(generation.number, generation);
     this.emit('start', { generation: generation.number, pid: generation.pid ?? 0, reason });

@@ -13,8 +13,8 @@ export const copies = 2;
 /** The preload's address: Node programs get it through NODE_OPTIONS. */
 export const adoptUrl = new URL('../preload/adopt.js', import.meta.url).href;
 
-/** Variables of somebody else's socket activation, which would be wrong for the command. */
-const foreignVariables = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID'];
+/** Variables of somebody else's socket activation, and the process that hold itself is to a watchdog (sd_watchdog_enabled(3)). */
+const foreignVariables = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID', 'WATCHDOG_PID'];
 
 export interface Spawning {
   readonly file: string;

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load, lostOf } from '../../bench/load.ts';
@@ -126,6 +129,39 @@ test('--take-over starts on the socket of a running server that knows nothing of
   } finally {
     old.kill('SIGKILL');
   }
+});
+
+test('a service manager hears of the start, of each reload and its end, and of the stop', async () => {
+  const { NotifySocket } = await import('../../src/hold/notify.ts');
+  const heard: ReadonlyMap<string, string>[] = [];
+  const manager = new NotifySocket((variables) => heard.push(variables));
+  const count = async (name: string, times: number): Promise<void> => {
+    for (let i = 0; heard.filter((one) => one.has(name)).length < times; i++) {
+      assert.ok(i < 500, `${name} was not heard ${times} times: ${JSON.stringify(heard.map((one) => [...one]))}`);
+      await sleep(20);
+    }
+  };
+  const port = await freePort();
+  const file = join(mkdtempSync(join(tmpdir(), 'rebind-notify-')), 'mode');
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
+    env: { PORT: String(port), HOST: '127.0.0.1', NOTIFY_SOCKET: manager.name, MODE_FILE: file },
+  });
+  await count('READY', 1);
+  held.child.kill('SIGHUP');
+  await count('READY', 2);
+  writeFileSync(file, 'crash');
+  held.child.kill('SIGHUP');
+  // The old one serves, so the reload is over.
+  await count('READY', 3);
+  assert.match(heard.at(-1)?.get('STATUS') ?? '', /^Generation 3 ended with status 1/);
+  held.child.kill('SIGTERM');
+  await count('STOPPING', 1);
+  const reloads = heard.filter((one) => one.get('RELOADING') === '1');
+  assert.equal(reloads.length, 2);
+  // systemd asks for the clock that `CLOCK_MONOTONIC` is.
+  for (const one of reloads) assert.ok(Number(one.get('MONOTONIC_USEC')) <= Number(process.hrtime.bigint() / 1000n));
+  await held.ended;
+  manager.close();
 });
 
 test('a server that an earlier hold left behind is named as that, and --take-over is offered', async () => {
