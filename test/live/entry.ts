@@ -21,7 +21,8 @@ export interface Entry {
   reusePort: boolean;
   readonly v6Only: boolean;
   readonly device: string | null;
-  readonly uid: number;
+  /** Up to Linux 6.16 what is left of a closed socket counts as root's (sock_i_uid). */
+  uid: number;
   state: SocketState;
   mini: boolean;
   /** The other end of a connection, null when it is closed or there is none. */
@@ -91,22 +92,22 @@ function refresh(entries: Entry[]): boolean {
   const lines = ['tcp', 'tcp6'].flatMap((name) =>
     readFileSync(`/proc/self/net/${name}`, 'latin1').split('\n').slice(1),
   );
-  const now = new Map<string, SocketState>();
+  const now = new Map<string, { state: SocketState; mini: boolean; uid: number }>();
   for (const line of lines) {
-    const [, local = '', remote = '', number = ''] = line.trim().split(/\s+/);
+    const [, local = '', remote = '', number = '', , timer = '', , uid = ''] = line.trim().split(/\s+/);
     const state = stateNumbers[number];
-    if (state !== undefined) now.set(`${portOf(local)} ${portOf(remote)}`, state);
+    if (state === undefined) continue;
+    // A FIN_WAIT2 that nobody owns is a mini socket as a rule, but not when the acknowledgement came while it was closed.
+    now.set(`${portOf(local)} ${portOf(remote)}`, { state, mini: timer.startsWith('03:'), uid: Number(uid) });
   }
   for (const entry of closed) {
-    const state = now.get(`${entry.port} ${entry.remotePort}`);
-    if (state === undefined) entries.splice(entries.indexOf(entry), 1);
-    else {
-      entry.state = state;
-      // A FIN_WAIT2 that nobody owns is a mini socket (tcp_fin_timeout is 60 s, so it becomes one at once).
-      entry.mini = state === 'TIME_WAIT' || state === 'FIN_WAIT2';
-    }
+    const found = now.get(`${entry.port} ${entry.remotePort}`);
+    if (found === undefined) entries.splice(entries.indexOf(entry), 1);
+    else Object.assign(entry, found);
   }
-  return closed.every((entry) => entry.mini || !entries.includes(entry));
+  return closed.every(
+    (entry) => entry.state === 'TIME_WAIT' || entry.state === 'FIN_WAIT2' || !entries.includes(entry),
+  );
 }
 
 function portOf(field: string): number {

@@ -25,6 +25,8 @@ export interface Ground {
   readonly settings: Settings;
   /** Linux 6.8 and later: the cache is as bucket.ts writes it. */
   readonly cacheKnown: boolean;
+  /** Linux 6.8 and later: sock_diag lists bound sockets. */
+  readonly showsBound: boolean;
   /** Whether `readFacts` is compared too. */
   readonly reads: boolean;
 }
@@ -117,7 +119,9 @@ export class History {
     sockets.setBindOptions(fd, binder.family, options);
     const expected = automatic ? this.#expectAutomatic(binder) : this.#expectBind(binder);
     const reading =
-      this.#ground.reads && !automatic ? compareReading(this.#entries, endpoint, options, binder.uid) : null;
+      this.#ground.reads && !automatic
+        ? compareReading(this.#entries, endpoint, options, binder.uid, this.#ground.showsBound)
+        : null;
     const errno = automatic
       ? withOnlyPort(this.#port, () => attempt(() => sockets.bind(fd, { ...endpoint, port: 0 })))
       : attempt(() => sockets.bind(fd, endpoint));

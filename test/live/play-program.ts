@@ -19,12 +19,14 @@ loopbackUp();
 const devices = addLink('v0') ? ['lo', 'v0'] : ['lo'];
 const settings = linux.readSettings();
 const [major = 0, minor = 0] = release().split('.').map(Number);
+const since6_8 = major > 6 || (major === 6 && minor >= 8);
 const ground: Ground = {
   uids: otherUser() ? [0, 1000] : [process.geteuid?.() ?? 0],
   devices,
   ipv6: settings.ipv6,
   settings,
-  cacheKnown: major > 6 || (major === 6 && minor >= 8),
+  cacheKnown: since6_8,
+  showsBound: since6_8,
   reads: true,
 };
 const tally: Tally = { binds: 0, listens: 0, refused: 0, cached: 0, readings: 0, differences: [] };

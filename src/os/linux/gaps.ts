@@ -31,7 +31,7 @@ export function missingHolders(proc: Proc, sockets: readonly Socket[], sight: Si
 function gapFor(proc: Proc, uid: number, socket: Socket, { uid: own, denied, userName }: Sight): Gap | null {
   const what = `Which process of user ${userName(uid)} has ${nameOf(socket)} open cannot be seen`;
   const others = uid === 0 || uid === own ? 'as root' : `as user ${userName(uid)} or as root`;
-  // With hidepid, processes of others are not even listed, so nobody refuses (proc(5)).
+  // Then nobody refuses.
   if (own !== 0 && uid !== own && hidesProcesses(proc))
     return { what, why: 'EACCES', hint: `/proc hides the processes of other users here: run it ${others}` };
   if (denied > 0) {
@@ -47,7 +47,8 @@ function gapFor(proc: Proc, uid: number, socket: Socket, { uid: own, denied, use
   };
 }
 
-function hidesProcesses(proc: Proc): boolean {
+/** Processes of other users are not even listed (hidepid of proc(5)). */
+export function hidesProcesses(proc: Proc): boolean {
   const mounts = attempt(() => proc.text('self/mountinfo', 4_194_304)) ?? '';
   return mounts.split('\n').some((line) => / - proc /.test(line) && /hidepid=(?!0|off)/.test(line));
 }

@@ -61,7 +61,8 @@ export function openFlagReader(): FlagReader {
         return null;
       }
       try {
-        return readFlags(taken.fd, socket);
+        // The descriptor may have been closed and used again since it was seen.
+        return isThat(taken.fd, socket) ? readFlags(taken.fd, socket.family) : null;
       } finally {
         libc().close(taken.fd);
       }
@@ -73,16 +74,15 @@ export function openFlagReader(): FlagReader {
   };
 }
 
-function readFlags(fd: number, socket: Subject): HiddenFlags | null {
-  // The descriptor may have been closed and used again since it was seen.
-  if (!isThat(fd, socket)) return null;
+/** Null when it is not such a socket. */
+export function readFlags(fd: number, family: 4 | 6): HiddenFlags | null {
   const flag = (level: number, name: number): boolean | null => {
     const value = option(fd, level, name, 4);
     return value === null ? null : viewOf(value).getInt32(0, littleEndian) !== 0;
   };
   const reuseAddress = flag(SOL_SOCKET, SO_REUSEADDR);
   const reusePort = flag(SOL_SOCKET, SO_REUSEPORT);
-  const v6Only = socket.family === 4 ? false : flag(IPPROTO_IPV6, IPV6_V6ONLY);
+  const v6Only = family === 4 ? false : flag(IPPROTO_IPV6, IPV6_V6ONLY);
   return reuseAddress === null || reusePort === null || v6Only === null ? null : { reuseAddress, reusePort, v6Only };
 }
 

@@ -5,6 +5,7 @@ import type { Gap, InetSocket } from '../../model/facts.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
 import { isLinkLocal } from './addresses.ts';
 import { findUnlisted, kernelShowsBoundSockets, noteBoundSocketSeen } from './bound-only.ts';
+import { hidesProcesses } from './gaps.ts';
 import { type Conversation, NetlinkError } from './netlink.ts';
 import { processes } from './pidfd.ts';
 import { type Proc, ProcError } from './proc.ts';
@@ -113,19 +114,23 @@ function fromProcNet(proc: Proc, { protocol, states, port }: DiagQuery, gaps: Ga
 }
 
 /**
- * On a kernel that does not show bound sockets: those of this port, found through the processes that have them.
- * Call it when a bind fails and nothing that was read explains it; it looks into every process.
+ * On a kernel that does not show bound sockets: those of this port, or of any, found through the processes that have them.
+ * It looks into every process; for one port call it when a bind fails and nothing that was read explains it.
  */
-export function readUnlisted(source: Source, port: number, gaps: Gap[]): InetSocket[] {
+export function readUnlisted(source: Source, port: number | null, gaps: Gap[]): InetSocket[] {
+  const where = port === null ? 'a port' : `port ${port}`;
   try {
     return source.converse((conversation) => {
       if (kernelShowsBoundSockets(conversation)) return [];
       const { rows, hidden } = findUnlisted(source.proc, listedInodes(conversation), port, processes);
-      if (hidden > 0)
+      if (hidden > 0 || (process.geteuid?.() !== 0 && hidesProcesses(source.proc)))
         gaps.push({
-          what: `${hidden} sockets of other processes may be bound to port ${port} without listening`,
-          why: 'EPERM',
-          hint: 'This kernel shows such sockets only to root: run it with sudo',
+          what: `Whether a process of another user has bound ${where} without listening cannot be seen`,
+          why: 'EACCES',
+          hint:
+            process.geteuid?.() === 0
+              ? 'Run rebind as root on the host: here root lacks CAP_SYS_PTRACE'
+              : 'This kernel shows such sockets only to root: run it with sudo',
         });
       return rows.map(withDevice);
     });
@@ -133,7 +138,7 @@ export function readUnlisted(source: Source, port: number, gaps: Gap[]): InetSoc
     const why = error instanceof ProcError ? error.code : reasonOf(error);
     if (why === null) throw error;
     gaps.push({
-      what: `Whether more sockets are bound to port ${port} without listening could not be told`,
+      what: `Whether more sockets are bound to ${where} without listening could not be told`,
       why,
       hint: 'Run it again with sudo: root may look into every process',
     });

@@ -2,7 +2,7 @@
  * The reading half of Linux: facts, inventory, settings, one process, and the kernel's own answer.
  * Nothing here throws for what it could not see; that becomes a gap.
  */
-import { type Endpoint, isWildcard, type Request } from '../../model/endpoint.ts';
+import { type Endpoint, type InetEndpoint, isWildcard, type Request } from '../../model/endpoint.ts';
 import type {
   Asker,
   Facts,
@@ -14,6 +14,8 @@ import type {
   Settings,
   Socket,
 } from '../../model/facts.ts';
+import { conflict } from '../../model/rules/linux-conflict.ts';
+import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
 import type { HolderSearch, Inventory, Reading, ReadOptions } from '../os.ts';
 import { accepts } from './accepts.ts';
@@ -69,7 +71,7 @@ export function createReader(options: ReaderOptions): Reading {
   return {
     readFacts: (request, { holders = 'likely' }: ReadOptions = {}) =>
       readFacts(source, describer(), request, holders, real),
-    readInventory: () => readInventory(source, describer()),
+    readInventory: () => readInventory(source, describer(), real),
     readSettings: (): Settings => readSettingsOf(proc),
     probe: (request): Probe | null => (hasLibc() ? probe(request) : null),
     readProcess: (identity) => readProcess(describer(), identity),
@@ -86,7 +88,7 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
   else {
     // Port 0 is a question to the kernel, not a port that somebody has.
     sockets = endpoint.port === 0 ? [] : readPort(source, endpoint.port, gaps);
-    if (real && endpoint.protocol === 'tcp' && endpoint.port !== 0 && isUnexplained(request, sockets))
+    if (real && endpoint.protocol === 'tcp' && endpoint.port !== 0 && isUnexplained(request, endpoint, sockets))
       sockets = [...sockets, ...readUnlisted(source, endpoint.port, gaps)];
   }
   const asker = readAsker(proc, describer);
@@ -133,15 +135,24 @@ function mayMatter(endpoint: Endpoint, socket: Socket): boolean {
   );
 }
 
-/** A bind that fails without a listener on the port: on an older kernel the reason may be a socket that no table shows. */
-function isUnexplained(request: Request, sockets: readonly Socket[]): boolean {
-  if (!hasLibc() || sockets.some(({ state }) => state === 'LISTEN' || state === 'BOUND')) return false;
-  return probe(request)?.errno === 'EADDRINUSE';
+/**
+ * A bind that fails without a listener that must be in its way: on an older kernel the reason may be a socket that no table shows.
+ * A closed connection on the port is not reason enough, because it will be gone in a minute.
+ */
+function isUnexplained(request: Request, endpoint: InetEndpoint, sockets: readonly Socket[]): boolean {
+  if (!hasLibc()) return false;
+  const binder = binderOf(endpoint, request.options, process.geteuid?.() ?? 0);
+  const explains = (socket: Socket): boolean =>
+    socket.protocol === 'tcp' &&
+    (socket.state === 'LISTEN' || socket.state === 'BOUND') &&
+    conflict(binder, socket) === 'yes';
+  return !sockets.some(explains) && probe(request)?.errno === 'EADDRINUSE';
 }
 
-function readInventory(source: Source, describer: Describer): Inventory {
+function readInventory(source: Source, describer: Describer, real: boolean): Inventory {
   const gaps: Gap[] = [];
   const sockets = readWaiting(source, gaps);
+  if (real && hasLibc()) sockets.push(...readUnlisted(source, null, gaps));
   const { holders, denied } = readHolders(source.proc, describer, sockets, () => true, 'all', gaps);
   const missing = sockets.filter(({ inode }) => inode !== 0 && !holders.has(inode));
   const uid = process.getuid?.() ?? 0;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { fchownSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -176,24 +176,75 @@ test('a listener of Multipath TCP is told as such, with its options', (t) => {
   }
 });
 
-test('on a kernel that does not show it, a bound socket is found among what processes have open', () => {
-  using only = bound('tcp', '127.0.0.1', 0);
+/** What an older kernel tells: every socket but the bound ones. */
+function listedWithoutBound(): Set<number> {
   const kernel = openNetlink(NETLINK_SOCK_DIAG);
   const listed = new Set<number>();
   for (const protocol of ['tcp', 'udp'] as const) {
-    // As an older kernel would answer: without the bound ones.
     const states = stateBits.all & ~stateBits.BOUND_INACTIVE & (protocol === 'tcp' ? ~stateBits.CLOSE : -1);
     for (const { inode } of readSockets(kernel, { protocol, states, port: null }).rows) listed.add(inode);
   }
   kernel.close();
+  return listed;
+}
+
+const unlisted = (listed: ReadonlySet<number>, port: number | null) =>
+  findUnlisted(openProc('/proc'), listed, port, linux.processes).rows;
+
+test('on a kernel that does not show it, a bound socket is found among what processes have open', () => {
+  using only = bound('tcp', '::1', 0, { device: 'lo', reusePort: true });
+  const listed = listedWithoutBound();
   assert.ok(!listed.has(only.inode));
-  const { rows } = findUnlisted(openProc('/proc'), listed, only.port, linux.processes);
-  assert.deepEqual(
-    rows.map(({ state, local, inode }) => ({ state, local, inode })),
-    [{ state: 'BOUND', local: { address: '127.0.0.1', port: only.port }, inode: only.inode }],
+  const [row, ...more] = unlisted(listed, only.port);
+  assert.deepEqual(more, []);
+  const [known] = inet(linux.readFacts(ask('::1', only.port)));
+  // What the kernel tells about a bound socket where it does, but who chose the port and the cgroup.
+  const { deviceIndex, ...found } = row ?? assert.fail('nothing was found');
+  assert.deepEqual({ ...found, device: 'lo' }, { ...known, autoPort: null, cgroupId: null });
+  assert.equal(deviceIndex, 1);
+  assert.ok(unlisted(listed, null).some(({ inode }) => inode === only.inode));
+});
+
+test('a bound socket that no table shows belongs to who made it, not to who runs the process now', {
+  skip: missing(['root']) ?? false,
+}, () => {
+  using only = bound('tcp', '127.0.0.1', 0);
+  fchownSync(only.fd, 12_345, 0);
+  assert.equal(unlisted(listedWithoutBound(), only.port)[0]?.uid, 12_345);
+});
+
+test('a connection that was made after the tables were read is no bound socket', async () => {
+  await using here = await listening('127.0.0.1');
+  const listed = listedWithoutBound();
+  const { client, accepted } = await connected(here.server, here.port, '127.0.0.1');
+  assert.deepEqual(unlisted(listed, here.port), []);
+  client.destroy();
+  accepted.destroy();
+});
+
+test('a bound socket of another network namespace is not one of ours', {
+  skip: spawnSync('unshare', ['-rn', 'true']).status !== 0 && 'unshare cannot make namespaces here',
+}, async () => {
+  using only = bound('tcp', '0.0.0.0', 0);
+  const os = new URL('../../../src/os/linux/index.js', import.meta.url).href;
+  const program = `
+    const { linux: { sockets } } = await import(${JSON.stringify(os)});
+    const fd = sockets.open('tcp', 4);
+    sockets.bind(fd, { protocol: 'tcp', address: '0.0.0.0', port: ${only.port} });
+    console.log(sockets.identity(fd).inode);
+    setInterval(() => {}, 1e9);`;
+  using there = ending(
+    spawn('unshare', ['-rn', process.execPath, '--input-type=module', '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    }),
   );
-  const [known] = inet(linux.readFacts(ask('127.0.0.1', only.port)));
-  assert.equal(rows[0]?.cookie, known?.cookie);
+  const [line] = (await once(there.child.stdout ?? assert.fail(), 'data')) as [Buffer];
+  const listed = listedWithoutBound();
+  assert.ok(!listed.has(Number(line)));
+  assert.deepEqual(
+    unlisted(listed, only.port).map(({ inode }) => inode),
+    [only.inode],
+  );
 });
 
 test('what a closed connection leaves: no owner, and the time that is left', async () => {
