@@ -2,7 +2,7 @@
  * `npm run bench -- NAME`: measures one promise of the product, side by side with what else there is, and prints ratios.
  * With `--record` the tables go to bench/recorded/, and `npm run docs` shows them.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Recorded, Report } from './tables.ts';
@@ -24,15 +24,19 @@ if (benches.includes(name)) {
   console.log(machine);
   const report = new Report();
   await run(args, report);
-  if (args.length < rest.length)
-    record({ command: ['npm run bench --', name, ...args].join(' '), machine, tables: report.tables });
+  const command = ['npm run bench --', name, ...args].join(' ');
+  if (args.length < rest.length) record(report.tables.map((table) => ({ ...table, command, machine })));
 } else {
   console.error(`Choose what to measure: ${benches.join(', ')}`);
   process.exitCode = 2;
 }
 
-function record(recorded: Recorded): void {
+/** Tables that this run did not make stay as they are, so that parts can be measured apart. */
+function record(tables: Recorded['tables']): void {
   const directory = fileURLToPath(new URL('../../bench/recorded/', import.meta.url));
+  const file = `${directory}${name}.json`;
   mkdirSync(directory, { recursive: true });
-  writeFileSync(`${directory}${name}.json`, `${JSON.stringify(recorded, null, 2)}\n`);
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Recorded).tables : [];
+  const kept = before.filter((old) => !tables.some((table) => table.name === old.name));
+  writeFileSync(file, `${JSON.stringify({ tables: [...kept, ...tables] }, null, 2)}\n`);
 }

@@ -16,11 +16,9 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** What bench/recorded/NAME.json holds. */
+/** What bench/recorded/NAME.json holds: of each table the newest. */
 export interface Recorded {
-  readonly command: string;
-  readonly machine: string;
-  readonly tables: readonly Table[];
+  readonly tables: readonly (Table & { readonly command: string; readonly machine: string })[];
 }
 
 /** The tables of one run. */

@@ -17,8 +17,10 @@ export function benchmarksPage(root: string): string {
   const parts = Object.entries(titles).map(([name, title]) => {
     const recorded = read(root, name);
     if (recorded === null) return `## ${title}\n\nNot recorded yet: \`npm run bench -- ${name} --record\`.\n`;
-    const tables = recorded.tables.map((table) => `### ${table.title}\n\n${note(table)}${markdown(table)}`);
-    return `## ${title}\n\n\`${recorded.command}\` on ${recorded.machine}.\n\n${tables.join('\n')}`;
+    const tables = recorded.tables.map(
+      (table) => `### ${table.title}\n\n${note(table)}${markdown(table)}\n\`${table.command}\` on ${table.machine}.\n`,
+    );
+    return `## ${title}\n\n${tables.join('\n')}`;
   });
   return `# Benchmarks
 
@@ -29,9 +31,8 @@ ${parts.join('\n')}`;
 
 /** One recorded table as Markdown; a sentence where there is none yet. */
 export function benchTable(root: string, bench: string, name: string): string {
-  const recorded = read(root, bench);
-  const table = recorded?.tables.find((one) => one.name === name);
-  if (recorded === null || table === undefined) return `Not recorded yet: \`npm run bench -- ${bench} --record\`.\n`;
+  const table = read(root, bench)?.tables.find((one) => one.name === name);
+  if (table === undefined) return `Not recorded yet: \`npm run bench -- ${bench} --record\`.\n`;
   return `${note(table)}${markdown(table)}`;
 }
 
