@@ -31,7 +31,7 @@ interface Tool {
 const tools: readonly Tool[] = [
   {
     name: 'rebind free',
-    command: (port) => [process.execPath, `${root}build/src/cli/main.js`, 'free', String(port), '--yes'],
+    command: (port) => [process.execPath, `${root}dist/cli/rebind.cjs`, 'free', String(port), '--yes'],
   },
   { name: 'kill-port', command: (port) => [process.execPath, `${root}node_modules/kill-port/cli.js`, String(port)] },
   { name: 'fkill-cli', command: (port) => [process.execPath, `${root}node_modules/fkill-cli/cli.js`, `:${port}`] },
