@@ -4,6 +4,7 @@
  */
 import type { BindOptions, InetEndpoint } from '../../src/model/endpoint.ts';
 import type { Settings } from '../../src/model/facts.ts';
+import { isOverlooked } from '../../src/model/rules/linux-address.ts';
 import { blocks, blocksAutomatic, udpBinds } from '../../src/model/rules/linux-conflict.ts';
 import { refusals } from '../../src/model/rules/linux-refusal.ts';
 import type { Binder } from '../../src/model/rules/rules.ts';
@@ -202,7 +203,9 @@ export class History {
     const mayForget = this.#connected && expected.cached;
     // Before 6.8 the cache follows other rules, but it can only let in, and only with a reuse flag.
     const mayRemember = !this.#ground.cacheKnown && errno === null && (binder.reusePort || binder.reuseAddress);
-    if (mayForget || mayRemember) {
+    const mayOverlook =
+      !this.#ground.cacheKnown && errno === null && this.#entries.some((entry) => isOverlooked(binder, entry));
+    if (mayForget || mayRemember || mayOverlook) {
       this.#tally.cached++;
       return;
     }

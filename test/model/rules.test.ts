@@ -193,6 +193,22 @@ test('before Linux 6.8 the cache may remember an SO_REUSEADDR that was cleared, 
   assert.deepEqual(predict('0.0.0.0', {}, [socket()], { kernel: '6.1.0' }).possible, ['EADDRINUSE']);
 });
 
+test('Linux 6.1 to 6.8 may overlook ::ffff:0.0.0.0 when another mapped address is bound, and nothing else', () => {
+  const wildcard = socket({ family: 6, local: { address: '::ffff:0.0.0.0', port: 3000 } });
+  const onKernel = (kernel: string, address = '::ffff:127.0.0.1', occupant = wildcard) =>
+    predict(address, {}, [occupant], { kernel }).possible;
+  assert.deepEqual(onKernel('6.1.0-56-cloud-amd64'), ['EADDRINUSE', null]);
+  assert.deepEqual(onKernel('6.8.0'), ['EADDRINUSE', null]);
+  for (const kernel of ['5.15.0', '6.9.0', '6.12.117+deb12-cloud-amd64', ''])
+    assert.deepEqual(onKernel(kernel), ['EADDRINUSE'], kernel);
+  assert.deepEqual(onKernel('6.1.0', '127.0.0.1'), ['EADDRINUSE']);
+  assert.deepEqual(onKernel('6.1.0', '::ffff:0.0.0.0'), ['EADDRINUSE']);
+  assert.deepEqual(
+    onKernel('6.1.0', '::ffff:127.0.0.1', socket({ family: 6, local: { address: '::', port: 3000 }, v6Only: false })),
+    ['EADDRINUSE'],
+  );
+});
+
 test('sockets of the other protocol and of other ports are not looked at', () => {
   const others = [
     socket({ protocol: 'udp', state: 'BOUND' }),

@@ -18,6 +18,7 @@ export interface Span {
 }
 
 const mapped = '::ffff:';
+const mappedWildcard = '::ffff:0.0.0.0';
 
 /**
  * The addresses a socket covers.
@@ -60,6 +61,16 @@ function quirk(binder: Bound, occupant: Bound): boolean {
     !occupant.v6Only &&
     !canonical(occupant.address).startsWith(mapped)
   );
+}
+
+/**
+ * Linux 6.1 to 6.8 overlook a socket on `::ffff:0.0.0.0` when another mapped address is bound: among IPv6 sockets they take only
+ * `::` for a wildcard (net/ipv4/inet_hashtables.c: inet_bind2_bucket_match_addr_any; seen on 6.1.192, not on 6.12.117).
+ */
+export function isOverlooked(binder: Bound, occupant: Omit<Bound, 'v6Only'>): boolean {
+  const address = canonical(binder.address);
+  const isMapped = binder.family === 6 && address.startsWith(mapped) && address !== mappedWildcard;
+  return isMapped && occupant.family === 6 && canonical(occupant.address) === mappedWildcard;
 }
 
 function meet(a: string | null, b: string | null): boolean {

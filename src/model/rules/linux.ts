@@ -5,7 +5,7 @@
 import type { InetEndpoint, Request, UnixEndpoint } from '../endpoint.ts';
 import type { Facts, InetSocket, UnixSocket } from '../facts.ts';
 import type { Candidate, Conflict, Outcome } from '../verdict.ts';
-import { overlap } from './linux-address.ts';
+import { isOverlooked, overlap } from './linux-address.ts';
 import { conflict, mayShare } from './linux-conflict.ts';
 import { refusals } from './linux-refusal.ts';
 import { type Binder, binderOf, type Prediction, type Rules } from './rules.ts';
@@ -34,7 +34,7 @@ function predictInet(endpoint: InetEndpoint, { options }: Request, facts: Facts)
   for (const socket of sockets) {
     // A busy server has tens of thousands of connections that differ in their remote address only.
     const key = keyOf(socket);
-    const answer = answers.get(key) ?? conflict(binder, withListenersV6Only(socket, listeners));
+    const answer = answers.get(key) ?? conflictOn(facts.kernel, binder, withListenersV6Only(socket, listeners));
     answers.set(key, answer);
     if (answer === 'no') bystanders.push(socket);
     else candidates.push({ socket, conflict: answer });
@@ -43,6 +43,14 @@ function predictInet(endpoint: InetEndpoint, { options }: Request, facts: Facts)
   const late = portOutcomes(binder, candidates, bystanders, facts.kernel);
   const possible = refused.some((refusal) => refusal.sure) ? early : [...early, ...late];
   return { possible: [...new Set(possible)], candidates, bystanders };
+}
+
+/** `conflict`, where this kernel may differ from it. Which patches a release of a distribution has is not known, so never `no`. */
+function conflictOn(kernel: string, binder: Binder, socket: InetSocket): Conflict {
+  const answer = conflict(binder, socket);
+  const mayOverlook = binder.protocol === 'tcp' && !isBefore(kernel, 6, 1) && isBefore(kernel, 6, 9);
+  const { family, local } = socket;
+  return answer === 'yes' && mayOverlook && isOverlooked(binder, { family, address: local.address }) ? 'maybe' : answer;
 }
 
 /** What can come of the look at the port itself. */
