@@ -18,7 +18,7 @@ export interface Kernel {
  */
 export function fetchKernel(version: string, work: string): Kernel {
   if (process.arch !== 'x64') throw new Lacking('the virtual machines are x86-64 only');
-  if (!/^\d+\.\d+/.test(version)) throw new Lacking('not the version of a kernel, such as 6.1');
+  if (!/^\d+\.\d+[\w.+-]*$/.test(version)) throw new Lacking('not the version of a kernel, such as 6.1');
   const name = newestPackage(version);
   const folder = join(work, name);
   const complete = join(folder, 'complete');
