@@ -1,6 +1,8 @@
 /**
  * How a socket option's value looks to a program, and how it looks to the kernel. Values carry their unit in their name.
  */
+
+import { littleEndian } from '../os/byte-order.ts';
 import { show } from './arguments.ts';
 
 /** One way to write a value. `decode` takes what getsockopt(2) gave, which may be shorter than `size`. */
@@ -16,11 +18,9 @@ export interface Codec<Value> {
 /** The value that a codec's option has. */
 export type ValueOf<C> = C extends Codec<infer Value> ? Value : never;
 
-export const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-
 /** The `index`-th int of what the kernel gave. */
 export function intAt(bytes: Buffer, index = 0): number {
-  return little ? bytes.readInt32LE(index * 4) : bytes.readInt32BE(index * 4);
+  return littleEndian ? bytes.readInt32LE(index * 4) : bytes.readInt32BE(index * 4);
 }
 
 export function ints(...values: number[]): Buffer {
@@ -192,5 +192,5 @@ function timevalOf(ms: number): Buffer {
 
 function word(bytes: Buffer, at: number): bigint {
   if (bytes.length - at < 8) return BigInt(intAt(bytes, at >> 2));
-  return little ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at);
+  return littleEndian ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at);
 }

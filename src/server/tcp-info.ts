@@ -2,7 +2,8 @@
  * TCP_INFO: what the kernel knows about one connection (tcp(7); struct tcp_info in include/uapi/linux/tcp.h).
  */
 import type { SocketState } from '../model/facts.ts';
-import { type Codec, little } from './option-codec.ts';
+import { littleEndian } from '../os/byte-order.ts';
+import type { Codec } from './option-codec.ts';
 
 /** The fields that every kernel since 4.9 fills. Of a listener, `unacknowledged` is the length of the accept queue and `selectivelyAcknowledged` its limit. */
 export interface TcpInfo {
@@ -57,8 +58,9 @@ export const tcpInfo: Codec<TcpInfo> = {
     // Old kernels give less; what they do not know stays 0.
     const all = Buffer.alloc(size);
     bytes.copy(all);
-    const at = (offset: number): number => (little ? all.readUInt32LE(offset) : all.readUInt32BE(offset));
-    const long = (offset: number): number => Number(little ? all.readBigUInt64LE(offset) : all.readBigUInt64BE(offset));
+    const at = (offset: number): number => (littleEndian ? all.readUInt32LE(offset) : all.readUInt32BE(offset));
+    const long = (offset: number): number =>
+      Number(littleEndian ? all.readBigUInt64LE(offset) : all.readBigUInt64BE(offset));
     return {
       state: states[(all[0] ?? 7) - 1] ?? 'CLOSE',
       retransmits: all[2] ?? 0,

@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { littleEndian } from '../os/byte-order.ts';
 import { NativeError } from '../os/errors.ts';
 import { check, libc } from '../os/linux/libc.ts';
 
@@ -76,9 +77,8 @@ export function raiseLoopback(): void {
     const answer = Buffer.alloc(4096);
     check('recv', libc().recv(fd, answer, answer.length, 0));
     const view = new DataView(answer.buffer, answer.byteOffset);
-    const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-    const error = view.getInt32(16, little);
-    if (view.getUint16(4, little) !== NLMSG_ERROR || error !== 0) throw new NativeError('RTM_NEWLINK', -error);
+    const error = view.getInt32(16, littleEndian);
+    if (view.getUint16(4, littleEndian) !== NLMSG_ERROR || error !== 0) throw new NativeError('RTM_NEWLINK', -error);
   } finally {
     libc().close(fd);
   }

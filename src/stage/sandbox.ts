@@ -3,7 +3,7 @@
  * `node sandbox.js COMMAND…`. It lives and leaves with the command.
  */
 import { spawn } from 'node:child_process';
-import { endianness } from 'node:os';
+import { littleEndian } from '../os/byte-order.ts';
 import { check, libc } from '../os/linux/libc.ts';
 import { bindNumbers } from './bind-number.ts';
 
@@ -26,20 +26,19 @@ function refuseBind(number: number): void {
     [return_, 0, 0, SECCOMP_RET_ERRNO | EPERM],
     [return_, 0, 0, SECCOMP_RET_ALLOW],
   ] as const;
-  const little = endianness() === 'LE';
   const filter = Buffer.alloc(instructions.length * 8);
   const view = new DataView(filter.buffer, filter.byteOffset);
   for (const [index, [code, jt, jf, k]] of instructions.entries()) {
-    view.setUint16(index * 8, code, little);
+    view.setUint16(index * 8, code, littleEndian);
     view.setUint8(index * 8 + 2, jt);
     view.setUint8(index * 8 + 3, jf);
-    view.setUint32(index * 8 + 4, k, little);
+    view.setUint32(index * 8 + 4, k, littleEndian);
   }
   // struct sock_fprog { unsigned short len; struct sock_filter *filter; } on a 64-bit machine
   const program = Buffer.alloc(16);
   const fields = new DataView(program.buffer, program.byteOffset);
-  fields.setUint16(0, instructions.length, little);
-  fields.setBigUint64(8, libc().address(filter), little);
+  fields.setUint16(0, instructions.length, littleEndian);
+  fields.setBigUint64(8, libc().address(filter), littleEndian);
   check('prctl', libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
   check('prctl', libc().prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, libc().address(program), 0, 0));
 }

@@ -4,10 +4,11 @@
  */
 import { networkInterfaces } from 'node:os';
 import { formatIpv6 } from '../../model/endpoint.ts';
+import { littleEndian } from '../byte-order.ts';
 import { isNativeError } from '../errors.ts';
 import { eachAttribute } from './attributes.ts';
 import { hasLibc } from './libc.ts';
-import { type Conversation, dump, littleEndian, NetlinkError, viewOf } from './netlink.ts';
+import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
 import { NETLINK_ROUTE, openNetlink } from './netlink-socket.ts';
 import { deviceName } from './sockaddr.ts';
 

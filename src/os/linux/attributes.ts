@@ -1,7 +1,9 @@
 /**
  * Netlink attributes: type, length, value, padded to four bytes (include/uapi/linux/netlink.h, struct nlattr).
  */
-import { littleEndian, NetlinkError, viewOf } from './netlink.ts';
+
+import { littleEndian } from '../byte-order.ts';
+import { NetlinkError, viewOf } from './netlink.ts';
 
 const headerSize = 4;
 /** NLA_F_NESTED and NLA_F_NET_BYTEORDER are flags in the type. */

@@ -5,11 +5,12 @@
 import { fstatSync } from 'node:fs';
 import type { InetEndpoint } from '../../model/endpoint.ts';
 import type { ProcessIdentity } from '../../model/facts.ts';
+import { littleEndian } from '../byte-order.ts';
 import { isNativeError } from '../errors.ts';
 import type { Processes } from '../os.ts';
 import { readFlags } from './hidden-flags.ts';
 import { libc } from './libc.ts';
-import { type Conversation, littleEndian, viewOf } from './netlink.ts';
+import { type Conversation, viewOf } from './netlink.ts';
 import { openSocketFinder } from './open-sockets.ts';
 import { attempt, type Proc } from './proc.ts';
 import { type DiagSocket, readSockets, stateBits } from './sock-diag.ts';

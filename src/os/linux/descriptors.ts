@@ -1,7 +1,8 @@
 /**
  * Descriptors sent from process to process over a Unix socket (SCM_RIGHTS, unix(7), cmsg(3)).
  */
-import { endianness } from 'node:os';
+
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import { check, libc } from './libc.ts';
 
@@ -18,7 +19,6 @@ const mostDescriptors = 253;
 /** Enough for any message this program sends. */
 const mostData = 65_536;
 
-const littleEndian = endianness() === 'LE';
 const pointerSize = ['arm', 'ia32', 'mipsel'].includes(process.arch) ? 4 : 8;
 
 /**

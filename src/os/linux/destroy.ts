@@ -3,6 +3,7 @@
  */
 import { parseIpv6 } from '../../model/endpoint.ts';
 import type { InetSocket } from '../../model/facts.ts';
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import { check, libc } from './libc.ts';
 import { AF_INET, AF_INET6, deviceIndex } from './sockaddr.ts';
@@ -21,7 +22,6 @@ const ENOENT = 2;
 
 const headerSize = 16;
 const requestSize = 56;
-const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** How often a member of a SO_REUSEPORT group is asked for: the lookup picks a member by a hash of the remote port. */
 const groupAttempts = 4_096;
@@ -53,28 +53,28 @@ function ask(fd: number, request: Buffer): number {
   const answer = Buffer.alloc(4096);
   const length = check('recv', libc().recv(fd, answer, answer.length, 0));
   const view = new DataView(answer.buffer, answer.byteOffset, length);
-  if (length < headerSize + 4 || view.getUint16(4, little) !== NLMSG_ERROR)
+  if (length < headerSize + 4 || view.getUint16(4, littleEndian) !== NLMSG_ERROR)
     throw new NativeError('SOCK_DESTROY', 74, 'the kernel answered something else');
-  return -view.getInt32(headerSize, little);
+  return -view.getInt32(headerSize, littleEndian);
 }
 
 /** struct nlmsghdr and struct inet_diag_req_v2. */
 function encode(socket: InetSocket, remotePort: number): Buffer {
   const bytes = Buffer.alloc(headerSize + requestSize);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  view.setUint32(0, bytes.length, little);
-  view.setUint16(4, SOCK_DESTROY, little);
-  view.setUint16(6, NLM_F_REQUEST | NLM_F_ACK, little);
+  view.setUint32(0, bytes.length, littleEndian);
+  view.setUint16(4, SOCK_DESTROY, littleEndian);
+  view.setUint16(6, NLM_F_REQUEST | NLM_F_ACK, littleEndian);
   const at = headerSize;
   bytes[at] = socket.family === 4 ? AF_INET : AF_INET6;
   bytes[at + 1] = socket.protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP;
-  view.setUint32(at + 4, 0xffff_ffff, little);
+  view.setUint32(at + 4, 0xffff_ffff, littleEndian);
   view.setUint16(at + 8, socket.local.port);
   view.setUint16(at + 10, socket.remote?.port ?? remotePort);
   bytes.set(addressBytes(socket.local.address, socket.family), at + 12);
   if (socket.remote !== null) bytes.set(addressBytes(socket.remote.address, socket.family), at + 28);
-  view.setUint32(at + 44, socket.device === null ? 0 : deviceIndex(socket.device), little);
-  view.setBigUint64(at + 48, cookieOf(socket), little);
+  view.setUint32(at + 44, socket.device === null ? 0 : deviceIndex(socket.device), littleEndian);
+  view.setBigUint64(at + 48, cookieOf(socket), littleEndian);
   return bytes;
 }
 

@@ -2,6 +2,8 @@
  * Sleeping until something happens: the end of a process (pidfd), the end of a socket (NETLINK_SOCK_DIAG's destroy groups),
  * input on a descriptor. Node's event loop watches them all; nothing polls.
  */
+
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import type { EventRequest, EventResult, Events, ProcessHandle } from '../os.ts';
 import { attachFilter } from './filter.ts';
@@ -29,8 +31,6 @@ const sourcePortAt = 4;
 /** How often a process without a pidfd is looked at. */
 const checkEveryMs = 200;
 const longestTimeoutMs = 2 ** 31 - 1;
-
-const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 export const events: Events = { wait };
 
@@ -108,7 +108,7 @@ function watchPort(port: NonNullable<EventRequest['port']>, undo: (() => void)[]
   undo.push(() => libc().close(fd));
   // A socket without an address of its own is passed over by the kernel's broadcasts (do_one_broadcast in af_netlink.c).
   const self = Buffer.alloc(12);
-  self[little ? 0 : 1] = AF_NETLINK;
+  self[littleEndian ? 0 : 1] = AF_NETLINK;
   check('bind', libc().bind(fd, self, self.length));
   // Only what is about this port wakes us up; where filters are not allowed, everything does, and is sorted out below.
   attachFilter(fd, [
@@ -152,7 +152,7 @@ function wasDestroyed(fd: number, port: number): boolean {
 
 function mentions(bytes: Buffer, port: number): boolean {
   for (let at = 0; at + netlinkHeader + sourcePortAt + 2 <= bytes.length; ) {
-    const size = little ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+    const size = littleEndian ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
     if (size < netlinkHeader) return false;
     if (bytes.readUInt16BE(at + netlinkHeader + sourcePortAt) === port) return true;
     at += (size + 3) & ~3;

@@ -5,10 +5,11 @@
  * While the copy is open the socket lives, so it is closed at once.
  */
 import type { InetSocket, ProcessIdentity } from '../../model/facts.ts';
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import type { ProcessHandle } from '../os.ts';
 import { libc } from './libc.ts';
-import { littleEndian, viewOf } from './netlink.ts';
+import { viewOf } from './netlink.ts';
 import { processes } from './pidfd.ts';
 import { sockets } from './socket.ts';
 

@@ -1,9 +1,11 @@
 /**
  * A netlink socket that speaks to this machine's kernel (netlink(7)).
  */
+
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import { check, libc } from './libc.ts';
-import { type Conversation, littleEndian, NetlinkError, viewOf } from './netlink.ts';
+import { type Conversation, NetlinkError, viewOf } from './netlink.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;

@@ -2,6 +2,8 @@
  * Netlink framing: requests out, messages in (netlink(7), include/uapi/linux/netlink.h).
  * It knows nothing of what a message says, and makes no system call: a conversation is an argument, so a test can be the kernel.
  */
+
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 
 // struct nlmsghdr: length u32, type u16, flags u16, sequence u32, sender u32
@@ -21,9 +23,6 @@ const maxMessages = 2_000_000;
 
 /** How often a dump is read again when the kernel says that its tables changed meanwhile. */
 const maxAttempts = 5;
-
-/** Netlink is in the byte order of the machine. */
-export const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /** The kernel's side of a conversation. `receive` returns one datagram, valid until the next call. */
 export interface Conversation {

@@ -6,6 +6,7 @@
  * Without koffi Node reads them, more slowly.
  */
 import { constants, readlinkSync } from 'node:fs';
+import { littleEndian } from '../byte-order.ts';
 import { hasLibc, type Libc, libc } from './libc.ts';
 import { isNumber, type Proc, ProcError } from './proc.ts';
 
@@ -51,7 +52,6 @@ function fast(proc: Proc, c: Libc, getdents64: NonNullable<Libc['getdents64']>):
   const link = Buffer.alloc(linkSize);
   const entries = Buffer.alloc(allSize);
   const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
-  const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
   let count = 0;
 
   /** Reads one link; false when it is forbidden. Root without CAP_SYS_PTRACE may list the links of a process with more rights, and read none. */
@@ -69,7 +69,7 @@ function fast(proc: Proc, c: Libc, getdents64: NonNullable<Libc['getdents64']>):
   const readPart = (directory: number, size: number, onSocket: OnSocket): 'more' | 'end' | 'denied' => {
     const length = getdents64(directory, entries, size);
     for (let at = 0; at + entry.name < length; ) {
-      const end = at + view.getUint16(at + entry.length, little);
+      const end = at + view.getUint16(at + entry.length, littleEndian);
       const descriptor = numberAt(entries, at + entry.name);
       if (descriptor !== null && !readLink(directory, entries.subarray(at + entry.name), descriptor, onSocket))
         return 'denied';

@@ -4,6 +4,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ProcessIdentity } from '../../model/facts.ts';
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import type { Processes, ProcessHandle, SignalOutcome } from '../os.ts';
 import { readVariable } from './environment.ts';
@@ -125,12 +126,10 @@ function openPidfd(pid: number): number | 'gone' | null {
 /** A pidfd is readable when every thread has ended: a zombie too (pidfd_open(2)). */
 function hasEnded(pidfd: number): boolean {
   const entry = Buffer.alloc(8);
-  new DataView(entry.buffer, entry.byteOffset).setInt32(0, pidfd, nativeLittle);
-  new DataView(entry.buffer, entry.byteOffset).setInt16(4, POLLIN, nativeLittle);
+  new DataView(entry.buffer, entry.byteOffset).setInt32(0, pidfd, littleEndian);
+  new DataView(entry.buffer, entry.byteOffset).setInt16(4, POLLIN, littleEndian);
   return libc().poll(entry, 1, 0) > 0;
 }
-
-const nativeLittle = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 function send(pidfd: number, signal: SignalName): SignalOutcome {
   if (libc().pidfdSendSignal(pidfd, constants.signals[signal]) === 0) return 'sent';

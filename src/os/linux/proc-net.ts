@@ -3,7 +3,7 @@
  * They show no bound socket that does not listen, no option, no device and no cgroup.
  */
 import { formatIpv6 } from '../../model/endpoint.ts';
-import { littleEndian } from './netlink.ts';
+import { littleEndian } from '../byte-order.ts';
 import type { Proc } from './proc.ts';
 import type { DiagSocket } from './sock-diag.ts';
 import { stateNames } from './sock-diag.ts';

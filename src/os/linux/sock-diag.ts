@@ -4,8 +4,9 @@
  */
 import { formatIpv6 } from '../../model/endpoint.ts';
 import type { InetSocket, SocketState } from '../../model/facts.ts';
+import { littleEndian } from '../byte-order.ts';
 import { eachAttribute, encodeAttribute } from './attributes.ts';
-import { type Conversation, dump, littleEndian, NetlinkError, viewOf } from './netlink.ts';
+import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
 
 /** Asks for TCP of both families at once (the request of the first version, whose family the kernel leaves open). */
 const TCPDIAG_GETSOCK = 18;

@@ -1,8 +1,8 @@
 /**
  * Socket addresses as the kernel takes them: struct sockaddr_in, sockaddr_in6 and sockaddr_un (ip(7), ipv6(7), unix(7)).
  */
-import { endianness } from 'node:os';
 import { familyOf, formatIpv6, type InetEndpoint, isIpv4, parseIpv6, type UnixEndpoint } from '../../model/endpoint.ts';
+import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import { libc } from './libc.ts';
 
@@ -13,7 +13,6 @@ export const AF_INET6 = 10;
 /** Room for any address: sizeof(struct sockaddr_storage). */
 export const sockaddrSize = 128;
 
-const littleEndian = endianness() === 'LE';
 const EINVAL = 22;
 const ENODEV = 19;
 const ENAMETOOLONG = 36;

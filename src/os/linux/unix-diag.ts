@@ -2,8 +2,9 @@
  * Unix sockets as the kernel shows them: sock_diag(7), include/uapi/linux/unix_diag.h, net/unix/diag.c.
  */
 import type { UnixSocket } from '../../model/facts.ts';
+import { littleEndian } from '../byte-order.ts';
 import { eachAttribute } from './attributes.ts';
-import { type Conversation, dump, littleEndian, NetlinkError, viewOf } from './netlink.ts';
+import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
 import { SOCK_DIAG_BY_FAMILY } from './sock-diag.ts';
 
 const AF_UNIX = 1;

@@ -5,7 +5,7 @@
  * A program that merely inherited the socket, and hangs before it listens, shows none of these.
  */
 import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { endianness } from 'node:os';
+import { littleEndian } from '../byte-order.ts';
 
 type Call = 'accept' | 'poll' | 'select';
 
@@ -97,13 +97,12 @@ function polled(pid: number, args: readonly string[]): number[] {
   const count = Math.min(Number(args[1]), mostPolled);
   const bytes = readMemory(pid, args[0], count * sizeofPollfd);
   if (bytes === null) return [];
-  const little = endianness() === 'LE';
   return Array.from({ length: count }, (_, index) =>
-    little ? bytes.readInt32LE(index * sizeofPollfd) : bytes.readInt32BE(index * sizeofPollfd),
+    littleEndian ? bytes.readInt32LE(index * sizeofPollfd) : bytes.readInt32BE(index * sizeofPollfd),
   );
 }
 
-/** fd_set is an array of long, one bit for each descriptor (select(2)). All supported machines that select are little-endian. */
+/** fd_set is an array of long, one bit for each descriptor (select(2)). All supported machines that select are littleEndian-endian. */
 function selected(pid: number, args: readonly string[], descriptors: ReadonlySet<number>): boolean {
   const count = Math.min(Number(args[0]), 1_024);
   const bytes = readMemory(pid, args[1], (count + 7) >> 3);
