@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint, isWildcard, type ParsedEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
+import { openDescriptor } from '../server/descriptor.ts';
 import { controlNameOf } from './control.ts';
 import { controlPath } from './passed.ts';
 import { type Ask, line, readLines } from './protocol.ts';
@@ -72,8 +73,8 @@ function open(name: string): Promise<Socket | null> {
 
 /** Anybody may take a name of the abstract namespace, so who answers is asked (SO_PEERCRED). */
 function isTrusted(socket: Socket): boolean {
-  const fd = (socket as unknown as { _handle: { fd: number } | null })._handle?.fd;
-  if (fd === undefined) return false;
+  const fd = openDescriptor(socket);
+  if (fd === null) return false;
   const { uid } = os().sockets.peer(fd);
   const own = process.getuid?.();
   return own === 0 || uid === 0 || uid === own;

@@ -6,6 +6,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
+import { openDescriptor } from '../server/descriptor.ts';
 import type { GiveAnswer } from './fetch.ts';
 import { controlPath } from './passed.ts';
 import { type AgentMessage, type Ask, type HoldMessage, line, readLines } from './protocol.ts';
@@ -112,7 +113,7 @@ export class Control {
   }
 
   #accept(socket: Socket): void {
-    const own = descriptorOf(socket);
+    const own = openDescriptor(socket);
     this.#open.set(socket, own === null ? 0 : os().sockets.peer(own).pid);
     socket.setEncoding('utf8').unref();
     let agent: AgentConnection | null = null;
@@ -165,7 +166,7 @@ export class Control {
 
   async #give(socket: Socket, message: { readonly identity: string; readonly host: string | null }): Promise<void> {
     const { answer, fd } = await this.#handlers.give(message.identity, message.host);
-    const own = descriptorOf(socket);
+    const own = openDescriptor(socket);
     if (own === null || socket.destroyed) return;
     // Straight to the descriptor: Node has no way to send one. Nothing of Node's is in the way, as nothing was written yet.
     os().sockets.sendDescriptors(own, fd === null ? [] : [fd], Buffer.from(line(answer)));
@@ -183,15 +184,9 @@ export class Control {
 
   /** An abstract socket has no permissions, so who connects is asked (SO_PEERCRED). */
   #isOurUser(socket: Socket): boolean {
-    const fd = descriptorOf(socket);
+    const fd = openDescriptor(socket);
     if (fd === null) return false;
     const { uid } = os().sockets.peer(fd);
     return uid === 0 || uid === process.getuid?.();
   }
-}
-
-/** The descriptor of a connection; private in Node. */
-function descriptorOf(socket: Socket): number | null {
-  const fd = (socket as unknown as { _handle: { fd: number } | null })._handle?.fd;
-  return fd === undefined || fd < 0 ? null : fd;
 }

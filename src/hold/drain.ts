@@ -3,6 +3,7 @@
  */
 import net, { type Server, type Socket } from 'node:net';
 import { connectionsOf } from '../server/connections.ts';
+import { openDescriptor } from '../server/descriptor.ts';
 import { Drain } from '../server/drain.ts';
 import type { Managed } from './agent.ts';
 import { mayMove, type Sender, sendTo } from './hand-off.ts';
@@ -28,8 +29,7 @@ export function manage(
     server,
     stop() {
       // With cluster's shared handles the worker has a real one, and accepts itself.
-      const own = (server as unknown as { _handle: { fd?: number } | null })._handle?.fd;
-      if (handle === null && (own === undefined || own < 0)) return;
+      if (handle === null && openDescriptor(server) === null) return;
       // Not http's own close: since Node 26 it destroys connections that have not sent a byte yet.
       if (server.listening) {
         net.Server.prototype.close.call(server);

@@ -5,7 +5,7 @@
  * It blocks: listen() must know its socket when it returns, as address() is often called on the next line.
  */
 import { os } from '../os/index.ts';
-import type { Passed, PassedSocket } from './passed.ts';
+import { controlPath, type Passed, type PassedSocket } from './passed.ts';
 import { type AgentMessage, line } from './protocol.ts';
 
 /** Hold answers from its event loop, at once; this ends the wait when it is stopped or gone. */
@@ -24,7 +24,7 @@ export function sayNow(passed: Passed, message: AgentMessage): void {
   const { sockets } = os();
   const connection = sockets.open('unix', 4);
   try {
-    sockets.connect(connection, { protocol: 'unix', path: passed.control.replace(/^@/, '\0') });
+    sockets.connect(connection, { protocol: 'unix', path: controlPath(passed.control) });
     sockets.sendDescriptors(connection, [], Buffer.from(line(message)));
   } finally {
     sockets.close(connection);
@@ -37,7 +37,7 @@ export function fetchSocket(passed: Passed, identity: string, host: string | nul
   const { sockets } = os();
   const connection = sockets.open('unix', 4);
   try {
-    sockets.connect(connection, { protocol: 'unix', path: passed.control.replace(/^@/, '\0') });
+    sockets.connect(connection, { protocol: 'unix', path: controlPath(passed.control) });
     const ask: AgentMessage = { kind: 'give', token: passed.token, identity, host };
     sockets.sendDescriptors(connection, [], Buffer.from(line(ask)));
     const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { os } from '../os/index.ts';
+import { controlPath } from './passed.ts';
 import type { RestartResult } from './settings.ts';
 
 /** A socket in the abstract namespace that one generation writes to. */
@@ -18,7 +19,7 @@ export class NotifySocket {
     this.name = `@rebind-notify/${process.pid}-${randomBytes(8).toString('hex')}`;
     const { sockets } = os();
     this.#fd = sockets.open('unix-datagram', 4);
-    sockets.bind(this.#fd, { protocol: 'unix', path: this.name.replace('@', '\0') });
+    sockets.bind(this.#fd, { protocol: 'unix', path: controlPath(this.name) });
     void this.#read(heard);
   }
 
@@ -55,7 +56,7 @@ export function notifyManager(variables: Readonly<Record<string, string>>): void
   const { sockets } = os();
   const fd = sockets.open('unix-datagram', 4);
   try {
-    sockets.connect(fd, { protocol: 'unix', path: to.replace(/^@/, '\0') });
+    sockets.connect(fd, { protocol: 'unix', path: controlPath(to) });
     sockets.sendDescriptors(fd, [], Buffer.from(text));
   } catch (error) {
     if ((error as { code?: string }).code === undefined) throw error;

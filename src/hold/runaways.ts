@@ -5,7 +5,7 @@
 import { nodeTcpOptions, nodeUdpOptions } from '../model/endpoint.ts';
 import type { Holder } from '../model/facts.ts';
 import { os } from '../os/index.ts';
-import { passedVariable, readPassed } from './passed.ts';
+import { type Passed, passedVariable, readPassed } from './passed.ts';
 import type { HeldSocket } from './socket.ts';
 import { askToFinish } from './take-over.ts';
 
@@ -22,7 +22,7 @@ export async function endRunaways(
 ): Promise<readonly Holder[]> {
   const found = new Map(sockets.flatMap(holdersOf).map((holder) => [holder.pid, holder]));
   const runaways = [...found.values()].filter(({ pid }) => {
-    const passed = readPassed({ [passedVariable]: os().processes.readVariable(pid, passedVariable) ?? undefined });
+    const passed = passedTo(pid);
     return passed?.token === startedBy.token && passed.generation === startedBy.generation;
   });
   if (runaways.length === 0) return [];
@@ -32,6 +32,11 @@ export async function endRunaways(
     handle?.close();
   }
   return runaways;
+}
+
+/** What a hold passed to a process when it started it; null when none did, or its environment may not be read. */
+export function passedTo(pid: number): Passed | null {
+  return readPassed({ [passedVariable]: os().processes.readVariable(pid, passedVariable) ?? undefined });
 }
 
 function holdersOf(socket: HeldSocket): readonly Holder[] {

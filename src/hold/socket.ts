@@ -4,6 +4,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { fstatSync, lstatSync, unlinkSync } from 'node:fs';
+import { removeSocketFile } from '../act/leftovers.ts';
 import {
   type Endpoint,
   familyOf,
@@ -12,8 +13,8 @@ import {
   nodeTcpOptions,
   nodeUdpOptions,
   type ParsedEndpoint,
+  type UnixEndpoint,
 } from '../model/endpoint.ts';
-import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import type { PassedSocket } from './passed.ts';
 
@@ -43,7 +44,7 @@ export async function addressesOf(parsed: ParsedEndpoint): Promise<Endpoint[]> {
  */
 export function openHeld(endpoint: Endpoint, explicit: boolean, backlog: number): HeldSocket {
   const { sockets } = os();
-  if (endpoint.protocol === 'unix') removeStale(endpoint.path);
+  if (endpoint.protocol === 'unix') removeStale(endpoint);
   const family = endpoint.protocol === 'unix' ? 4 : familyOf(endpoint.address);
   const fd = sockets.open(endpoint.protocol, family);
   try {
@@ -102,20 +103,14 @@ function fileOf(endpoint: Endpoint): HeldSocket['file'] {
   return { path: endpoint.path, identity: `${stat.dev}:${stat.ino}` };
 }
 
-/** A Unix socket whose server is gone refuses connections, and its file blocks the next bind. */
-function removeStale(path: string): void {
-  if (path.startsWith('\0')) return;
-  const { sockets } = os();
-  const fd = sockets.open('unix', 4);
+/** A Unix socket whose server is gone leaves its file, which blocks the next bind. */
+function removeStale(endpoint: UnixEndpoint): void {
+  if (endpoint.path.startsWith('\0')) return;
   try {
-    if (!lstatSync(path).isSocket()) return;
-    sockets.connect(fd, { protocol: 'unix', path });
+    // Whatever it answers, bind has the last word: it names the same path.
+    removeSocketFile(os(), { endpoint, options: nodeTcpOptions }, endpoint.path, null);
   } catch (error) {
-    if (isNativeError(error) && error.code === 'ECONNREFUSED') unlinkSync(path);
-    // Every other answer is bind's to give: it names the same path.
-    else if (!isNativeError(error) && !isFileError(error)) throw error;
-  } finally {
-    sockets.close(fd);
+    if (!isFileError(error)) throw error;
   }
 }
 

@@ -7,8 +7,9 @@ import type { Remedy } from '../model/verdict.ts';
 import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import type { GiveAnswer } from './fetch.ts';
-import { controlPath, passedVariable, readPassed } from './passed.ts';
+import { controlPath } from './passed.ts';
 import type { AgentMessage } from './protocol.ts';
+import { passedTo } from './runaways.ts';
 import { addressesOf, type HeldSocket, keep, letGo, openHeld, socketIdentity } from './socket.ts';
 import { takeOver } from './take-over.ts';
 
@@ -151,9 +152,7 @@ async function explainFailure(endpoint: Endpoint, error: Error): Promise<Error> 
   const [{ explain }, { BlockedPortError }] = await Promise.all([import('../why.ts'), import('../errors.ts')]);
   const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
   const report = explain({ endpoint, options }, os());
-  const orphans = report.blockers
-    .flatMap((blocker) => blocker.holders)
-    .filter(({ pid }) => isOrphan(os().processes.readVariable(pid, passedVariable)));
+  const orphans = report.blockers.flatMap((blocker) => blocker.holders).filter(({ pid }) => isOrphan(pid));
   const plan = [...new Set(orphans.map(({ pid }) => pid))].map(takeOverRemedy);
   return new BlockedPortError({ ...report, plan: [...plan, ...report.plan] }, { cause: error });
 }
@@ -169,8 +168,8 @@ function takeOverRemedy(pid: number): Remedy {
 }
 
 /** True for a program whose hold answers no more: its control socket went with it. */
-function isOrphan(passedText: string | null): boolean {
-  const passed = readPassed({ [passedVariable]: passedText ?? '' });
+function isOrphan(pid: number): boolean {
+  const passed = passedTo(pid);
   if (passed === null || passed.control === '') return false;
   const { sockets } = os();
   const fd = sockets.open('unix', 4);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -142,7 +143,8 @@ test('a service manager hears of the start, of each reload and its end, and of t
     }
   };
   const port = await freePort();
-  const file = join(mkdtempSync(join(tmpdir(), 'rebind-notify-')), 'mode');
+  const directory = mkdtempSync(join(tmpdir(), 'rebind-notify-'));
+  const file = join(directory, 'mode');
   await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
     env: { PORT: String(port), HOST: '127.0.0.1', NOTIFY_SOCKET: manager.name, MODE_FILE: file },
   });
@@ -162,6 +164,31 @@ test('a service manager hears of the start, of each reload and its end, and of t
   for (const one of reloads) assert.ok(Number(one.get('MONOTONIC_USEC')) <= Number(process.hrtime.bigint() / 1000n));
   await held.ended;
   manager.close();
+  rmSync(directory, { recursive: true });
+});
+
+test('the file that a killed server left is no obstacle, and that of one that listens is left alone', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'rebind-stale-'));
+  const path = join(directory, 'app.sock');
+  const program = `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('up'))`;
+  const old = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(old.stdout, 'data');
+  const { ino } = lstatSync(path);
+  await using beside = run(['hold', path, '--', ...server], { env: { SOCKET_PATH: path } });
+  assert.equal(await beside.ended, 1);
+  assert.equal(lstatSync(path).ino, ino);
+  const gone = once(old, 'exit');
+  old.kill('SIGKILL');
+  await gone;
+  await using held = run(['hold', path, '--', ...server], { env: { SOCKET_PATH: path } });
+  await held.printed(/Generation 1 .* was ready after/);
+  // Not by the inode: the file system gives its number to the next file.
+  const [response] = (await once(request({ socketPath: path, agent: false }).end(), 'response')) as [IncomingMessage];
+  assert.equal(response.statusCode, 200);
+  response.destroy();
+  held.child.kill('SIGINT');
+  await held.ended;
+  rmSync(directory, { recursive: true });
 });
 
 test('a server that an earlier hold left behind is named as that, and --take-over is offered', async () => {
