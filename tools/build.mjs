@@ -37,6 +37,8 @@ await bundle.write({
   format: 'esm',
   entryFileNames: '[name].js',
   chunkFileNames: 'chunks/[name].js',
+  // The declarations have them; Node reads past 40 kB of them at every start.
+  comments: false,
   // What `import 'rebind'` loads at once is one file; the rest is loaded when it is called.
   codeSplitting: { groups: [{ name: 'door', test: atOnce() }] },
 });

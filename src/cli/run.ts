@@ -2,6 +2,7 @@
  * One run of the command: from the words that were typed to an exit code. Touches the process only through `Io`.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { isSystemError, isUnsupportedError } from '../os/errors.ts';
 import { asksForJson, readArguments } from './args.ts';
 import type { Command } from './command.ts';
 import { commands } from './commands.ts';
@@ -72,10 +73,7 @@ interface Failure {
 
 async function describe(error: unknown): Promise<Failure> {
   if (isUsageError(error)) return { kind: 'usage', message: error.message, detail: null, code: exit.usage };
-  const [{ isSystemError, isUnsupportedError }, { escapeText }] = await Promise.all([
-    import('../os/errors.ts'),
-    import('./text.ts'),
-  ]);
+  const { escapeText } = await import('./text.ts');
   const message = error instanceof Error ? escapeText(error.message) : String(error);
   if (isUnsupportedError(error)) return { kind: 'unsupported', message, detail: null, code: exit.unsupported };
   if (isSystemError(error)) return { kind: 'system', message, detail: null, code: exit.unknown };

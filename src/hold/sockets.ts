@@ -1,6 +1,7 @@
 /**
  * All sockets of one hold: opened, learned from the program, given to processes that they did not reach, let go.
  */
+import { BlockedPortError } from '../errors.ts';
 import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions, parseEndpoint } from '../model/endpoint.ts';
 import type { Holder } from '../model/facts.ts';
 import type { Remedy } from '../model/verdict.ts';
@@ -149,7 +150,7 @@ export class HeldSockets {
 /** The kernel's error with `why`'s answer; for a program that an earlier hold left behind there is one remedy more. */
 async function explainFailure(endpoint: Endpoint, error: Error): Promise<Error> {
   // Only here: the causes would be a tenth of what a running hold keeps in memory.
-  const [{ explain }, { BlockedPortError }] = await Promise.all([import('../why.ts'), import('../errors.ts')]);
+  const { explain } = await import('../why.ts');
   const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
   const report = explain({ endpoint, options }, os());
   const orphans = report.blockers.flatMap((blocker) => blocker.holders).filter(({ pid }) => isOrphan(pid));

@@ -1,12 +1,12 @@
 /**
  * Ends the process as a signal asks, after what is under way is finished.
  */
-import { constants } from 'node:os';
 import { show } from './arguments.ts';
 
 export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
-const endSignals: readonly unknown[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+/** With the status of a process that died of it, as a shell reports it: 128 and its number, which POSIX fixes for these. */
+const statuses: Readonly<Record<EndSignal, number>> = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 };
 
 export interface SignalChoice {
   /** @default ['SIGTERM', 'SIGINT', 'SIGHUP'] */
@@ -18,9 +18,9 @@ export interface SignalChoice {
  * Returns a function that takes the handlers away.
  */
 export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice: SignalChoice): () => void {
-  const signals = choice.signals ?? ['SIGTERM', 'SIGINT', 'SIGHUP'];
-  if (!Array.isArray(signals) || !signals.every((signal) => endSignals.includes(signal)))
-    throw new TypeError(`signals is a list of ${endSignals.join(', ')}, not ${show(signals)}`);
+  const signals = choice.signals ?? (Object.keys(statuses) as EndSignal[]);
+  if (!Array.isArray(signals) || !signals.every((signal) => Object.hasOwn(statuses, signal)))
+    throw new TypeError(`signals is a list of ${Object.keys(statuses).join(', ')}, not ${show(signals)}`);
   const hurry = new AbortController();
   let asked = false;
   const remove = (): void => {
@@ -54,7 +54,7 @@ export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice:
 
 /** Dies of the signal, as it would have without a handler; with the status that a shell gives it where that is not possible. */
 function endAs(signal: EndSignal): void {
-  const status = 128 + constants.signals[signal];
+  const status = statuses[signal];
   if (process.listenerCount(signal) > 0) process.exit(status);
   process.kill(process.pid, signal);
   // The kernel ignores the signal for pid 1 of a container.

@@ -78,6 +78,11 @@ test('where the program keeps a handler of its own, the status is the one that a
 });
 
 test('only the signals that were asked for are handled, and none after the handlers are taken away', async () => {
+  const chosen = await stopping({ SIGNALS: 'SIGINT' });
+  const asked = await chosen.ask(300);
+  chosen.child.kill('SIGINT');
+  assert.equal(await asked.answer, 'answered');
+  assert.equal(await chosen.ended, 'SIGINT');
   const one = await stopping({ SIGNALS: 'SIGINT' });
   const { answer } = await one.ask(300);
   one.child.kill('SIGTERM');

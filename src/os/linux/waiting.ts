@@ -102,7 +102,7 @@ function polled(pid: number, args: readonly string[]): number[] {
   );
 }
 
-/** fd_set is an array of long, one bit for each descriptor (select(2)). All supported machines that select are littleEndian-endian. */
+/** fd_set is an array of long, one bit for each descriptor (select(2)). Every machine with numbers above is little-endian. */
 function selected(pid: number, args: readonly string[], descriptors: ReadonlySet<number>): boolean {
   const count = Math.min(Number(args[0]), 1_024);
   const bytes = readMemory(pid, args[1], (count + 7) >> 3);
