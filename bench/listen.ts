@@ -1,14 +1,17 @@
 /**
  * `listen`, `take-over` and `close` beside plain Node and the drain packages. Arguments: how many restarts (100), and `only=speed,restart,close,import`.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { reserve } from '../src/index.ts';
 import { hammer, load, lostOf } from './load.ts';
+import { command, race } from './measure.ts';
 import { median, ms, type Report } from './tables.ts';
 
 const host = '127.0.0.1';
@@ -58,13 +61,15 @@ async function kill({ child }: Running): Promise<void> {
   await once(child, 'exit');
 }
 
+const speedRounds = 25;
+
 /** Requests a second and the 99th percentile over 32 connections that stay open: rounds in turn, so that both see the same machine. */
 async function speed(report: Report): Promise<void> {
   const ways = ['plain', 'rebind', 'options'];
   const servers = await Promise.all(ways.map((LISTEN) => start({ LISTEN })));
   const rates = new Map<string, number[]>(ways.map((way) => [way, []]));
   const tails = new Map<string, number[]>(ways.map((way) => [way, []]));
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round <= speedRounds; round++) {
     for (const [index, way] of ways.entries()) {
       const { perSecond, p99Ms } = await hammer(host, servers[index]?.port ?? 0, 1000);
       // The first round warms up.
@@ -73,16 +78,17 @@ async function speed(report: Report): Promise<void> {
       tails.get(way)?.push(p99Ms);
     }
   }
-  const base = median(rates.get('plain') ?? []);
+  const base = rates.get('plain') ?? [];
   const names = ['server.listen()', 'listen(server)', 'listen(server) with options'];
   report.add({
     name: 'speed',
     title: 'A server that was started by listen(), beside plain Node',
-    note: '32 connections that stay open, the median of 9 rounds of 1 s, in turns.',
+    note: `32 connections that stay open, ${speedRounds} rounds of 1 s, in turns; the ratio is the median of the ratios of each round.`,
     head: ['', 'requests a second', 'ratio', 'p99'],
     rows: ways.map((way, index) => {
-      const rate = median(rates.get(way) ?? []);
-      return [names[index] ?? way, rate.toFixed(0), (rate / base).toFixed(3), ms(median(tails.get(way) ?? []))];
+      const own = rates.get(way) ?? [];
+      const ratio = median(own.map((rate, round) => rate / (base[round] ?? Number.NaN)));
+      return [names[index] ?? way, median(own).toFixed(0), ratio.toFixed(3), ms(median(tails.get(way) ?? []))];
     }),
   });
   await Promise.all(servers.map(kill));
@@ -249,28 +255,37 @@ async function freeAfter(port: number, startMs: number): Promise<number> {
   }
 }
 
-/** What `import 'rebind'` adds to the start of a process. */
+/** What `import 'rebind'` adds to a whole process: a server has node:http already. */
 function importing(report: Report): void {
   const door = new URL('../../dist/index.js', import.meta.url).href;
-  const best = (code: string): number =>
-    Math.min(
-      ...Array.from({ length: 15 }, () => {
-        const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', `${code}`], { encoding: 'utf8' });
-        return Number(stdout);
-      }),
+  const directory = mkdtempSync(join(tmpdir(), 'rebind-import-'));
+  try {
+    const file = (name: string, more: string): string => {
+      const path = join(directory, name);
+      writeFileSync(path, `import 'node:http';\n${more}`);
+      return path;
+    };
+    const without = file('without.mjs', '');
+    const using = file('with.mjs', `import ${JSON.stringify(door)};\n`);
+    const [bare, whole] = race(
+      { bare: command(process.execPath, [without]), whole: command(process.execPath, [using]) },
+      101,
     );
-  // A server has node:http already.
-  const time = (name: string): number =>
-    best(
-      `import 'node:http'; const t = performance.now(); await import(${JSON.stringify(name)}); console.log(performance.now() - t)`,
-    );
-  report.add({
-    name: 'import',
-    title: 'What the import costs a program that has node:http already',
-    note: 'The best of 15.',
-    head: ['', ''],
-    rows: [["import 'rebind'", ms(time(door))]],
-  });
+    if (bare === undefined || whole === undefined) throw new Error('A race without contestants');
+    report.add({
+      name: 'import',
+      title: 'What the import costs a program that has node:http already',
+      note: '101 whole processes each, in turns.',
+      head: ['', 'median', 'fastest'],
+      rows: [
+        ["import 'node:http'", ms(bare.medianMs), ms(bare.fastestMs)],
+        ["import 'node:http', import 'rebind'", ms(whole.medianMs), ms(whole.fastestMs)],
+        ['the difference', ms(whole.medianMs - bare.medianMs), ms(whole.fastestMs - bare.fastestMs)],
+      ],
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
 function seconds(ms: number): string {
