@@ -3,6 +3,7 @@
  * the command is to answer in little more than the time that Node needs to start. Declarations come from tsc.
  */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -52,32 +53,54 @@ execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inh
 /**
  * The command is one CommonJS file with what is asked most, `why`, `ls` and `help`: Node 20 loads a part of itself only
  * for ES modules, which costs as much as all of our work. The other commands are loaded from the modules of the library.
+ * The file that is started runs it from compiled code, which belongs to one text, known by its hash.
  */
 async function buildCommand() {
-  const command = await rolldown({
-    input: 'src/cli/main.ts',
-    platform: 'node',
-    external: ['koffi', /^node:/],
-    transform: { target: 'node20.19' },
-    logLevel: 'warn',
+  const command = 'dist/cli/command.cjs';
+  await joinInto(command, 'src/cli/main.ts', {
     plugins: [
       {
         name: 'other commands',
         resolveId(id) {
           const name = /^\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
-          return others.includes(name) ? { id: `../commands/${name}.js`, external: true } : null;
+          return others.includes(name) ? `\0${name}` : null;
+        },
+        // The file that runs it imports them.
+        load(id) {
+          const path = `../commands/${id.slice(1)}.js`;
+          return id.startsWith('\0') && others.includes(id.slice(1))
+            ? `export const run = async (...args) => (await importFor(${JSON.stringify(path)})).run(...args);`
+            : null;
         },
       },
     ],
   });
-  await command.write({
-    file: manifest.bin.rebind,
+  const hash = createHash('sha256').update(readFileSync(command)).digest('hex').slice(0, 16);
+  const started = manifest.bin.rebind;
+  await joinInto(started, 'src/cli/rebind.ts', { define: { commandHash: JSON.stringify(hash) } });
+  chmodSync(started, 0o755);
+}
+
+/** Joins a module and all that it imports into one small CommonJS file. */
+async function joinInto(file, input, { plugins = [], define = {} }) {
+  const bundle = await rolldown({
+    input,
+    platform: 'node',
+    external: ['koffi', /^node:/],
+    // What Node 20 cannot parse, such as `using`, is written out.
+    transform: { target: 'node20.19', define },
+    logLevel: 'warn',
+    plugins,
+  });
+  await bundle.write({
+    file,
     format: 'cjs',
     codeSplitting: false,
+    // Compiled code that was kept cannot import.
+    dynamicImportInCjs: plugins.length === 0,
     minify: { compress: true, mangle: true, codegen: { removeWhitespace: true } },
   });
-  await command.close();
-  chmodSync(manifest.bin.rebind, 0o755);
+  await bundle.close();
 }
 
 /** The modules that index.ts imports, directly or not, by other than `import()`. */

@@ -1,8 +1,6 @@
-#!/usr/bin/env node
 /**
  * The door of the command: the streams and signals of the process, and its only process.exit.
  */
-import module from 'node:module';
 import { exit } from './exit.ts';
 import type { Io } from './io.ts';
 import { programOf } from './pasted.ts';
@@ -11,8 +9,10 @@ import { programOf } from './pasted.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-async function main(argv: readonly string[]): Promise<void> {
-  const { run, signalPolicy } = await import('./run.ts');
+/** Resolves with the name of the command that ran, or null for a help or a wrong command line. */
+async function main(argv: readonly string[]): Promise<string | null> {
+  const { commandOf, run } = await import('./run.ts');
+  const command = commandOf(argv);
   const interrupted = new AbortController();
   let received: NodeJS.Signals | null = null;
 
@@ -23,11 +23,13 @@ async function main(argv: readonly string[]): Promise<void> {
     interrupted.abort(new Error(`Interrupted by ${signal}`));
   }
 
-  if (signalPolicy(argv) === 'abort') for (const name of signals) process.on(name, onSignal);
+  // A wrong command line has nothing to clean up.
+  if (command?.onSignal === 'abort') for (const name of signals) process.on(name, onSignal);
   process.exitCode = await run(argv, ioOfThisProcess(interrupted.signal));
   for (const name of signals) process.removeListener(name, onSignal);
   // Raised again, so that the shell sees a program that was interrupted (130) and not one that failed.
   if (received !== null) process.kill(process.pid, received);
+  return command?.name ?? null;
 }
 
 /** Each stream is made when it is first used: most runs need one of them. */
@@ -60,6 +62,4 @@ function ioOfThisProcess(signal: AbortSignal): Io {
   };
 }
 
-// Node 22 and later keep compiled code between runs; it must be switched on before the rest is loaded.
-(module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
-void main(process.argv.slice(2));
+export const ran = main(process.argv.slice(2));

@@ -32,13 +32,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-/** How the command that was asked for wants Ctrl-C treated; a wrong command line has nothing to clean up. */
-export function signalPolicy(argv: readonly string[]): NonNullable<Command['onSignal']> {
+/** The command that was asked for, or null for a help, the version or a wrong command line. */
+export function commandOf(argv: readonly string[]): Command | null {
   try {
     const reading = readArguments(argv, commands);
-    return reading.kind === 'run' ? (reading.invocation.command.onSignal ?? 'die') : 'die';
+    return reading.kind === 'run' ? reading.invocation.command : null;
   } catch {
-    return 'die';
+    return null;
   }
 }
 

@@ -22,6 +22,8 @@ export function cliPage(commands: readonly Command[]): string {
     ...endpointPage.flatMap((paragraph) => [paragraph, '']),
     'stdout is the answer; stderr is progress, warnings and questions. Colour appears on a terminal and follows `NO_COLOR` and `FORCE_COLOR`.',
     '',
+    'The first answer of a version keeps compiled code in `~/.cache/rebind` (or below `$XDG_CACHE_HOME`), which makes the next ones faster. It is used only if nobody else can write there, and may be removed at any time; `NODE_DISABLE_COMPILE_CACHE=1` turns it off.',
+    '',
     ...listed.flatMap(section),
     '## Exit codes',
     '',

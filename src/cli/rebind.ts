@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+/**
+ * The file that `rebind` starts: the command, from the compiled code that an earlier run kept. Compiling is half of what a run
+ * takes besides Node's own start, and Node keeps compiled code by itself only from version 22 on, and not of a program's first file.
+ *
+ * V8 runs such code unseen, so it is kept for one user below ~/.cache (XDG Base Directory Specification), and read only where
+ * nobody else can write. NODE_DISABLE_COMPILE_CACHE=1 turns it off, as it does in Node.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
+
+/** What the text of the command hashes to; the build writes it here. V8 compares nothing but the length. */
+declare const commandHash: string;
+
+type Command = typeof import('./main.ts');
+
+const source = fileURLToPath(new URL('command.cjs', import.meta.url));
+const program = `${process.version}-${process.arch}-`;
+const name = program + commandHash;
+const base = baseFolder();
+const folder = base === null ? null : join(base, 'rebind');
+
+const kept = folder === null ? undefined : readKept(folder);
+const script = new vm.Script(
+  `(function (exports, require, module, __filename, __dirname, importFor) {${readFileSync(source, 'utf8')}\n})`,
+  { filename: source, cachedData: kept },
+);
+const module: { exports: Partial<Command> } = { exports: {} };
+const importFor = (path: string): Promise<unknown> => import(path);
+script.runInThisContext()(module.exports, createRequire(source), module, source, dirname(source), importFor);
+if (base !== null && folder !== null && (kept === undefined || script.cachedDataRejected)) {
+  // After a whole answer, so that all that an answer needs is compiled.
+  module.exports.ran?.then((command) => {
+    if (command === 'why') keep(base, folder);
+  });
+}
+
+/** Null where there is no such folder, or no users that own one. */
+function baseFolder(): string | null {
+  const { NODE_DISABLE_COMPILE_CACHE, XDG_CACHE_HOME, HOME } = process.env;
+  if (NODE_DISABLE_COMPILE_CACHE || process.geteuid?.() !== process.getuid?.() || process.geteuid === undefined)
+    return null;
+  if (XDG_CACHE_HOME?.startsWith('/')) return XDG_CACHE_HOME;
+  return HOME?.startsWith('/') ? join(HOME, '.cache') : null;
+}
+
+function isOurs({ uid, mode }: Stats): boolean {
+  return uid === process.geteuid?.() && (mode & 0o022) === 0;
+}
+
+function readKept(from: string): Buffer | undefined {
+  try {
+    if (!isOurs(lstatSync(from))) return undefined;
+    const fd = openSync(join(from, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      const stats = fstatSync(fd);
+      return stats.isFile() && isOurs(stats) ? readFileSync(fd) : undefined;
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // The first run of this version, or a folder that we may not read: compiling always works.
+    return undefined;
+  }
+}
+
+function keep(within: string, to: string): void {
+  try {
+    for (const each of [within, to]) makeFolder(each);
+    if (!isOurs(lstatSync(to))) return;
+    for (const old of readdirSync(to)) if (old.startsWith(program)) rmSync(join(to, old));
+    writeWhole(join(to, name), script.createCachedData());
+  } catch {
+    // A full disk, a read-only file system, no home: the next run compiles again.
+  }
+}
+
+/** Below a home that is not ours (sudo), a folder of ours would only be in the way. */
+function makeFolder(path: string): void {
+  try {
+    if (isOurs(lstatSync(dirname(path)))) mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+/** Whole or not at all: another run may read it now. */
+function writeWhole(path: string, bytes: Buffer): void {
+  const unfinished = `${path}.${process.pid}`;
+  try {
+    writeFileSync(unfinished, bytes, { flag: 'wx', mode: 0o600 });
+    renameSync(unfinished, path);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The compiled code that a run keeps for the next: written once, run only from where nobody else can write, and never needed.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { nodes } from '../hold/harness.ts';
+import { main, rebind } from './command-line.ts';
+
+interface Home extends Disposable {
+  readonly path: string;
+  /** Where the code is kept. */
+  readonly folder: string;
+  files(): string[];
+  /** Asks about a Unix socket that is not there, which answers the same everywhere. */
+  ask(env?: NodeJS.ProcessEnv): void;
+}
+
+function home(): Home {
+  const path = mkdtempSync(join(tmpdir(), 'rebind-home-'));
+  const folder = join(path, '.cache/rebind');
+  const { XDG_CACHE_HOME, NODE_DISABLE_COMPILE_CACHE, ...env } = process.env;
+  return {
+    path,
+    folder,
+    files: () => (existsSync(folder) ? readdirSync(folder) : []),
+    ask(more = {}) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'why', join(path, 'app.sock')], {
+        encoding: 'utf8',
+        env: { ...env, HOME: path, ...more },
+      });
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /^Free: /);
+      assert.equal(stderr, '');
+    },
+    [Symbol.dispose]: () => rmSync(path, { recursive: true }),
+  };
+}
+
+for (const { name, path } of nodes()) {
+  test(`${name}: the first answer keeps compiled code, and the next one runs it`, {
+    skip: path === null && 'not installed: npm ci --prefix test/versions',
+  }, () => {
+    using at = home();
+    const env = { ...process.env, HOME: at.path, XDG_CACHE_HOME: '', NODE_DISABLE_COMPILE_CACHE: '' };
+    const run = (...words: string[]): { status: number | null; stderr: string } =>
+      spawnSync(path ?? '', [main, ...words], { encoding: 'utf8', env });
+    assert.deepEqual(pick(run('why', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
+    const [file = ''] = at.files();
+    const before = statSync(join(at.folder, file), { bigint: true });
+    assert.equal(before.mode & 0o777n, 0o600n);
+    assert.deepEqual(pick(run('why', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
+    // A command that is loaded beside it: what runs from kept code cannot import by itself.
+    assert.deepEqual(pick(run('free', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
+    assert.deepEqual(at.files(), [file]);
+    const after = statSync(join(at.folder, file), { bigint: true });
+    assert.equal(after.mtimeNs, before.mtimeNs, 'it was written again, so it was not accepted');
+  });
+}
+
+function pick({ status, stderr }: { status: number | null; stderr: string }): object {
+  return { status, stderr };
+}
+
+test('a help keeps nothing: it does not compile what an answer needs', () => {
+  using at = home();
+  assert.equal(rebind(['--help'], { HOME: at.path, XDG_CACHE_HOME: '' }).code, 0);
+  assert.deepEqual(at.files(), []);
+});
+
+test('XDG_CACHE_HOME says where, and NODE_DISABLE_COMPILE_CACHE that nothing is kept', () => {
+  using at = home();
+  using other = home();
+  at.ask({ NODE_DISABLE_COMPILE_CACHE: '1' });
+  assert.deepEqual(at.files(), []);
+  at.ask({ XDG_CACHE_HOME: other.path });
+  assert.deepEqual(at.files(), []);
+  assert.equal(readdirSync(join(other.path, 'rebind')).length, 1);
+});
+
+test('what is damaged, cut off or of an older build is replaced', () => {
+  using at = home();
+  at.ask();
+  const [file = ''] = at.files();
+  const path = join(at.folder, file);
+  const { size } = statSync(path);
+  truncateSync(path, size >> 1);
+  at.ask();
+  assert.ok(statSync(path).size > size >> 1);
+  writeFileSync(path, Buffer.alloc(size, 'rebind'));
+  at.ask();
+  assert.ok(!readFileSync(path).includes('rebindrebind'));
+  const old = file.replace(/[^-]+$/, '0123456789abcdef');
+  rmSync(path);
+  writeFileSync(join(at.folder, old), '');
+  at.ask();
+  assert.deepEqual(at.files(), [file]);
+});
+
+test('code is neither run nor kept where somebody else can write', () => {
+  using at = home();
+  at.ask();
+  const [file = ''] = at.files();
+  const path = join(at.folder, file);
+  const planted = (): void => {
+    // V8 would refuse it, and the next run would replace it, if it looked.
+    writeFileSync(path, 'planted');
+  };
+  planted();
+  chmodSync(at.folder, 0o777);
+  at.ask();
+  assert.equal(readFileSync(path, 'utf8'), 'planted');
+  chmodSync(at.folder, 0o700);
+  rmSync(path);
+  symlinkSync('/dev/zero', path);
+  at.ask();
+  assert.ok(statSync(path).isFile(), 'a link is not followed');
+});
+
+test('below a folder of another user nothing is made', {
+  skip: process.getuid?.() !== 0 && 'needs root',
+}, () => {
+  using at = home();
+  chownSync(at.path, 65_534, 65_534);
+  at.ask();
+  assert.equal(existsSync(join(at.path, '.cache')), false);
+  mkdirSync(at.folder, { recursive: true });
+  chownSync(at.folder, 65_534, 65_534);
+  at.ask();
+  assert.deepEqual(at.files(), []);
+});
+
+test('without a home, or with one that cannot be written, the command just runs', () => {
+  using at = home();
+  at.ask({ HOME: '' });
+  at.ask({ HOME: '/dev/null' });
+  chmodSync(at.path, 0o500);
+  at.ask({ HOME: at.path });
+  chmodSync(at.path, 0o700);
+});
