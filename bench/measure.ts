@@ -46,10 +46,23 @@ export function raceTable(name: string, title: string, results: readonly Result[
   };
 }
 
-/** Runs a command to its end, its output thrown away. @param codes The exit codes that mean that it did its work. */
-export function command(file: string, args: readonly string[], codes: readonly number[] = [0]): () => void {
+/**
+ * Runs a command to its end, its output thrown away.
+ *
+ * @param codes The exit codes that mean that it did its work.
+ * @param env Added to the environment.
+ */
+export function command(
+  file: string,
+  args: readonly string[],
+  codes: readonly number[] = [0],
+  env: NodeJS.ProcessEnv = {},
+): () => void {
   return () => {
-    const { status, error } = spawnSync(file, args, { stdio: ['ignore', 'ignore', 'ignore'] });
+    const { status, error } = spawnSync(file, args, {
+      stdio: ['ignore', 'ignore', 'ignore'],
+      env: { ...process.env, ...env },
+    });
     if (error !== undefined) throw error;
     if (status === null || !codes.includes(status)) throw new Error(`${file} ${args.join(' ')} left with ${status}`);
   };

@@ -12,7 +12,7 @@ import { command, race, raceTable } from './measure.ts';
 import { ms, type Report } from './tables.ts';
 
 const root = new URL('../../', import.meta.url);
-const rounds = 21;
+const rounds = 41;
 
 /** @param args How large the crowd is; by default that of the promise: 500 processes, 38,000 sockets, 100,000 descriptors. */
 export async function run(args: readonly string[], report: Report): Promise<void> {
@@ -41,6 +41,10 @@ async function commands(report: Report): Promise<void> {
     'rebind why (blocked)': command(node, [rebind, 'why', String(port)], [1]),
     'rebind why (free)': command(node, [rebind, 'why', String(free)], [0]),
     'rebind --help': command(node, [rebind, '--help']),
+    // As the first time after it was installed.
+    'rebind why (blocked), without kept code': command(node, [rebind, 'why', String(port)], [1], {
+      NODE_DISABLE_COMPILE_CACHE: '1',
+    }),
   };
   report.add(
     raceTable('command', 'The whole command, on this machine as it is', race(contestants, rounds), 'node -e 0'),

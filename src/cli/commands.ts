@@ -110,7 +110,7 @@ export const commands: readonly Command[] = [
     page: [
       'Opens the endpoints itself and starts the command on them. When the command restarts, the new one starts beside the old one and takes over when it is ready; the old one finishes its connections and ends. A newcomer that crashes or hangs is ended, and the old one goes on. Nobody who connects is refused.',
       'Node programs need no change, also below npm, npx, tsx or nodemon. Other programs find the sockets as systemd passes them (LISTEN_FDS). Without an endpoint, the port is learned from a Node program when it first listens.',
-      'Restart it with SIGHUP, with --watch, or with "rebind hold --restart 3000" from another terminal. SIGTERM ends it when open connections have finished, Ctrl-C at once, and a second signal kills. The exit status is that of the command.',
+      'Restart it with SIGHUP, with --watch, or with "rebind hold --restart 3000" from another terminal. SIGTERM ends it when open connections have finished, Ctrl-C at once, and a second signal kills. Ctrl-Z stops the command too, and when the terminal is closed everything ends. The exit status is that of the command.',
       timePage,
       ...endpointPage,
     ],

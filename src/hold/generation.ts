@@ -9,7 +9,7 @@ import type { AgentConnection } from './control.ts';
 import type { Exit } from './exit.ts';
 import type { Guard } from './guard.ts';
 import { NotifySocket } from './notify.ts';
-import { spawning } from './pass.ts';
+import { spawning, stdinFor } from './pass.ts';
 import type { Passed, ReadyBy } from './passed.ts';
 import type { AgentMessage, DrainCounts, DrainOrder, HoldMessage } from './protocol.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
@@ -129,7 +129,7 @@ export class Generation {
       env: how.environment,
       // A session of its own: the whole tree can be signalled, and the terminal's Ctrl-C reaches it once, through us.
       detached: true,
-      stdio: ['inherit', 'inherit', options.stderr === null ? 'inherit' : 'pipe', ...how.descriptors],
+      stdio: [stdinFor(), 'inherit', options.stderr === null ? 'inherit' : 'pipe', ...how.descriptors],
     });
     this.#tail = new Tail(this.#child.stderr, options.stderr);
     if (this.#child.pid !== undefined) options.guard.watch(this.#child.pid);

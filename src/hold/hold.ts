@@ -153,9 +153,9 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#close(current === null ? statusOfSignal(signal) : statusOf(current.exit));
   }
 
-  /** Sends a signal to the command as it is, such as SIGWINCH. */
+  /** Sends a signal to every process of the command as it is, such as SIGWINCH; with SIGSTOP connections wait until SIGCONT. */
   signal(signal: NodeJS.Signals): void {
-    this.#current?.signal(signal);
+    for (const generation of this.#generations.values()) generation.signal(signal);
   }
 
   /** What is going on, as plain data. */

@@ -3,7 +3,9 @@
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
+import { isatty } from 'node:tty';
 import { formatEndpoint } from '../model/endpoint.ts';
+import { os } from '../os/index.ts';
 import { generationVariable, type Passed, passedVariable } from './passed.ts';
 import type { HeldSocket } from './socket.ts';
 
@@ -61,6 +63,11 @@ export function spawning(
     environment,
     descriptors,
   };
+}
+
+/** The command's stdin. The kernel would not stop it, in a session of its own, from reading what is typed for the shell while hold is in the background. */
+export function stdinFor(): 'inherit' | 'ignore' {
+  return isatty(0) && os().processes.terminal() === 'background' ? 'ignore' : 'inherit';
 }
 
 /** What was in NODE_OPTIONS stays; the preload is added once. */

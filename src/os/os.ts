@@ -78,6 +78,8 @@ export interface Processes {
   tree(pid: number): readonly number[];
   /** A variable of the environment it was started with; null when it has none, or may not be looked into. */
   readVariable(pid: number, name: string): string | null;
+  /** How this process stands to the terminal of its session: a background job must not read from it; `none` also when it was closed (credentials(7)). */
+  terminal(): 'foreground' | 'background' | 'none';
   /** True when the kernel shows that it waits for input on the socket with this inode; false when not, and when it cannot be told. */
   waitsForInput(pid: number, inode: number): boolean;
 }

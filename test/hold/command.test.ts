@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,9 +9,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load, lostOf } from '../../bench/load.ts';
 import { run } from './command.ts';
-import { fixture, freePort, get, rebind, slowGet } from './harness.ts';
+import { fixture, freePort, get, isAlive, rebind, slowGet } from './harness.ts';
 
 const server = [process.execPath, fixture('server.cjs')];
+const noTerminal = spawnSync('script', ['--version']).status !== 0 && 'script (util-linux) is not installed';
 const ask = (...args: string[]) => spawnSync(process.execPath, [rebind, 'hold', ...args], { encoding: 'utf8' });
 
 test('--status and --restart find the hold by its endpoint from another terminal', async () => {
@@ -244,9 +245,7 @@ async function connectingGet(port: number): Promise<string> {
   }
 }
 
-test('the terminal passes through: input, colours, width and the exit status', {
-  skip: spawnSync('script', ['--version']).status !== 0 && 'script (util-linux) is not installed',
-}, async () => {
+test('the terminal passes through: input, colours, width and the exit status', { skip: noTerminal }, async () => {
   const port = await freePort();
   const program = `console.log('seen', process.stdin.isTTY, process.stdout.isTTY, process.stderr.isTTY, process.stdout.columns); process.stdin.once('data', (text) => { console.log('read', JSON.stringify(String(text))); process.exit(5); })`;
   const command = `stty cols 77; '${process.execPath}' '${rebind}' hold 127.0.0.1:${port} -- '${process.execPath}' -e "$PROGRAM"; echo status $?`;
@@ -263,4 +262,97 @@ test('the terminal passes through: input, colours, width and the exit status', {
   assert.match(text, /seen true true true 77/);
   assert.match(text, /read "hello\\n"/);
   assert.match(text, /status 5/);
+});
+
+interface Terminal extends AsyncDisposable {
+  type(text: string): void;
+  printed(wanted: RegExp): Promise<void>;
+  /** Closes the window. */
+  close(): void;
+}
+
+/** bash with job control, on a terminal of its own. */
+function terminal(script: string, env: NodeJS.ProcessEnv): Terminal {
+  const child = spawn('script', ['-qec', `exec bash --norc -c 'set -m; ${script}'`, '/dev/null'], {
+    env: { ...process.env, NO_COLOR: '1', NODE_OPTIONS: '', NODE: process.execPath, REBIND: rebind, ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  return {
+    type: (typed) => void child.stdin.write(typed),
+    async printed(wanted) {
+      for (let i = 0; !wanted.test(text); i++) {
+        assert.ok(i < 1_000, `${wanted} was not printed: ${text}`);
+        await sleep(20);
+      }
+    },
+    // Its master side is closed with it, which the kernel tells as SIGHUP.
+    close: () => void child.kill('SIGKILL'),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+      await ended;
+    },
+  };
+}
+
+/** Until nobody holds the port any more. */
+async function untilOver(port: number): Promise<void> {
+  for (let i = 0; ask('--status', String(port)).status === 0; i++) {
+    assert.ok(i < 100, 'the port is still held');
+    await sleep(100);
+  }
+}
+
+function stateOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) (.).*$/s, '$1');
+}
+
+test('Ctrl-Z stops the command with hold, and fg lets both go on', { skip: noTerminal }, async () => {
+  const port = await freePort();
+  const script = '"$NODE" "$REBIND" hold 127.0.0.1:$PORT -- "$NODE" "$SERVER"; echo left $?; read; fg; echo over $?';
+  await using window = terminal(script, { SERVER: fixture('server.cjs'), PORT: String(port), HOST: '127.0.0.1' });
+  await window.printed(/was ready after/);
+  const { current } = JSON.parse(ask('--status', String(port), '--json').stdout);
+  window.type('\x1a');
+  // 128 and the number of SIGSTOP.
+  await window.printed(/left 147/);
+  assert.equal(stateOf(current.pid), 'T');
+  const answer = get(port);
+  window.type('\n');
+  assert.match(await answer, /^1 /);
+  window.type('\x03');
+  await window.printed(/over 130/);
+});
+
+test('in the background the command does not read what is typed for the shell', { skip: noTerminal }, async () => {
+  const program = `console.log('stdin is', require('fs').readlinkSync('/proc/self/fd/0')); require('http').createServer((q, r) => r.end('ok')).listen(process.env.PORT, '127.0.0.1')`;
+  const hold = '"$NODE" "$REBIND" hold 127.0.0.1:$PORT -- "$NODE" -e "$PROGRAM"';
+  for (const [script, stdin] of [
+    [`${hold} & read; kill %1; wait`, /stdin is \/dev\/null/],
+    [hold, /stdin is \/dev\/pts\//],
+  ] as const) {
+    const port = await freePort();
+    await using window = terminal(script, { PROGRAM: program, PORT: String(port) });
+    await window.printed(stdin);
+    await window.printed(/was ready after/);
+    window.type(script === hold ? '\x03' : '\n');
+    await untilOver(port);
+  }
+});
+
+test('the terminal is closed: everything ends and the port is free', { skip: noTerminal }, async () => {
+  const port = await freePort();
+  // Nothing is written to the terminal, so that only the signal tells.
+  const script = '"$NODE" "$REBIND" hold --quiet 127.0.0.1:$PORT -- "$NODE" "$SERVER"';
+  await using window = terminal(script, { SERVER: fixture('server.cjs'), PORT: String(port), HOST: '127.0.0.1' });
+  assert.match(await connectingGet(port), /^1 /);
+  const { current } = JSON.parse(ask('--status', String(port), '--json').stdout);
+  window.close();
+  await untilOver(port);
+  assert.equal(isAlive(current.pid), false);
 });

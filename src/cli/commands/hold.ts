@@ -1,4 +1,5 @@
 /** `rebind hold [endpoint...] -- command`, and its questions to a running hold. */
+import { isatty } from 'node:tty';
 import { isBlockedPortError } from '../../errors.ts';
 import { holdRestart, holdStatus } from '../../hold/client.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
@@ -7,6 +8,7 @@ import { addressesOf } from '../../hold/socket.ts';
 import { receivedDescriptors } from '../../hold/systemd.ts';
 import { units } from '../../hold/unit.ts';
 import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
+import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import { tellEvents } from '../hold-events.ts';
@@ -94,19 +96,32 @@ function optionsOf(command: readonly string[], invocation: Invocation, io: Io): 
 
 /** Once each: Ctrl-C reaches only us, because the command has a session of its own. */
 function forwardSignals(held: Hold): () => void {
+  const hadTerminal = hasTerminal();
   const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
-    SIGHUP: () => void held.restart('SIGHUP'),
+    // Somebody asks for a restart, or the terminal that we ran in was closed.
+    SIGHUP: () => void (hadTerminal && !hasTerminal() ? held.stop('SIGHUP') : held.restart('SIGHUP')),
     SIGUSR2: () => void held.restart('SIGUSR2'),
     SIGTERM: () => void held.stop('SIGTERM'),
     SIGINT: () => void held.stop('SIGINT'),
     SIGQUIT: () => void held.stop('SIGQUIT'),
     SIGWINCH: () => held.signal('SIGWINCH'),
+    // Ctrl-Z stops the command with us, and `fg` lets both go on.
+    SIGTSTP: () => {
+      held.signal('SIGSTOP');
+      process.kill(process.pid, 'SIGSTOP');
+    },
+    SIGCONT: () => held.signal('SIGCONT'),
   };
   const all = Object.entries(handlers) as [NodeJS.Signals, () => void][];
   for (const [signal, handler] of all) process.on(signal, handler);
   return () => {
     for (const [signal, handler] of all) process.off(signal, handler);
   };
+}
+
+/** Below nohup(1) there is one, and nothing that is read or written is it. */
+function hasTerminal(): boolean {
+  return os().processes.terminal() !== 'none' && [0, 1, 2].some((fd) => isatty(fd));
 }
 
 async function status(endpoint: ParsedEndpoint, invocation: Invocation, io: Io): Promise<number> {

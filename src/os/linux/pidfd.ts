@@ -52,6 +52,7 @@ export const processes: Processes = {
   inSession: processesInSession,
   tree: processTree,
   readVariable,
+  terminal,
   waitsForInput,
 };
 
@@ -139,22 +140,33 @@ function send(pidfd: number, signal: SignalName): SignalOutcome {
   throw new NativeError('pidfd_send_signal', errno);
 }
 
+/** Fields 5, 7 and 8 of proc_pid_stat(5): the process group, the terminal, and the process group in its foreground. */
+function terminal(): 'foreground' | 'background' | 'none' {
+  const [, , group, , device, foreground] = statFields(process.pid) ?? [];
+  if (device === undefined || device === '0') return 'none';
+  return group === foreground ? 'foreground' : 'background';
+}
+
 function startTicksOf(pid: number): string | null {
   return readStat(pid)?.startTicks ?? null;
 }
 
-/** Fields 3 and 22 of proc_pid_stat(5). The name before them may hold blanks and parentheses. */
+/** Fields 3 and 22 of proc_pid_stat(5). */
 function readStat(pid: number): { state: string; startTicks: string } | null {
+  const fields = statFields(pid);
+  const [state, startTicks] = [fields?.[0], fields?.[19]];
+  return state === undefined || startTicks === undefined ? null : { state, startTicks };
+}
+
+/** The fields of proc_pid_stat(5) from the third on: the name before them may hold blanks and parentheses. */
+function statFields(pid: number): string[] | null {
   if (!Number.isSafeInteger(pid) || pid < 1) return null;
-  let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES') return null;
     throw error;
   }
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state, startTicks] = [fields[0], fields[19]];
-  return state === undefined || startTicks === undefined ? null : { state, startTicks };
 }
