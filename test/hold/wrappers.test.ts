@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load, lostOf } from '../../bench/load.ts';
-import { fixture, nodes, start, tool } from './harness.ts';
+import { fixture, type Held, nodes, start, tool } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rebind-wrappers-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -29,24 +30,29 @@ const wrappers: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** Two restarts under traffic on connections that are kept and on new ones. */
+async function losesNothing(hold: Held, { timeoutMs = 5_000 } = {}): Promise<void> {
+  await hold.heard('ready');
+  const end = new AbortController();
+  const traffic = (['keep-alive', 'late'] as const).map((mode) =>
+    load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal, timeoutMs }),
+  );
+  for (let i = 0; i < 2; i++) {
+    await sleep(200);
+    assert.equal((await hold.held.restart()).outcome, 'done');
+  }
+  await hold.heard('retired', 2);
+  end.abort();
+  for (const result of await Promise.all(traffic)) {
+    assert.equal(lostOf(result), 0, JSON.stringify(result));
+    assert.ok(result.answers.size >= 2);
+  }
+}
+
 for (const [name, command] of Object.entries(wrappers)) {
   test(`below ${name}, an unmodified server loses nothing over restarts`, async () => {
     await using hold = await start({ command, lingerMs: 500 });
-    await hold.heard('ready');
-    const end = new AbortController();
-    const traffic = (['keep-alive', 'late'] as const).map((mode) =>
-      load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal }),
-    );
-    for (let i = 0; i < 2; i++) {
-      await sleep(200);
-      assert.equal((await hold.held.restart()).outcome, 'done');
-    }
-    await hold.heard('retired', 2);
-    end.abort();
-    for (const result of await Promise.all(traffic)) {
-      assert.equal(lostOf(result), 0, JSON.stringify(result));
-      assert.ok(result.answers.size >= 2);
-    }
+    await losesNothing(hold);
   });
 }
 
@@ -67,23 +73,30 @@ for (const [name, source] of Object.entries(frameworks)) {
       env: { ROOT: directory },
       lingerMs: 500,
     });
-    await hold.heard('ready');
-    const end = new AbortController();
-    const traffic = (['keep-alive', 'late'] as const).map((mode) =>
-      load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal }),
-    );
-    for (let i = 0; i < 2; i++) {
-      await sleep(200);
-      assert.equal((await hold.held.restart()).outcome, 'done');
-    }
-    await hold.heard('retired', 2);
-    end.abort();
-    for (const result of await Promise.all(traffic)) {
-      assert.equal(lostOf(result), 0, JSON.stringify(result));
-      assert.ok(result.answers.size >= 2);
-    }
+    await losesNothing(hold);
   });
 }
+
+const next = fixture('../../next/node_modules/.bin/next');
+
+describe('Next.js', { skip: !existsSync(next) && 'not installed: npm ci --prefix test/next' }, () => {
+  const cwd = fixture('../../next');
+  const env = { NEXT_TELEMETRY_DISABLED: '1' };
+
+  test('a built app loses nothing over restarts', async () => {
+    const built = spawnSync(next, ['build'], { cwd, env: { ...process.env, ...env }, encoding: 'utf8' });
+    assert.equal(built.status, 0, built.stdout + built.stderr);
+    await using hold = await start({ command: [next, 'start', '--hostname', '127.0.0.1'], cwd, env, lingerMs: 500 });
+    await losesNothing(hold);
+  });
+
+  test('its dev server, which must not run twice, keeps them waiting and loses nothing', async () => {
+    const command = [next, 'dev', '--hostname', '127.0.0.1'];
+    await using hold = await start({ command, cwd, env, lingerMs: 500, overlap: false });
+    // It compiles a page at the first request for it.
+    await losesNothing(hold, { timeoutMs: 30_000 });
+  });
+});
 
 for (const { name, path } of nodes()) {
   test(`${name}: a WebSocket is told to come back, and is not cut off`, {

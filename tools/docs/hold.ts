@@ -36,7 +36,8 @@ Every row is a test that restarts it under load and counts what is lost.
 | | what is lost |
 |---|---|
 | Node 20, 22, 24, 26: http, cluster (both schedulings), worker threads, Unix sockets | nothing |
-| express, fastify, koa, hono, vite's dev server, ws | nothing |
+| express, fastify, koa, hono, vite's dev server, Next.js (\`next start\`), ws | nothing |
+| Next.js's dev server | \`--no-overlap\`, because it refuses to run twice |
 | npm, npx, tsx, nodemon, \`node --watch\`, \`sh -c\`, a Python wrapper that closes descriptors | nothing |
 | gunicorn (threads) | nothing on new connections |
 | uvicorn, puma | nothing refused or left hanging; now and then they drop a connection that they have accepted and not read yet when they are asked to end (Kludex/uvicorn#2757) |
