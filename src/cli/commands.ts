@@ -133,6 +133,11 @@ export const commands: readonly Command[] = [
         summary: 'How long connections and the old program have; 10s unless given',
       },
       {
+        name: 'stop-signal',
+        value: { name: 'SIGNAL', values: ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] },
+        summary: 'What asks the old program to finish, such as SIGQUIT for nginx; SIGTERM unless given',
+      },
+      {
         name: 'linger',
         value: { name: 'TIME' },
         summary: 'How long a connection must be silent before it is closed; 1s unless given',

@@ -14,6 +14,7 @@ import type { Passed, ReadyBy } from './passed.ts';
 import type { AgentMessage, DrainCounts, DrainOrder, HoldMessage } from './protocol.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
 import { endRunaways } from './runaways.ts';
+import type { StopSignal } from './settings.ts';
 import type { HeldSocket } from './socket.ts';
 import { Tail } from './tail.ts';
 
@@ -43,6 +44,7 @@ export interface GenerationOptions {
   readonly backlog: number;
   readonly learn: boolean;
   readonly handOff: boolean;
+  readonly stopSignal: StopSignal;
   /** Where the command's stderr goes when its last lines are kept; null leaves it alone. */
   readonly stderr: NodeJS.WritableStream | null;
   /** A server listens on an endpoint that is not held. */
@@ -199,8 +201,8 @@ export class Generation {
   }
 
   /**
-   * Ends it without losing a connection: it accepts no more, its connections end, then SIGTERM, and after the grace SIGKILL.
-   * Programs without the preload get SIGTERM at once, and drain in their own way.
+   * Ends it without losing a connection: it accepts no more, its connections end, then the stop signal, and after the grace SIGKILL.
+   * Programs without the preload get that signal at once, and drain in their own way.
    *
    * @param onStopped Called when it accepts no more, if it could be asked.
    */
@@ -228,7 +230,7 @@ export class Generation {
     const toDrain = [...new Set([...this.#serving, ...answered.flat()])].filter((agent) => this.#agents.has(agent));
     // A little more than the grace: at its end the program resets what is left, and says so.
     await this.#order(toDrain, { kind: 'drain', ...order }, 'drained', graceMs + 250);
-    return this.end('SIGTERM', Math.max(250, until - performance.now()));
+    return this.end(this.#options.stopSignal, Math.max(250, until - performance.now()));
   }
 
   /** Sends a signal to every process of the command, and SIGKILL when the time is over. Resolves when none is left. */

@@ -392,6 +392,7 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   /** What still drains when the command is done. */
   async #endAll(): Promise<void> {
-    await Promise.all([...this.#generations.values()].map((one) => one.end('SIGTERM', this.#settings.graceMs)));
+    const { graceMs, stopSignal } = this.#settings;
+    await Promise.all([...this.#generations.values()].map((one) => one.end(stopSignal, graceMs)));
   }
 }

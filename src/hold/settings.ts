@@ -8,6 +8,10 @@ import type { ReadyBy } from './passed.ts';
 import type { DrainCounts } from './protocol.ts';
 import type { Evidence } from './ready.ts';
 
+/** Signals by which servers let themselves be asked to finish. */
+export const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
+export type StopSignal = (typeof stopSignals)[number];
+
 /** All times in milliseconds. */
 export interface HoldOptions {
   /** As they are typed: `3000`, `127.0.0.1:3000`, `udp/53`, `./app.sock`. Empty learns the port from a Node program when it first listens. @default [] */
@@ -22,6 +26,8 @@ export interface HoldOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** How long open connections and the old program have to end before SIGKILL. @default 10000 */
   readonly graceMs?: number;
+  /** What asks the program to finish, such as SIGQUIT for nginx. @default 'SIGTERM' */
+  readonly stopSignal?: StopSignal;
   /** How long a connection must be silent before it is closed while draining. @default 1000 */
   readonly lingerMs?: number;
   /** How long a newcomer has to become ready before it is ended and the old one goes on. @default 30000 */
@@ -105,6 +111,9 @@ export function readSettings(options: HoldOptions): Settings {
   if (command[0] === '') throw new TypeError('hold needs a command: the name of the program is empty');
   const endpoints = options.endpoints ?? [];
   for (const text of endpoints) parseEndpoint(text);
+  const { stopSignal = 'SIGTERM' } = options;
+  if (!stopSignals.includes(stopSignal))
+    throw new RangeError(`stopSignal must be one of ${stopSignals.join(', ')}, not ${String(stopSignal)}`);
   const descriptors = options.descriptors ?? [];
   return {
     command,
@@ -114,6 +123,7 @@ export function readSettings(options: HoldOptions): Settings {
     cwd: options.cwd ?? process.cwd(),
     environment: options.env ?? process.env,
     graceMs: time('graceMs', options.graceMs, 10_000),
+    stopSignal,
     lingerMs: time('lingerMs', options.lingerMs, 1_000),
     readyTimeoutMs: time('readyTimeoutMs', options.readyTimeoutMs, 30_000),
     readyBy: options.readyBy ?? 'auto',

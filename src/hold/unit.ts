@@ -12,6 +12,7 @@ export interface UnitOptions {
   readonly program: string;
   readonly cwd: string;
   readonly graceMs: number;
+  readonly stopSignal: string;
   /** The file of the preload. */
   readonly adoptUrl: string;
 }
@@ -24,7 +25,7 @@ export interface Units {
 }
 
 export function units(options: UnitOptions): Units {
-  const { endpoints, command, program, cwd, graceMs } = options;
+  const { endpoints, command, program, cwd, graceMs, stopSignal } = options;
   const name = unitName(command);
   const listen = endpoints.map((endpoint) =>
     endpoint.protocol === 'udp'
@@ -57,6 +58,7 @@ export function units(options: UnitOptions): Units {
     `ExecStart=${[program, ...command.slice(1)].map(quote).join(' ')}`,
     ...(isNode ? [`Environment=${quote(`NODE_OPTIONS=--import=${options.adoptUrl}`)}`] : []),
     'Restart=on-failure',
+    ...(stopSignal === 'SIGTERM' ? [] : [`KillSignal=${stopSignal}`]),
     `TimeoutStopSec=${Math.ceil(graceMs / 1_000)}`,
     '',
     '[Install]',

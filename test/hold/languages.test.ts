@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { load } from '../../bench/load.ts';
+import { load, lostOf } from '../../bench/load.ts';
 import { fixture, freePort, get, start } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rebind-languages-'));
@@ -99,3 +99,40 @@ for (const [name, command] of Object.entries(servers)) {
     assert.ok(answers.size >= 2);
   });
 }
+
+test('nginx, which finishes at SIGQUIT, loses no connection over restarts', {
+  skip: spawnSync('nginx', ['-v']).status !== 0 && 'nginx is not installed',
+}, async () => {
+  const port = await freePort();
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  writeFileSync(
+    join(directory, 'nginx.conf'),
+    `pid nginx.pid; error_log stderr error; worker_processes 2; events { worker_connections 256; }
+    http {
+      access_log off;
+      ${kinds.map((kind) => `${kind}_temp_path ${directory}/${kind};`).join(' ')}
+      server { listen 127.0.0.1:${port}; location / { return 200 "$pid nginx"; } }
+    }`,
+  );
+  await using hold = await start({
+    // What it inherits it is told by a variable of its own (NGINX, src/core/nginx.c).
+    command: ['env', 'NGINX=3;', 'nginx', '-p', directory, '-c', 'nginx.conf', '-g', 'daemon off;'],
+    port,
+    stopSignal: 'SIGQUIT',
+  });
+  assert.equal((await hold.heard('ready')).by, 'kernel');
+  const end = new AbortController();
+  const traffic = (['new', 'late'] as const).map((mode) =>
+    load({ host: '127.0.0.1', port, mode, perSecond: 50, signal: end.signal }),
+  );
+  for (let i = 0; i < 4; i++) {
+    await sleep(300);
+    assert.equal((await hold.held.restart()).outcome, 'done');
+  }
+  await hold.heard('retired', 4);
+  end.abort();
+  for (const result of await Promise.all(traffic)) {
+    assert.equal(lostOf(result), 0, JSON.stringify(result));
+    assert.ok(result.answers.size > 2);
+  }
+});

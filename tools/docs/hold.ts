@@ -37,18 +37,18 @@ Every row is a test that restarts it under load and counts what is lost.
 |---|---|
 | Node 20, 22, 24, 26: http, cluster (both schedulings), worker threads, Unix sockets | nothing |
 | express, fastify, koa, hono, vite's dev server, Next.js (\`next start\`), ws | nothing |
-| Next.js's dev server | \`--no-overlap\`, because it refuses to run twice |
+| Next.js's dev server with \`--no-overlap\` | nothing: requests wait while it starts |
 | npm, npx, tsx, nodemon, \`node --watch\`, \`sh -c\`, a Python wrapper that closes descriptors | nothing |
-| gunicorn (threads) | nothing on new connections |
+| gunicorn (threads), nginx (\`--stop-signal SIGQUIT\`) | nothing on new connections |
 | uvicorn, puma | nothing refused or left hanging; now and then they drop a connection that they have accepted and not read yet when they are asked to end (Kludex/uvicorn#2757) |
 | UDP (dgram) | datagrams wait in the socket |
 | systemd-socket-activate | hold and, without hold, the preload serve on its socket |
 
 ## What it does not do
 
-- redis takes no socket from anybody, so hold cannot run it; a program that binds the port itself, and is not Node, gets EADDRINUSE. nginx takes one by a variable of its own (\`rebind hold 3000 -- env 'NGINX=3;' nginx -g 'daemon off;'\`), but at SIGTERM it drops what it has accepted and not answered.
+- redis takes no socket from anybody, so hold cannot run it; a program that binds the port itself, and is not Node, gets EADDRINUSE. nginx takes one by a variable of its own, and drops nothing at SIGQUIT: \`rebind hold 3000 --stop-signal SIGQUIT -- env 'NGINX=3;' nginx -g 'daemon off;'\`.
 - A program that puts itself into the background is ended: its supervisor would lose it.
-- Ctrl-Z stops hold and not the program, which has a session of its own; a program that reads the keyboard then takes keys from the shell, as it does when hold runs in the background of a terminal.
+- After Ctrl-Z and \`bg\`, a program that reads the keyboard takes keys from the shell: it has a session of its own, so the kernel does not stop it. Hold that is started with \`&\` gives it no keyboard.
 - A program that listens first and then refuses to run twice (Next.js's dev server) ends soon after it counted as ready: give it \`--no-overlap\`.
 - In another network namespace than hold's (\`unshare -n\`), a program cannot reach hold; it serves, but is ended with SIGTERM without being asked to drain.
 - Linux only, for now.

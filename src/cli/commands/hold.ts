@@ -4,6 +4,8 @@ import { isBlockedPortError } from '../../errors.ts';
 import { holdRestart, holdStatus } from '../../hold/client.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
 import { adoptUrl, findCommand } from '../../hold/pass.ts';
+import type { ReadyBy } from '../../hold/passed.ts';
+import type { StopSignal } from '../../hold/settings.ts';
 import { addressesOf } from '../../hold/socket.ts';
 import { receivedDescriptors } from '../../hold/systemd.ts';
 import { units } from '../../hold/unit.ts';
@@ -72,18 +74,16 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
 }
 
 function optionsOf(command: readonly string[], invocation: Invocation, io: Io): HoldOptions {
-  const readyBy = invocation.value('ready');
-  if (readyBy !== undefined && !['auto', 'listening', 'notify', 'message'].includes(readyBy))
-    throw new UsageError(`--ready is auto, listening, notify or message, not ${JSON.stringify(readyBy)}`);
   const assume = invocation.value('assume-ready');
   return {
     command,
     endpoints: invocation.operands,
     descriptors: receivedDescriptors(process.env),
     graceMs: time(invocation, 'grace', defaultGraceMs),
+    stopSignal: (invocation.value('stop-signal') ?? 'SIGTERM') as StopSignal,
     lingerMs: time(invocation, 'linger', 1_000),
     readyTimeoutMs: time(invocation, 'ready-timeout', 30_000),
-    readyBy: (readyBy ?? 'auto') as 'auto' | 'listening' | 'notify' | 'message',
+    readyBy: (invocation.value('ready') ?? 'auto') as ReadyBy,
     assumeReadyMs: assume === undefined ? null : time(invocation, 'assume-ready', 0),
     overlap: invocation.flag('overlap') ?? true,
     takeOver: invocation.flag('take-over') ?? false,
@@ -157,6 +157,7 @@ async function unit(command: readonly string[], invocation: Invocation, io: Io):
     program: found.path ?? command[0] ?? '',
     cwd: process.cwd(),
     graceMs: time(invocation, 'grace', defaultGraceMs),
+    stopSignal: (invocation.value('stop-signal') ?? 'SIGTERM') as StopSignal,
     adoptUrl,
   });
   if (invocation.flag('json')) io.stdout.write(print({ schema: 1, ...pair }));
