@@ -135,8 +135,8 @@ async function makeFree(os: Os, request: Request, options: FreeOptions, steps: F
     steps.push(entry);
     options.onProgress?.({ kind: 'step', step: entry });
   };
-  // Most holders are found where they are likely; only when stopping those was not enough is every process looked into.
-  const first = look(request, os, options.dryRun ? 'all' : 'likely');
+  // Every process is looked into: a plan that learned of a holder only later would not be what somebody said yes to.
+  const first = look(request, os, 'all');
   if (first.errno === null) return { report: answer(first, causes), respawn: null };
   const tried = new Set<string>();
   const known = inodes(first.facts.sockets);

@@ -26,24 +26,30 @@ const mostThreads = 256;
 /**
  * True: it waits. False: it was seen that it does not; every thread sleeps in something else. Null: it could not be told.
  *
+ * @param place Where /proc shows its descriptors.
  * @param descriptors The process's descriptors of the socket.
  */
-export function accepts(proc: Proc, pid: number, inode: number, descriptors: readonly number[]): boolean | null {
-  const watched = watchedByEpoll(proc, pid, inode);
+export function accepts(
+  proc: Proc,
+  { pid, place }: { readonly pid: number; readonly place: string },
+  inode: number,
+  descriptors: readonly number[],
+): boolean | null {
+  const watched = watchedByEpoll(proc, place, inode);
   if (watched === true) return true;
   const sleeps = sleepsInAccept(proc, pid, descriptors);
   if (sleeps === true) return true;
   return watched === false && sleeps === false ? false : null;
 }
 
-function watchedByEpoll(proc: Proc, pid: number, inode: number): boolean | null {
-  const names = attempt(() => proc.list(`${pid}/fd`));
+function watchedByEpoll(proc: Proc, place: string, inode: number): boolean | null {
+  const names = attempt(() => proc.list(`${place}/fd`));
   if (names === null) return null;
   const ino = ` ino:${inode.toString(16)} `;
   for (const name of names.slice(0, mostDescriptors)) {
-    if (attempt(() => proc.link(`${pid}/fd/${name}`)) !== 'anon_inode:[eventpoll]') continue;
+    if (attempt(() => proc.link(`${place}/fd/${name}`)) !== 'anon_inode:[eventpoll]') continue;
     // `tfd: 17 events: 1 data: … pos:0 ino:2c9b sdev:8` (fs/eventpoll.c, ep_show_fdinfo); the inode is hexadecimal.
-    const info = attempt(() => proc.text(`${pid}/fdinfo/${name}`, 1_048_576));
+    const info = attempt(() => proc.text(`${place}/fdinfo/${name}`, 1_048_576));
     if (info === null) return null;
     if (info.includes(ino)) return true;
   }

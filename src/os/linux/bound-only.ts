@@ -106,7 +106,7 @@ export function findUnlisted(
   const unknown = new Map<number, { pid: number; descriptor: number }>();
   let hidden = 0;
   for (const pid of proc.pids()) {
-    const look = finder.sockets(pid, 'all', (inode, descriptor) => {
+    const look = finder.sockets(`${pid}`, 'all', (inode, descriptor) => {
       if (!listed.has(inode) && !unknown.has(inode)) unknown.set(inode, { pid, descriptor });
     });
     if (look === 'denied') hidden++;

@@ -5,6 +5,7 @@
  */
 import { cgroup2Mount, cgroupIds, cgroupMembers, readCgroupPaths } from './cgroup.ts';
 import { openSocketFinder, type SocketFinder, type Which } from './open-sockets.ts';
+import { placeOf } from './place.ts';
 import { attempt, type Proc } from './proc.ts';
 import { relativesOf } from './relatives.ts';
 
@@ -57,6 +58,8 @@ class HolderSearch {
   /** Processes whose every descriptor was seen, or that are gone. */
   readonly #done = new Set<number>();
   readonly #denied = new Set<number>();
+  /** Processes that showed no descriptor. */
+  readonly #empty = new Set<number>();
   #pids: readonly number[] = [];
 
   constructor(proc: Proc, wanted: readonly WantedSocket[]) {
@@ -80,6 +83,7 @@ class HolderSearch {
 
   everywhere(): void {
     for (const pid of this.#pids) this.#lookInto(pid);
+    this.#lookBehind();
   }
 
   likely(): void {
@@ -87,6 +91,7 @@ class HolderSearch {
       if (this.#missing.size === 0) break;
       this.#searchGroup(group);
     }
+    if (this.#missing.size > 0) this.#lookBehind();
     if (this.#missing.size > 0) return;
     // Completeness for little: on a quiet machine this is every process.
     this.#untilSpent(this.#pids, cheapLinks);
@@ -148,10 +153,19 @@ class HolderSearch {
     if (!this.#done.has(pid) && !this.#denied.has(pid)) this.#look(pid, 'all');
   }
 
+  /** At the other threads of those whose first one has ended. */
+  #lookBehind(): void {
+    for (const pid of this.#empty) {
+      const place = placeOf(this.#proc, pid);
+      if (place !== `${pid}`) this.#look(pid, 'all', place);
+    }
+    this.#empty.clear();
+  }
+
   /** True when a wanted socket was seen. */
-  #look(pid: number, which: Which): boolean {
+  #look(pid: number, which: Which, place = `${pid}`): boolean {
     let hit = false;
-    const look = this.#finder.sockets(pid, which, (inode, descriptor) => {
+    const look = this.#finder.sockets(place, which, (inode, descriptor) => {
       const byPid = this.#found.get(inode);
       if (byPid === undefined) return;
       hit = true;
@@ -161,7 +175,8 @@ class HolderSearch {
       else descriptors.push(descriptor);
     });
     if (look === 'denied') this.#denied.add(pid);
-    else if (look === 'gone' || (look === 'looked' && typeof which === 'string')) this.#done.add(pid);
+    else if (look !== 'partly' && (look !== 'looked' || typeof which === 'string')) this.#done.add(pid);
+    if (look === 'empty') this.#empty.add(pid);
     return hit;
   }
 

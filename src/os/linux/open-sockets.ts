@@ -12,9 +12,10 @@ import { isNumber, type Proc, ProcError } from './proc.ts';
 
 /**
  * `looked`: every asked descriptor was read. `partly`: only the first of them were asked for, and there are more.
+ * `empty`: it shows none, as a kernel thread, or a process whose first thread has ended (place.ts).
  * `denied`: the process is there and we may not look. `gone`: it is not there any more.
  */
-export type Look = 'looked' | 'partly' | 'denied' | 'gone';
+export type Look = 'looked' | 'partly' | 'empty' | 'denied' | 'gone';
 
 /** The first 40 or so, all, or just these. */
 export type Which = 'first' | 'all' | readonly number[];
@@ -22,8 +23,8 @@ export type Which = 'first' | 'all' | readonly number[];
 export type OnSocket = (inode: number, descriptor: number) => void;
 
 export interface SocketFinder {
-  /** Calls back for every open socket. */
-  sockets(pid: number, which: Which, onSocket: OnSocket): Look;
+  /** Calls back for every open socket. @param place Of the process below /proc, its number mostly. */
+  sockets(place: string, which: Which, onSocket: OnSocket): Look;
   /** How many links have been read. */
   readonly count: number;
 }
@@ -83,20 +84,23 @@ function fast(proc: Proc, c: Libc, getdents64: NonNullable<Libc['getdents64']>):
     get count() {
       return count;
     },
-    sockets(pid, which, onSocket) {
-      const directory = c.open(`${proc.root}/${pid}/fd`, constants.O_RDONLY | constants.O_DIRECTORY);
+    sockets(place, which, onSocket) {
+      const directory = c.open(`${proc.root}/${place}/fd`, constants.O_RDONLY | constants.O_DIRECTORY);
       if (directory < 0) return isDenial(c.errno()) ? 'denied' : 'gone';
+      const before = count;
       try {
         if (which === 'first') {
           if (readPart(directory, firstSize, onSocket) === 'denied') return 'denied';
           // No entry fits: an error when there is one more, and 0 at the end.
-          return getdents64(directory, entries, nothingFits) === 0 ? 'looked' : 'partly';
+          if (getdents64(directory, entries, nothingFits) !== 0) return 'partly';
+          return count === before ? 'empty' : 'looked';
         }
         if (which === 'all') {
           let part: ReturnType<typeof readPart>;
           do part = readPart(directory, allSize, onSocket);
           while (part === 'more');
-          return part === 'denied' ? 'denied' : 'looked';
+          if (part === 'denied') return 'denied';
+          return count === before ? 'empty' : 'looked';
         }
         for (const descriptor of which)
           if (!readLink(directory, Buffer.from(`${descriptor}\0`), descriptor, onSocket)) return 'denied';
@@ -115,15 +119,16 @@ function slow(proc: Proc): SocketFinder {
     get count() {
       return count;
     },
-    sockets(pid, which, onSocket) {
-      const listed = list(proc, pid);
+    sockets(place, which, onSocket) {
+      const listed = list(proc, place);
       if (typeof listed === 'string') return listed;
+      if (listed.length === 0) return 'empty';
       const wanted = which === 'first' ? listed.slice(0, most) : which === 'all' ? listed : which.map(String);
       for (const name of wanted) {
         count++;
         let inode: number | null;
         try {
-          inode = inodeOf(readlinkSync(`${proc.root}/${pid}/fd/${name}`));
+          inode = inodeOf(readlinkSync(`${proc.root}/${place}/fd/${name}`));
         } catch (error) {
           const { code } = error as NodeJS.ErrnoException;
           if (code === 'EACCES' || code === 'EPERM') return 'denied';
@@ -137,9 +142,9 @@ function slow(proc: Proc): SocketFinder {
   };
 }
 
-function list(proc: Proc, pid: number): string[] | Look {
+function list(proc: Proc, place: string): string[] | Look {
   try {
-    return proc.list(`${pid}/fd`).filter(isNumber);
+    return proc.list(`${place}/fd`).filter(isNumber);
   } catch (error) {
     if (!(error instanceof ProcError)) throw error;
     return error.code === 'EACCES' || error.code === 'EPERM' ? 'denied' : 'gone';

@@ -67,7 +67,9 @@ export function checkedByStartTime(identity: ProcessIdentity): ProcessHandle {
     identity,
     isAlive: () => {
       const stat = readStat(identity.pid);
-      return stat !== null && stat.startTicks === identity.startTicks && stat.state !== 'Z' && stat.state !== 'X';
+      if (stat === null || stat.startTicks !== identity.startTicks || stat.state === 'X') return false;
+      // Its other threads may go on when the first one has ended.
+      return stat.state !== 'Z' || stat.threads > 1;
     },
     signal: (signal) => {
       if (startTicksOf(identity.pid) !== identity.startTicks) return 'gone';
@@ -151,11 +153,11 @@ function startTicksOf(pid: number): string | null {
   return readStat(pid)?.startTicks ?? null;
 }
 
-/** Fields 3 and 22 of proc_pid_stat(5). */
-function readStat(pid: number): { state: string; startTicks: string } | null {
+/** Fields 3, 20 and 22 of proc_pid_stat(5). */
+function readStat(pid: number): { state: string; threads: number; startTicks: string } | null {
   const fields = statFields(pid);
-  const [state, startTicks] = [fields?.[0], fields?.[19]];
-  return state === undefined || startTicks === undefined ? null : { state, startTicks };
+  const [state, threads, startTicks] = [fields?.[0], fields?.[17], fields?.[19]];
+  return state === undefined || startTicks === undefined ? null : { state, threads: Number(threads), startTicks };
 }
 
 /** The fields of proc_pid_stat(5) from the third on: the name before them may hold blanks and parentheses. */

@@ -4,6 +4,7 @@
  */
 import type { Container, Holder, ParentProcess, ProcessIdentity } from '../../model/facts.ts';
 import { describeCgroups, readCgroupPaths } from './cgroup.ts';
+import { placeOf } from './place.ts';
 import { attempt, type Proc } from './proc.ts';
 import { type ProcessStat, parseStat } from './stat.ts';
 
@@ -51,7 +52,7 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
       seen.add(next);
       const parent = stat(next);
       if (parent === null) break;
-      chain.push({ pid: next, command: commandOf(parent, () => argvOf(proc, next)) });
+      chain.push({ pid: next, command: commandOf(parent, () => argvOf(proc, `${next}`)) });
       next = parent.parent;
     }
     return chain;
@@ -71,7 +72,8 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
       bootMs ??= Date.now() - uptimeMs(proc);
       const uid = attempt(() => uidOf(proc.text(`${pid}/status`))) ?? attempt(() => proc.owner(`${pid}`));
       if (uid === null) return null;
-      const argv = argvOf(proc, pid);
+      const place = placeOf(proc, pid);
+      const argv = argvOf(proc, place);
       const paths = readCgroupPaths(proc, pid);
       const cgroup = paths === null ? { unit: null, userUnit: false, container: null } : describeCgroups(paths);
       const chain = parents(pid);
@@ -80,11 +82,12 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
         startTicks: own.startTicks,
         command: commandOf(own, () => argv),
         argv,
-        cwd: attempt(() => proc.link(`${pid}/cwd`)),
+        cwd: attempt(() => proc.link(`${place}/cwd`)),
         uid,
         user: userName(uid),
         startedAtMs: Math.round(bootMs + (Number(own.startTicks) * 1000) / ticksPerSecond),
-        processState: own.state,
+        processState:
+          place === `${pid}` ? own.state : (attempt(() => parseStat(proc.text(`${place}/stat`)))?.state ?? own.state),
         parents: chain,
         unit: cgroup.unit,
         userUnit: cgroup.userUnit,
@@ -116,7 +119,7 @@ function containerFrom(
 
 function conmonAbove(proc: Proc, parents: readonly ParentProcess[]): readonly string[] | null {
   const monitor = parents.find(({ command }) => command === 'conmon');
-  return monitor === undefined ? null : argvOf(proc, monitor.pid);
+  return monitor === undefined ? null : argvOf(proc, `${monitor.pid}`);
 }
 
 function containerOfConmon(argv: readonly string[]): Container | null {
@@ -129,8 +132,8 @@ function containerOfConmon(argv: readonly string[]): Container | null {
 }
 
 /** Empty when it is not readable. */
-function argvOf(proc: Proc, pid: number): readonly string[] {
-  return attempt(() => parseArgv(proc.read(`${pid}/cmdline`, argvLimit))) ?? [];
+function argvOf(proc: Proc, place: string): readonly string[] {
+  return attempt(() => parseArgv(proc.read(`${place}/cmdline`, argvLimit))) ?? [];
 }
 
 /** The name that the kernel shows, but for Node 24 and later, which call their main thread, and so the process, `MainThread` or `node-MainThread`. */

@@ -27,6 +27,7 @@ import { hasLibc } from './libc.ts';
 import { type Conversation, NetlinkError } from './netlink.ts';
 import { NETLINK_SOCK_DIAG, openNetlink } from './netlink-socket.ts';
 import { inodeOf } from './open-sockets.ts';
+import { placeOf } from './place.ts';
 import { probe } from './probe.ts';
 import { attempt, openProc, type Proc, ProcError } from './proc.ts';
 import { type Describer, openDescriber, sameProcess } from './process.ts';
@@ -245,9 +246,11 @@ function describeHolder(
 ): Holder | null {
   const description = describer.describe(pid);
   if (description === null) return null;
-  const still = descriptors.filter((fd) => inodeOf(attempt(() => proc.link(`${pid}/fd/${fd}`)) ?? '') === inode);
+  const place = placeOf(proc, pid);
+  const still = descriptors.filter((fd) => inodeOf(attempt(() => proc.link(`${place}/fd/${fd}`)) ?? '') === inode);
   if (still.length === 0) return null;
-  return { ...description, descriptors: still, accepts: asksAccepts ? accepts(proc, pid, inode, still) : null };
+  const taken = asksAccepts ? accepts(proc, { pid, place }, inode, still) : null;
+  return { ...description, descriptors: still, accepts: taken };
 }
 
 /** In a new pid namespace with the old /proc, numbers mean other processes than ours: naming one would be a lie. */

@@ -53,9 +53,11 @@ export function waitsForInput(pid: number, inode: number): boolean {
 function sessionOf(pid: number): number | null {
   const stat = read(`/proc/${pid}/stat`);
   if (stat === null) return null;
-  // After the name, which may hold anything: state, ppid, pgrp, session (proc_pid_stat(5)).
-  const [state, , , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return state === 'Z' || state === 'X' ? null : Number(session);
+  // After the name, which may hold anything: state, ppid, pgrp, session, and the number of threads as field 20 (proc_pid_stat(5)).
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state, , , session] = fields;
+  const isOver = state === 'X' || (state === 'Z' && Number(fields[17]) < 2);
+  return isOver ? null : Number(session);
 }
 
 function descriptorsOf(pid: number, inode: number): Set<number> {

@@ -18,7 +18,15 @@ test('a process name may hold parentheses, blanks and line breaks', () => {
   const rest = 'S 41 42 43 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 777 0';
   for (const name of ['node', ') R 1 (', 'a b\nc', '((', '']) {
     const stat = parseStat(`7 (${name}) ${rest}`);
-    assert.deepEqual(stat, { command: name, state: 'S', parent: 41, group: 42, session: 43, startTicks: '777' });
+    assert.deepEqual(stat, {
+      command: name,
+      state: 'S',
+      parent: 41,
+      group: 42,
+      session: 43,
+      threads: 1,
+      startTicks: '777',
+    });
   }
 });
 
