@@ -46,7 +46,7 @@ export async function restarts(plan: Plan, report: Report): Promise<void> {
     name: 'restarts',
     title: 'Requests lost over restarts of a server that boots for 0.3 s, by how they were lost',
     note,
-    head: ['', 'sent', 'refused', 'reset', 'ended early', 'no answer in 5 s', 'other', 'longest gap'],
+    head: ['', 'sent', 'refused', 'reset', 'ended early', 'no answer in 5 s', 'other'],
     rows: rows.map(({ name, sums }) => {
       const total = (pick: (result: LoadResult) => number): string => String(sums.reduce((n, one) => n + pick(one), 0));
       return [
@@ -57,7 +57,6 @@ export async function restarts(plan: Plan, report: Report): Promise<void> {
         total((one) => one.eof),
         total((one) => one.timeout + one.hang),
         total((one) => one.other),
-        ms(Math.max(...sums.map((one) => one.gapMs))),
       ];
     }),
   });
@@ -104,7 +103,6 @@ async function restartUnderLoad(restarter: Restarter, plan: Plan): Promise<LoadR
 function add(sum: LoadResult, result: LoadResult): void {
   for (const name of ['sent', 'ok', 'refused', 'reset', 'eof', 'timeout', 'hang', 'other'] as const)
     sum[name] += result[name];
-  sum.gapMs = Math.max(sum.gapMs, result.gapMs);
 }
 
 /** A release that does not start: who still answers? */

@@ -25,6 +25,8 @@ export interface ReadOptions {
 export interface Inventory {
   readonly sockets: readonly InetSocket[];
   readonly holders: ReadonlyMap<number, readonly Holder[]>;
+  /** The names of those who made the sockets, by uid. */
+  readonly users: ReadonlyMap<number, string>;
   readonly gaps: readonly Gap[];
 }
 

@@ -1,7 +1,7 @@
 /** `rebind ls`. */
 
 import { formatAddress } from '../../model/endpoint.ts';
-import type { Holder, InetSocket } from '../../model/facts.ts';
+import type { InetSocket } from '../../model/facts.ts';
 import { os } from '../../os/index.ts';
 import type { Inventory } from '../../os/os.ts';
 import type { Invocation } from '../command.ts';
@@ -44,7 +44,7 @@ const heading: Row = {
 
 /** The sockets as an aligned table; they come sorted. `columns` is where a line is cut. */
 export function listing(inventory: Inventory, canvas: Canvas, columns: number): string {
-  const rows = inventory.sockets.flatMap((socket) => rowsOf(socket, inventory.holders.get(socket.inode) ?? []));
+  const rows = inventory.sockets.flatMap((socket) => rowsOf(socket, inventory));
   const fixed = ['protocol', 'address', 'state', 'process', 'user'] as const;
   const widths = fixed.map((name) => Math.max(...[heading, ...rows].map((row) => columnsOf(row[name]))));
   const line = (row: Row) => {
@@ -61,14 +61,22 @@ export function listing(inventory: Inventory, canvas: Canvas, columns: number): 
   return `${[...lines, ...(gaps.length > 0 ? ['', ...gaps] : [])].join('\n')}\n`;
 }
 
-function rowsOf(socket: InetSocket, holders: readonly Holder[]): Row[] {
+function rowsOf(socket: InetSocket, { holders: found, users }: Inventory): Row[] {
+  const holders = found.get(socket.inode) ?? [];
   const first = {
     protocol: socket.protocol,
     address: escapeText(formatAddress(socket.local.address, socket.local.port)),
     state: socket.state === 'LISTEN' ? 'listening' : socket.state === 'BOUND' ? 'bound' : socket.state,
   };
   if (holders.length === 0) {
-    return [{ ...first, process: '?', user: `uid ${socket.uid}`, command: '(not visible)' }];
+    return [
+      {
+        ...first,
+        process: '?',
+        user: escapeText(users.get(socket.uid) ?? String(socket.uid)),
+        command: '(not visible)',
+      },
+    ];
   }
   return holders.map((holder, index) => ({
     ...(index === 0 ? first : { protocol: '', address: '', state: '' }),

@@ -35,7 +35,8 @@ function gapFor(proc: Proc, uid: number, socket: Socket, { uid: own, denied, use
   if (own !== 0 && uid !== own && hidesProcesses(proc))
     return { what, why: 'EACCES', hint: `/proc hides the processes of other users here: run it ${others}` };
   if (denied > 0) {
-    const hint = own === 0 ? 'Run rebind as root on the host: here root lacks CAP_SYS_PTRACE' : `Run it ${others}`;
+    const hint =
+      own === 0 ? 'Run rebind as root on the host: here even root may not look into every process' : `Run it ${others}`;
     return { what, why: 'EACCES', hint };
   }
   const namespace = attempt(() => proc.link('self/ns/pid'));

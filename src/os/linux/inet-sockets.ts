@@ -129,7 +129,7 @@ export function readUnlisted(source: Source, port: number | null, gaps: Gap[]): 
           why: 'EACCES',
           hint:
             process.geteuid?.() === 0
-              ? 'Run rebind as root on the host: here root lacks CAP_SYS_PTRACE'
+              ? 'Run rebind as root on the host: here even root may not look into every process'
               : 'This kernel shows such sockets only to root: run it with sudo',
         });
       return rows.map(withDevice);

@@ -158,7 +158,7 @@ function readInventory(source: Source, describer: Describer, real: boolean): Inv
   const missing = sockets.filter(({ inode }) => inode !== 0 && !holders.has(inode));
   const uid = process.getuid?.() ?? 0;
   gaps.push(...missingHolders(source.proc, missing, { uid, denied, userName: describer.userName }));
-  return { sockets, holders, gaps };
+  return { sockets, holders, users: new Map(sockets.map((each) => [each.uid, describer.userName(each.uid)])), gaps };
 }
 
 function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] {
