@@ -52,41 +52,39 @@ execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inh
 
 /**
  * The command is one CommonJS file with what is asked most, `why`, `ls` and `help`: Node 20 loads a part of itself only
- * for ES modules, which costs as much as all of our work. The other commands are loaded from the modules of the library.
- * The file that is started runs it from compiled code, which belongs to one text, known by its hash.
+ * for ES modules, which costs as much as all of our work. The file that is started runs it from compiled code, which belongs
+ * to one text, known by its hash; for the other commands it loads the modules of the library.
  */
 async function buildCommand() {
   const command = 'dist/cli/command.cjs';
   await joinInto(command, 'src/cli/main.ts', {
+    // Compiled code that was kept cannot import.
+    dynamicImportInCjs: false,
     plugins: [
       {
         name: 'other commands',
         resolveId(id) {
           const name = /^\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
-          return others.includes(name) ? `\0${name}` : null;
-        },
-        // The file that runs it imports them.
-        load(id) {
-          const path = `../commands/${id.slice(1)}.js`;
-          return id.startsWith('\0') && others.includes(id.slice(1))
-            ? `export const run = async (...args) => (await importFor(${JSON.stringify(path)})).run(...args);`
-            : null;
+          return others.includes(name) ? { id: `../commands/${name}.js`, external: true } : null;
         },
       },
     ],
   });
   const hash = createHash('sha256').update(readFileSync(command)).digest('hex').slice(0, 16);
   const started = manifest.bin.rebind;
-  await joinInto(started, 'src/cli/rebind.ts', { define: { commandHash: JSON.stringify(hash) } });
+  await joinInto(started, 'src/cli/rebind.ts', {
+    external: ['./main.js'],
+    define: { commandHash: JSON.stringify(hash), otherCommands: JSON.stringify(others) },
+  });
   chmodSync(started, 0o755);
 }
 
 /** Joins a module and all that it imports into one small CommonJS file. */
-async function joinInto(file, input, { plugins = [], define = {} }) {
+async function joinInto(file, input, { external = [], define = {}, plugins = [], dynamicImportInCjs = true }) {
   const bundle = await rolldown({
     input,
     platform: 'node',
-    external: ['koffi', /^node:/],
+    external: ['koffi', /^node:/, ...external],
     // What Node 20 cannot parse, such as `using`, is written out.
     transform: { target: 'node20.19', define },
     logLevel: 'warn',
@@ -96,8 +94,7 @@ async function joinInto(file, input, { plugins = [], define = {} }) {
     file,
     format: 'cjs',
     codeSplitting: false,
-    // Compiled code that was kept cannot import.
-    dynamicImportInCjs: plugins.length === 0,
+    dynamicImportInCjs,
     minify: { compress: true, mangle: true, codegen: { removeWhitespace: true } },
   });
   await bundle.close();

@@ -4,6 +4,7 @@
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Command, Flag, Invocation } from './command.ts';
+import { firstWordAt } from './first-word.ts';
 import { commonFlags } from './flags.ts';
 import { suggestion, UsageError } from './usage.ts';
 
@@ -36,7 +37,7 @@ function chooseCommand(
   argv: readonly string[],
   commands: readonly Command[],
 ): { command: Command | null; rest: readonly string[] } {
-  const at = argv.findIndex((word) => !word.startsWith('-') || word === '--');
+  const at = firstWordAt(argv);
   const word = argv[at];
   if (word === undefined) return { command: null, rest: argv };
   const named = commands.find((command) => command.name === word);

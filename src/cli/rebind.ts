@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The file that `rebind` starts: the command, from the compiled code that an earlier run kept. Compiling is half of what a run
- * takes besides Node's own start, and Node keeps compiled code by itself only from version 22 on, and not of a program's first file.
+ * The file that `rebind` starts. What only answers runs from the compiled code that an earlier run kept: compiling is half of what
+ * it takes besides Node's own start, and Node keeps compiled code by itself only from version 22 on, and not of a program's first
+ * file. Commands that wait and act are loaded as modules: `hold` runs for months, and loads nothing that it does not need.
  *
  * V8 runs such code unseen, so it is kept for one user below ~/.cache (XDG Base Directory Specification), and read only where
  * nobody else can write. NODE_DISABLE_COMPILE_CACHE=1 turns it off, as it does in Node.
@@ -24,30 +25,37 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
+import { firstWordAt } from './first-word.ts';
 
 /** What the text of the command hashes to; the build writes it here. V8 compares nothing but the length. */
 declare const commandHash: string;
+/** The commands that are not in it. */
+declare const otherCommands: readonly string[];
 
 type Command = typeof import('./main.ts');
 
-const source = fileURLToPath(new URL('command.cjs', import.meta.url));
 const program = `${process.version}-${process.arch}-`;
 const name = program + commandHash;
-const base = baseFolder();
-const folder = base === null ? null : join(base, 'rebind');
 
-const kept = folder === null ? undefined : readKept(folder);
-const script = new vm.Script(
-  `(function (exports, require, module, __filename, __dirname, importFor) {${readFileSync(source, 'utf8')}\n})`,
-  { filename: source, cachedData: kept },
-);
-const module: { exports: Partial<Command> } = { exports: {} };
-const importFor = (path: string): Promise<unknown> => import(path);
-script.runInThisContext()(module.exports, createRequire(source), module, source, dirname(source), importFor);
-if (base !== null && folder !== null && (kept === undefined || script.cachedDataRejected)) {
+const words = process.argv.slice(2);
+if (otherCommands.includes(words[firstWordAt(words)] ?? '')) void import('./main.js');
+else runCompiled();
+
+function runCompiled(): void {
+  const source = fileURLToPath(new URL('command.cjs', import.meta.url));
+  const base = baseFolder();
+  const folder = base === null ? null : join(base, 'rebind');
+  const kept = folder === null ? undefined : readKept(folder);
+  const script = new vm.Script(
+    `(function (exports, require, module, __filename, __dirname) {${readFileSync(source, 'utf8')}\n})`,
+    { filename: source, cachedData: kept },
+  );
+  const module: { exports: Partial<Command> } = { exports: {} };
+  script.runInThisContext()(module.exports, createRequire(source), module, source, dirname(source));
+  if (base === null || folder === null || (kept !== undefined && !script.cachedDataRejected)) return;
   // After a whole answer, so that all that an answer needs is compiled.
   module.exports.ran?.then((command) => {
-    if (command === 'why') keep(base, folder);
+    if (command === 'why') keep(base, folder, script);
   });
 }
 
@@ -80,7 +88,7 @@ function readKept(from: string): Buffer | undefined {
   }
 }
 
-function keep(within: string, to: string): void {
+function keep(within: string, to: string, script: vm.Script): void {
   try {
     for (const each of [within, to]) makeFolder(each);
     if (!isOurs(lstatSync(to))) return;

@@ -2,8 +2,7 @@
  * Processes that left the command's session, as a daemon does, and took a held socket with them: no signal to the group
  * reaches them, and they would keep the port.
  */
-import { nodeTcpOptions, nodeUdpOptions } from '../model/endpoint.ts';
-import type { Holder } from '../model/facts.ts';
+import type { ProcessIdentity } from '../model/facts.ts';
 import { os } from '../os/index.ts';
 import { type Passed, passedVariable, readPassed } from './passed.ts';
 import type { HeldSocket } from './socket.ts';
@@ -19,12 +18,14 @@ export async function endRunaways(
   sockets: readonly HeldSocket[],
   startedBy: { readonly token: string; readonly generation: number },
   graceMs: number,
-): Promise<readonly Holder[]> {
-  const found = new Map(sockets.flatMap(holdersOf).map((holder) => [holder.pid, holder]));
-  const runaways = [...found.values()].filter(({ pid }) => {
-    const passed = passedTo(pid);
-    return passed?.token === startedBy.token && passed.generation === startedBy.generation;
-  });
+): Promise<readonly ProcessIdentity[]> {
+  const inodes = sockets.map(({ identity }) => Number(identity.split(':')[1]));
+  const runaways = os()
+    .processes.withSockets(inodes)
+    .filter(({ pid }) => {
+      const passed = passedTo(pid);
+      return passed?.token === startedBy.token && passed.generation === startedBy.generation;
+    });
   if (runaways.length === 0) return [];
   for (const stubborn of await askToFinish(runaways, graceMs)) {
     const handle = os().processes.open(stubborn);
@@ -37,10 +38,4 @@ export async function endRunaways(
 /** What a hold passed to a process when it started it; null when none did, or its environment may not be read. */
 export function passedTo(pid: number): Passed | null {
   return readPassed({ [passedVariable]: os().processes.readVariable(pid, passedVariable) ?? undefined });
-}
-
-function holdersOf(socket: HeldSocket): readonly Holder[] {
-  const options = socket.endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
-  const facts = os().readFacts({ endpoint: socket.endpoint, options }, { holders: 'all' });
-  return facts.holders.get(Number(socket.identity.split(':')[1])) ?? [];
 }

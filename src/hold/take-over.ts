@@ -3,7 +3,7 @@
  * (pidfd_getfd(2)), so that its queue goes on, and asks it to finish once ours is ready.
  */
 import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions } from '../model/endpoint.ts';
-import type { Holder } from '../model/facts.ts';
+import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import { os } from '../os/index.ts';
 import type { ProcessHandle } from '../os/os.ts';
 import { type HeldSocket, keep, socketIdentity } from './socket.ts';
@@ -43,11 +43,14 @@ export function takeOver(endpoint: Endpoint): TakenOver {
 }
 
 /** Asks the former holders to finish, and waits for their end. What does not end is left alone. */
-export async function askToFinish(holders: readonly Holder[], graceMs: number): Promise<readonly Holder[]> {
+export async function askToFinish<P extends ProcessIdentity>(
+  holders: readonly P[],
+  graceMs: number,
+): Promise<readonly P[]> {
   const { processes, events } = os();
   const open = holders
     .map((holder) => ({ holder, handle: processes.open(holder) }))
-    .filter((one): one is { holder: Holder; handle: ProcessHandle } => one.handle !== null);
+    .filter((one): one is { holder: P; handle: ProcessHandle } => one.handle !== null);
   for (const { handle } of open) handle.signal('SIGTERM');
   const until = performance.now() + graceMs;
   try {

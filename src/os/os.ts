@@ -50,6 +50,8 @@ export interface Changing {
 
 export interface Os extends Reading, Changing {
   readonly platform: Platform;
+  /** Gives what the C library keeps for later allocations back to the system (malloc_trim(3)); does nothing where it cannot. */
+  trimMemory(): void;
 }
 
 /** `gone`: it does not exist any more, or the number belongs to another process now. `denied`: it is there and we may not. */
@@ -78,6 +80,8 @@ export interface Processes {
   inSession(session: number): readonly number[];
   /** A process and everything that it started, as far as the kernel still knows. */
   tree(pid: number): readonly number[];
+  /** Every process that has one of these sockets open, as far as they can be seen. */
+  withSockets(inodes: readonly number[]): readonly ProcessIdentity[];
   /** A variable of the environment it was started with; null when it has none, or may not be looked into. */
   readVariable(pid: number, name: string): string | null;
   /** How this process stands to the terminal of its session: a background job must not read from it; `none` also when it was closed (credentials(7)). */

@@ -59,14 +59,17 @@ for (const { name, path } of nodes()) {
   }, () => {
     using at = home();
     const env = { ...process.env, HOME: at.path, XDG_CACHE_HOME: '', NODE_DISABLE_COMPILE_CACHE: '' };
-    const run = (...words: string[]): { status: number | null; stderr: string } =>
+    const run = (...words: string[]): { status: number | null; stdout: string; stderr: string } =>
       spawnSync(path ?? '', [main, ...words], { encoding: 'utf8', env });
     assert.deepEqual(pick(run('why', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
     const [file = ''] = at.files();
     const before = statSync(join(at.folder, file), { bigint: true });
     assert.equal(before.mode & 0o777n, 0o600n);
     assert.deepEqual(pick(run('why', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
-    // A command that is loaded beside it: what runs from kept code cannot import by itself.
+    // What runs from kept code cannot import: a name is looked up, and another command is loaded, in other ways.
+    const named = run('why', 'localhost:65535');
+    assert.equal(named.stderr, '');
+    assert.match(named.stdout, /^(Free|Blocked).*127\.0\.0\.1:65535/);
     assert.deepEqual(pick(run('free', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
     assert.deepEqual(at.files(), [file]);
     const after = statSync(join(at.folder, file), { bigint: true });

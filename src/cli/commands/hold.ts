@@ -13,6 +13,7 @@ import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
 import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
+import { giveBackSoon } from '../give-back.ts';
 import { tellEvents } from '../hold-events.ts';
 import { statusText } from '../hold-status.ts';
 import { picture } from '../human.ts';
@@ -65,6 +66,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     return exit.blocked;
   }
   if (invocation.flag('quiet') !== true) tellEvents(held, io);
+  held.on('retired', giveBackSoon);
   const undo = forwardSignals(held);
   try {
     return await held.done;

@@ -1,17 +1,14 @@
 /**
  * The environment that a process was started with (proc_pid_environ(5)).
  */
-import { readFileSync } from 'node:fs';
+import { attempt, openProc } from './proc.ts';
+
+/** More than the kernel lets a process be started with by default: a quarter of an 8 MB stack (execve(2)). */
+const limit = 4_194_304;
 
 /** The value of a variable; null when it has none of that name, or may not be read. */
 export function readVariable(pid: number, name: string): string | null {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/environ`, 'utf8');
-  } catch {
-    // It ended, or belongs to somebody else: not known.
-    return null;
-  }
-  const entry = text.split('\0').find((pair) => pair.startsWith(`${name}=`));
+  const text = attempt(() => openProc('/proc').text(`${pid}/environ`, limit));
+  const entry = text?.split('\0').find((pair) => pair.startsWith(`${name}=`));
   return entry === undefined ? null : entry.slice(name.length + 1);
 }

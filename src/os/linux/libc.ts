@@ -53,6 +53,8 @@ export interface Libc {
   /** Null where its number is not known. */
   getdents64: ((fd: number, buffer: Buffer, size: number) => number) | null;
   ioctl: Call;
+  /** Null where the C library is not glibc. */
+  mallocTrim: Call | null;
   if_nametoindex: Call;
   if_indextoname: (index: number, name: Buffer) => unknown;
   pidfdOpen(pid: number, flags: number): number;
@@ -153,6 +155,7 @@ function declare(koffi: Koffi): Libc {
     readlinkat: fn('readlinkat', 'intptr_t', ['int', 'void *', 'void *', 'size_t']),
     getdents64: getdentsNumber === undefined ? null : (fd, buffer, size) => getdents(getdentsNumber, fd, buffer, size),
     ioctl: fn('ioctl', 'int', ['int', 'ulong', 'long']),
+    mallocTrim: orNull(() => fn('malloc_trim', 'int', ['size_t'])),
     if_nametoindex: fn('if_nametoindex', 'uint', ['str']),
     if_indextoname: library.func('if_indextoname', 'void *', ['uint', 'void *']) as unknown as Libc['if_indextoname'],
     address: (buffer) => koffi.address(buffer),
@@ -166,4 +169,13 @@ function declare(koffi: Koffi): Libc {
     pidfdGetfd: (pidfd, descriptor, flags) => pidfdGetfd(SYS_pidfd_getfd, pidfd, descriptor, flags),
     pidfdSendSignal: (pidfd, signal) => pidfdSendSignal(SYS_pidfd_send_signal, pidfd, signal, null, 0),
   };
+}
+
+/** A function that not every C library has: koffi throws where it is not found. */
+function orNull(find: () => Call): Call | null {
+  try {
+    return find();
+  } catch {
+    return null;
+  }
 }

@@ -1,14 +1,16 @@
 /**
  * Processes as identities: held by a pidfd (pidfd_open(2), Linux 5.3), or checked by start time where there is none.
  */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ProcessIdentity } from '../../model/facts.ts';
 import { littleEndian } from '../byte-order.ts';
 import { NativeError } from '../errors.ts';
 import type { Processes, ProcessHandle, SignalOutcome } from '../os.ts';
 import { readVariable } from './environment.ts';
+import { findHolders } from './holders.ts';
 import { hasLibc, libc } from './libc.ts';
+import { attempt, openProc } from './proc.ts';
 import { processesInSession, processTree, waitsForInput } from './waiting.ts';
 
 const EPERM = 1;
@@ -51,6 +53,7 @@ export const processes: Processes = {
   },
   inSession: processesInSession,
   tree: processTree,
+  withSockets,
   readVariable,
   terminal,
   waitsForInput,
@@ -142,6 +145,13 @@ function send(pidfd: number, signal: SignalName): SignalOutcome {
   throw new NativeError('pidfd_send_signal', errno);
 }
 
+function withSockets(inodes: readonly number[]): ProcessIdentity[] {
+  const wanted = inodes.map((inode) => ({ inode, uid: 0, cgroupId: null, needed: true }));
+  const { found } = findHolders(openProc('/proc'), wanted, 'all');
+  const pids = new Set([...found.values()].flatMap((byPid) => [...byPid.keys()]));
+  return [...pids].flatMap((pid) => processes.identify(pid) ?? []);
+}
+
 /** Fields 5, 7 and 8 of proc_pid_stat(5): the process group, the terminal, and the process group in its foreground. */
 function terminal(): 'foreground' | 'background' | 'none' {
   const [, , group, , device, foreground] = statFields(process.pid) ?? [];
@@ -163,12 +173,6 @@ function readStat(pid: number): { state: string; threads: number; startTicks: st
 /** The fields of proc_pid_stat(5) from the third on: the name before them may hold blanks and parentheses. */
 function statFields(pid: number): string[] | null {
   if (!Number.isSafeInteger(pid) || pid < 1) return null;
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES') return null;
-    throw error;
-  }
+  const text = attempt(() => openProc('/proc').text(`${pid}/stat`));
+  return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ');
 }

@@ -3,12 +3,12 @@
  * without descriptors, memory and directory; its other threads show them (proc_pid_task(5)).
  */
 import { attempt, type Proc } from './proc.ts';
-import { parseStat } from './stat.ts';
+import { parseStat, readStat } from './stat.ts';
 
 /** `123`, or `123/task/124` when only that thread still shows anything. */
 export function placeOf(proc: Proc, pid: number): string {
-  const own = attempt(() => parseStat(proc.text(`${pid}/stat`))) ?? null;
-  if (own === null || own.state !== 'Z' || own.threads < 2) return `${pid}`;
+  // Most processes have one thread, and asking for their number costs less than reading what they do.
+  if ((attempt(() => proc.threads(pid)) ?? 0) < 2 || readStat(proc, pid)?.state !== 'Z') return `${pid}`;
   for (const thread of attempt(() => proc.list(`${pid}/task`)) ?? []) {
     const place = `${pid}/task/${thread}`;
     const stat = attempt(() => parseStat(proc.text(`${place}/stat`))) ?? null;

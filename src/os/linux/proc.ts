@@ -30,6 +30,8 @@ export interface Proc {
   list(path: string): string[];
   /** The owner of a file or directory; of `/proc/PID` the effective user of the process, or root when it may not be traced. */
   owner(path: string): number;
+  /** How many threads a process has, also ended ones. */
+  threads(pid: number): number;
   /** Numbers of every process that is shown to us. */
   pids(): number[];
 }
@@ -48,15 +50,20 @@ export function openProc(root: string): Proc {
       throw new ProcError(path, error);
     }
   };
-  const read = (path: string, limit = defaultLimit): Buffer => guarded(path, (full) => readAtMost(full, limit));
+  const read = (path: string, limit = defaultLimit): Buffer =>
+    guarded(path, (full) => readAtMost(full, limit, (bytes) => Buffer.from(bytes)));
+  const text = (path: string, limit = defaultLimit): string =>
+    guarded(path, (full) => readAtMost(full, limit, (bytes) => bytes.toString('utf8')));
   const list = (path: string): string[] => guarded(path, (full) => readdirSync(full));
   return {
     root,
     read,
-    text: (path, limit) => read(path, limit).toString('utf8'),
+    text,
     link: (path) => guarded(path, (full) => readlinkSync(full)),
     list,
     owner: (path) => guarded(path, (full) => statSync(full).uid),
+    // The links of a directory are its two names and its folders (proc_task_getattr in fs/proc/base.c).
+    threads: (pid) => guarded(`${pid}/task`, (full) => statSync(full).nlink - 2),
     pids: () => {
       const pids: number[] = [];
       for (const name of list('')) if (isNumber(name)) pids.push(Number(name));
@@ -65,16 +72,20 @@ export function openProc(root: string): Proc {
   };
 }
 
-/** Reads a file whose size the kernel does not tell beforehand. */
-function readAtMost(path: string, limit: number): Buffer {
+/** What a file is read into, one after the other: one look reads hundreds. */
+let scratch: Buffer | undefined;
+
+/** Reads a file whose size the kernel does not tell beforehand. @param use Must not keep the bytes. */
+function readAtMost<T>(path: string, limit: number, use: (bytes: Buffer) => T): T {
   const fd = openSync(path, 'r');
   try {
-    let buffer = Buffer.allocUnsafe(Math.min(limit, 4096));
+    scratch ??= Buffer.allocUnsafeSlow(4096);
+    let buffer = scratch;
     let length = 0;
     for (;;) {
-      const got = readSync(fd, buffer, length, buffer.length - length, null);
+      const got = readSync(fd, buffer, length, Math.min(limit, buffer.length) - length, null);
       length += got;
-      if (got === 0 || length === limit) return buffer.subarray(0, length);
+      if (got === 0 || length === limit) return use(buffer.subarray(0, length));
       if (length === buffer.length) {
         const larger = Buffer.allocUnsafe(Math.min(limit, buffer.length * 4));
         buffer.copy(larger);

@@ -11,8 +11,6 @@ export interface ProcessStat {
   readonly parent: number;
   readonly group: number;
   readonly session: number;
-  /** With the first one, also when that has ended. */
-  readonly threads: number;
   /** Clock ticks after boot. */
   readonly startTicks: string;
 }
@@ -30,19 +28,18 @@ export function parseStat(text: string): ProcessStat | null {
   if (open < 0 || close < open) return null;
   const fields = text.slice(close + 2).split(' ', 20);
   const [state, parent, group, session] = fields;
-  const [threads, startTicks] = [fields[17], fields[19]];
+  const startTicks = fields[19];
   if (state === undefined || !/^[A-Za-z]$/.test(state) || startTicks === undefined || !/^\d+$/.test(startTicks))
     return null;
-  const numbers = [parent, group, session, threads].map(Number);
+  const numbers = [parent, group, session].map(Number);
   if (!numbers.every(Number.isSafeInteger)) return null;
-  const [parentPid = 0, groupId = 0, sessionId = 0, threadCount = 0] = numbers;
+  const [parentPid = 0, groupId = 0, sessionId = 0] = numbers;
   return {
     command: text.slice(open + 1, close),
     state,
     parent: parentPid,
     group: groupId,
     session: sessionId,
-    threads: threadCount,
     startTicks,
   };
 }

@@ -4,7 +4,7 @@
  *
  * A program that merely inherited the socket, and hangs before it listens, shows none of these.
  */
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { littleEndian } from '../byte-order.ts';
 
 type Call = 'accept' | 'poll' | 'select';
@@ -62,10 +62,10 @@ function sessionOf(pid: number): number | null {
 
 function descriptorsOf(pid: number, inode: number): Set<number> {
   const found = new Set<number>();
+  const link = `socket:[${inode}]`;
   for (const name of list(`/proc/${pid}/fd`)) {
     try {
-      const stat = statSync(`/proc/${pid}/fd/${name}`);
-      if (stat.isSocket() && stat.ino === inode) found.add(Number(name));
+      if (readlinkSync(`/proc/${pid}/fd/${name}`) === link) found.add(Number(name));
     } catch {
       // Closed between the listing and now.
     }

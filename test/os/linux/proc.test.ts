@@ -24,7 +24,6 @@ test('a process name may hold parentheses, blanks and line breaks', () => {
       parent: 41,
       group: 42,
       session: 43,
-      threads: 1,
       startTicks: '777',
     });
   }

@@ -7,12 +7,12 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import WebSocket from 'ws';
-import { reserve } from '../src/index.ts';
+import { reserve } from '../../src/index.ts';
 
 // A copy beside a package of that name, so that they import 'rebind' as they would in a project of their own.
-const folder = fileURLToPath(new URL('../examples/', import.meta.url));
+const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 mkdirSync(`${folder}/node_modules/rebind`, { recursive: true });
-cpSync(fileURLToPath(new URL('../../examples/', import.meta.url)), folder, { recursive: true });
+cpSync(fileURLToPath(new URL('../../../examples/', import.meta.url)), folder, { recursive: true });
 writeFileSync(`${folder}/package.json`, '{ "type": "module" }');
 writeFileSync(`${folder}/node_modules/rebind/package.json`, '{ "type": "module", "exports": "./index.js" }');
 writeFileSync(`${folder}/node_modules/rebind/index.js`, "export * from '../../../src/index.js';");
