@@ -61,30 +61,38 @@ async function buildCommand() {
     // Compiled code that was kept cannot import.
     dynamicImportInCjs: false,
     plugins: [
-      {
-        name: 'other commands',
-        resolveId(id) {
-          const name = /^\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
-          return others.includes(name) ? { id: `../commands/${name}.js`, external: true } : null;
-        },
-      },
+      elsewhere((id) => {
+        const name = /^\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
+        return others.includes(name) ? `../commands/${name}.js` : null;
+      }),
     ],
   });
   const hash = createHash('sha256').update(readFileSync(command)).digest('hex').slice(0, 16);
   const started = manifest.bin.rebind;
   await joinInto(started, 'src/cli/rebind.ts', {
-    external: ['./main.js'],
+    plugins: [elsewhere((id) => (id === './main.ts' ? './main.js' : null))],
     define: { commandHash: JSON.stringify(hash), otherCommands: JSON.stringify(others) },
   });
   chmodSync(started, 0o755);
 }
 
+/** Leaves modules where they are: `pathOf` says where that is, as seen from dist/cli, or null for what is joined. */
+function elsewhere(pathOf) {
+  return {
+    name: 'elsewhere',
+    resolveId(id) {
+      const path = pathOf(id);
+      return path === null ? null : { id: path, external: true };
+    },
+  };
+}
+
 /** Joins a module and all that it imports into one small CommonJS file. */
-async function joinInto(file, input, { external = [], define = {}, plugins = [], dynamicImportInCjs = true }) {
+async function joinInto(file, input, { plugins, define = {}, dynamicImportInCjs = true }) {
   const bundle = await rolldown({
     input,
     platform: 'node',
-    external: ['koffi', /^node:/, ...external],
+    external: ['koffi', /^node:/],
     // What Node 20 cannot parse, such as `using`, is written out.
     transform: { target: 'node20.19', define },
     logLevel: 'warn',

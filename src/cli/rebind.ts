@@ -38,7 +38,7 @@ const program = `${process.version}-${process.arch}-`;
 const name = program + commandHash;
 
 const words = process.argv.slice(2);
-if (otherCommands.includes(words[firstWordAt(words)] ?? '')) void import('./main.js');
+if (otherCommands.includes(words[firstWordAt(words)] ?? '')) void import('./main.ts');
 else runCompiled();
 
 function runCompiled(): void {
