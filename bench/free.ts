@@ -46,9 +46,10 @@ export async function run(args: readonly string[], report: Report): Promise<void
     return;
   }
   raiseLoopback();
+  const asRoot = process.getuid?.() === 0 && hasEveryUser();
   report.add({
-    name: 'bindable',
-    title: `From the start of the tool until the next server can bind, as ${process.getuid?.() === 0 && hasEveryUser() ? 'root' : 'an ordinary user'}`,
+    name: asRoot ? 'bindable' : 'bindable-user',
+    title: `From the start of the tool until the next server can bind, as ${asRoot ? 'root' : 'an ordinary user'}`,
     note: 'Median, least and most in ms. The next server sets SO_REUSEADDR, as Node does.',
     head: ['', 'an idle server', 'ratio', 'a server without SO_REUSEADDR, a client connected', 'ratio'],
     rows: await comparison(),
