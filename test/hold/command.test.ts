@@ -213,24 +213,40 @@ test('a server that an earlier hold left behind is named as that, and --take-ove
   );
 });
 
-test('--unit prints a socket and a service that systemd accepts', async () => {
-  const { status, stdout } = ask(
+test('--unit prints a socket and a service that systemd accepts', {
+  skip: spawnSync('systemd-analyze', ['--version']).status !== 0 && 'systemd-analyze (systemd) is not installed',
+}, () => {
+  const words = [
     '--unit',
     '127.0.0.1:8081',
     '/tmp/a b.sock',
+    '--stop-signal',
+    'SIGQUIT',
     '--',
     process.execPath,
     fixture('server.cjs'),
     'an argument',
     '100%',
     '$HOME',
-  );
+  ];
+  const { status, stdout } = ask(...words);
   assert.equal(status, 0);
   assert.match(stdout, /^# \/etc\/systemd\/system\/server\.socket\n/);
   assert.match(stdout, /^ListenStream=127\.0\.0\.1:8081$/m);
   assert.match(stdout, /^ListenStream=\/tmp\/a b\.sock$/m);
   assert.match(stdout, /^ExecStart=\S+node \S+server\.cjs "an argument" 100%% \$\$HOME$/m);
+  assert.match(stdout, /^KillSignal=SIGQUIT$/m);
   assert.match(stdout, /^Environment=NODE_OPTIONS=--import=file:\/\/.*preload\/adopt\.js$/m);
+  const directory = mkdtempSync(join(tmpdir(), 'rebind-units-'));
+  try {
+    const { name, socket, service } = JSON.parse(ask('--json', ...words).stdout);
+    const files = [join(directory, `${name}.socket`), join(directory, `${name}.service`)];
+    for (const [index, text] of [socket, service].entries()) writeFileSync(files[index] ?? '', text);
+    const verified = spawnSync('systemd-analyze', ['verify', ...files], { encoding: 'utf8' });
+    assert.deepEqual([verified.status, verified.stderr], [0, '']);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 /** The first connection may find nobody listening yet. */
