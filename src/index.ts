@@ -12,8 +12,8 @@ export {
   UnsupportedError,
 } from './errors.ts';
 export type { FreeOptions, FreeProgress, FreeReport, FreeStep } from './free.ts';
-export type { AdoptOptions } from './hold/adopt.ts';
 export type { Evidence, Exit, Hold, HoldEvents, HoldOptions, HoldStatus, RestartResult } from './hold/index.ts';
+export type { AdoptOptions } from './hold/inside/adopt.ts';
 export { adopt, free, hold, listen, reserve, wait, why } from './lazy.ts';
 export type { BindOptions, Endpoint, InetEndpoint, Request, UnixEndpoint } from './model/endpoint.ts';
 export { formatEndpoint, parseEndpoint } from './model/endpoint.ts';

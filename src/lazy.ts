@@ -57,8 +57,8 @@ export const hold: typeof import('./hold/index.ts').hold = async (...args) =>
  * if ((await adopt(server)) === null) server.listen(3000);
  * ```
  */
-export const adopt: typeof import('./hold/adopt.ts').adopt = async (...args) =>
-  (await import('./hold/adopt.ts')).adopt(...args);
+export const adopt: typeof import('./hold/inside/adopt.ts').adopt = async (...args) =>
+  (await import('./hold/inside/adopt.ts')).adopt(...args);
 
 /**
  * Listens for any server that Node made, and resolves with the real address; options that Node cannot set are set between socket() and bind().

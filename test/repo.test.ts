@@ -95,6 +95,16 @@ describe('the layers', () => {
     assert(done.size > 20, 'the graph was not read');
   });
 
+  test('hold and the programs that it runs know of each other only what passes between them', () => {
+    const shared = ['hold/passed.ts', 'hold/protocol.ts', 'hold/systemd.ts'];
+    for (const name of sources.keys()) {
+      if (partOf(name) !== 'hold' || name === 'hold/index.ts') continue;
+      const isInside = name.startsWith('hold/inside/');
+      for (const target of importsOf(name).filter((each) => partOf(each) === 'hold' && !shared.includes(each)))
+        assert.equal(target.startsWith('hold/inside/'), isInside, `${name} imports ${target}`);
+    }
+  });
+
   test('every import names a file that exists', () => {
     for (const name of sources.keys())
       for (const target of importsOf(name)) assert(sources.has(target), `${name} imports ${target}`);
@@ -103,7 +113,7 @@ describe('the layers', () => {
 
 describe('what only one part does', () => {
   /** Programs of their own, started as children, that nobody imports. */
-  const programs = /^(stage|preload)\/|^hold\/.*program/;
+  const programs = /^(stage|preload)\//;
 
   test('only cli/main.ts exits the process, and close.onSignals, which is asked to', () => {
     const may = ['cli/main.ts', 'server/signals.ts'];

@@ -7,9 +7,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import { openDescriptor } from '../server/descriptor.ts';
-import type { GiveAnswer } from './fetch.ts';
 import { controlPath } from './passed.ts';
-import { type AgentMessage, type Ask, type HoldMessage, line, readLines } from './protocol.ts';
+import { type AgentMessage, type Ask, type GiveAnswer, type HoldMessage, line, readLines } from './protocol.ts';
 
 /** A connected program. */
 export interface AgentConnection {

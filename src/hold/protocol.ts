@@ -2,6 +2,7 @@
  * What hold and the programs it runs tell each other over the control socket: one JSON document a line.
  */
 import type { Endpoint } from '../model/endpoint.ts';
+import type { PassedSocket } from './passed.ts';
 
 /** How connections ended when a program was asked to drain. */
 export interface DrainCounts {
@@ -14,6 +15,9 @@ export interface DrainCounts {
   /** Given to the next generation while idle. */
   readonly handedOff: number;
 }
+
+/** How hold answers `give`; the descriptor travels with the line. */
+export type GiveAnswer = { readonly socket: PassedSocket } | { readonly why: string };
 
 /** From a program to hold. */
 export type AgentMessage =

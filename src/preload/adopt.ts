@@ -8,9 +8,9 @@ import cluster from 'node:cluster';
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { isMainThread } from 'node:worker_threads';
-import { adoption } from '../hold/adopt.ts';
-import type { Adoption } from '../hold/adoption.ts';
-import { sayNow } from '../hold/fetch.ts';
+import { adoption } from '../hold/inside/adopt.ts';
+import type { Adoption } from '../hold/inside/adoption.ts';
+import { sayNow } from '../hold/inside/fetch.ts';
 import { passToChildren } from './spawn.ts';
 
 const adopting = adoption();

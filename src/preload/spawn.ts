@@ -3,7 +3,7 @@
  * is not given by name. So a process that has not taken a held socket itself hands them on.
  */
 import { ChildProcess } from 'node:child_process';
-import type { Inherited } from '../hold/inherited.ts';
+import type { Inherited } from '../hold/inside/inherited.ts';
 import { passedVariable } from '../hold/passed.ts';
 
 interface SpawnOptions {

@@ -140,7 +140,7 @@ test('without the option idle connections are closed, and none is moved', async 
 });
 
 test('a stranger who sends a descriptor to the receiver without the token is not served', async () => {
-  const { receive } = await import('../../src/hold/hand-off.ts');
+  const { receive } = await import('../../src/hold/inside/hand-off.ts');
   const server = http.createServer();
   let connections = 0;
   server.on('connection', () => connections++);

@@ -2,9 +2,9 @@
  * One server of a program that hold runs: how it stops, and how its connections end. The rules are those of server/drain.ts.
  */
 import net, { type Server, type Socket } from 'node:net';
-import { connectionsOf } from '../server/connections.ts';
-import { openDescriptor } from '../server/descriptor.ts';
-import { Drain } from '../server/drain.ts';
+import { connectionsOf } from '../../server/connections.ts';
+import { openDescriptor } from '../../server/descriptor.ts';
+import { Drain } from '../../server/drain.ts';
 import type { Managed } from './agent.ts';
 import { mayMove, type Sender, sendTo } from './hand-off.ts';
 

@@ -1,8 +1,8 @@
 /**
  * Does the socket that hold keeps serve what a program asks for? Neither a narrower nor, unless somebody said so, a wider address.
  */
-import { isWildcard, shortestIpv6 } from '../model/endpoint.ts';
-import type { PassedSocket } from './passed.ts';
+import { isWildcard, shortestIpv6 } from '../../model/endpoint.ts';
+import type { PassedSocket } from '../passed.ts';
 
 /** What a program passes to listen(). */
 export type Wish =

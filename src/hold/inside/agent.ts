@@ -6,8 +6,15 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import { connect, type Server, type Socket } from 'node:net';
 import { threadId } from 'node:worker_threads';
-import { controlPath, type Passed } from './passed.ts';
-import { type AgentMessage, type DrainCounts, type DrainOrder, type HoldMessage, line, readLines } from './protocol.ts';
+import { controlPath, type Passed } from '../passed.ts';
+import {
+  type AgentMessage,
+  type DrainCounts,
+  type DrainOrder,
+  type HoldMessage,
+  line,
+  readLines,
+} from '../protocol.ts';
 
 /** How long a program that lost its hold may take to end by itself. */
 const endAloneMs = 2_000;

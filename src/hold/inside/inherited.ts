@@ -6,7 +6,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
-import type { Passed, PassedSocket } from './passed.ts';
+import type { Passed, PassedSocket } from '../passed.ts';
 
 /** Where the search for descriptors ends: spawn numbers them upward from 3, a re-append right after the caller's own. */
 const lastDescriptor = 127;

@@ -6,10 +6,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import net, { type Server, type Socket } from 'node:net';
-import { isNativeError } from '../os/errors.ts';
-import { os } from '../os/index.ts';
-import { openDescriptor } from '../server/descriptor.ts';
-import { controlPath } from './passed.ts';
+import { isNativeError } from '../../os/errors.ts';
+import { os } from '../../os/index.ts';
+import { openDescriptor } from '../../server/descriptor.ts';
+import { controlPath } from '../passed.ts';
 
 /** True for a server of node:http: below TLS and HTTP/2 there is state that only the old program has. */
 export function mayMove(server: Server): boolean {

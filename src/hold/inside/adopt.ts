@@ -2,13 +2,13 @@
  * `adopt(server)`: for programs that want to use the held socket themselves, without the preload.
  */
 import type { Server } from 'node:net';
-import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
-import { os } from '../os/index.ts';
+import { type Endpoint, formatEndpoint } from '../../model/endpoint.ts';
+import { os } from '../../os/index.ts';
+import { type Passed, readPassed } from '../passed.ts';
+import { receivedDescriptors } from '../systemd.ts';
 import { Adoption } from './adoption.ts';
 import { Agent } from './agent.ts';
 import { Inherited, identityOf } from './inherited.ts';
-import { type Passed, readPassed } from './passed.ts';
-import { receivedDescriptors } from './systemd.ts';
 
 /** One adoption in a process, also when the preload and the library are two copies of this package. */
 const key = Symbol.for('rebind.adoption');

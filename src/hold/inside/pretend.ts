@@ -3,7 +3,7 @@
  * the honest answer is yes, and the socket must not be touched: a probe that really listens would accept clients and drop them.
  */
 import type { Server } from 'node:net';
-import type { Endpoint } from '../model/endpoint.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 
 /** Node reads a server's `_handle` for address(), listening and close(). */
 interface PretendHandle {

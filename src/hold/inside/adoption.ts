@@ -4,8 +4,9 @@
 import cluster from 'node:cluster';
 import type { Socket as UdpSocket } from 'node:dgram';
 import net, { type Server } from 'node:net';
-import type { Endpoint } from '../model/endpoint.ts';
-import { formatEndpoint } from '../model/endpoint.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
+import { formatEndpoint } from '../../model/endpoint.ts';
+import type { Passed, PassedSocket } from '../passed.ts';
 import type { Agent } from './agent.ts';
 import { manage } from './drain.ts';
 import { fetchSocket } from './fetch.ts';
@@ -13,7 +14,6 @@ import { mayMove, receive } from './hand-off.ts';
 import { type Inherited, identityOf } from './inherited.ts';
 import { type Handle, handleOf, type ListenCall, listenOn, plainListen, readListenCall } from './listen.ts';
 import { type Match, match, type Wish } from './match.ts';
-import type { Passed, PassedSocket } from './passed.ts';
 import { isProbe, pretend } from './pretend.ts';
 import { manageUdp, plainBind, readBindCall } from './udp.ts';
 

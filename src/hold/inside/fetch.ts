@@ -4,9 +4,9 @@
  *
  * It blocks: listen() must know its socket when it returns, as address() is often called on the next line.
  */
-import { os } from '../os/index.ts';
-import { controlPath, type Passed, type PassedSocket } from './passed.ts';
-import { type AgentMessage, line } from './protocol.ts';
+import { os } from '../../os/index.ts';
+import { controlPath, type Passed, type PassedSocket } from '../passed.ts';
+import { type AgentMessage, type GiveAnswer, line } from '../protocol.ts';
 
 /** Hold answers from its event loop, at once; this ends the wait when it is stopped or gone. */
 const answerWithinMs = 5_000;
@@ -15,9 +15,6 @@ const answerWithinMs = 5_000;
 export type Given =
   | { readonly socket: PassedSocket; readonly fd: number }
   | { readonly socket: null; readonly why: string };
-
-/** The line that answers; the descriptor travels with it. */
-export type GiveAnswer = { readonly socket: PassedSocket } | { readonly why: string };
 
 /** Tells hold something at once, from a process that is about to end. @throws {NativeError} when hold cannot be reached. */
 export function sayNow(passed: Passed, message: AgentMessage): void {
