@@ -19,7 +19,7 @@ const doors = Object.values(manifest.exports)
 /** The commands that the command's own file does not hold. */
 const others = readdirSync('src/cli/commands')
   .map((file) => file.replace(/\.ts$/, ''))
-  .filter((name) => !['why', 'ls', 'help'].includes(name));
+  .filter((name) => !['why', 'ls', 'help', 'free', 'wait'].includes(name));
 const entries = [...new Set([...doors, ...startedByPath(), ...loadedLate()])].map((name) => [name, `src/${name}.ts`]);
 // As deep as the folders of src/, see below.
 for (const name of others) entries.push([`commands/${name}`, `src/cli/commands/${name}.ts`]);
@@ -51,7 +51,7 @@ const tsc = createRequire(import.meta.url)
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 
 /**
- * The command is one CommonJS file with what is asked most, `why`, `ls` and `help`: Node 20 loads a part of itself only
+ * The command is one CommonJS file with what is asked most, `why`, `ls`, `help`, `free` and `wait`: Node 20 loads a part of itself only
  * for ES modules, which costs as much as all of our work. The file that is started runs it from compiled code, which belongs
  * to one text, known by its hash; for the other commands it loads the modules of the library.
  */

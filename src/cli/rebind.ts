@@ -35,17 +35,21 @@ declare const otherCommands: readonly string[];
 type Command = typeof import('./main.ts');
 
 const program = `${process.version}-${process.arch}-`;
-const name = program + commandHash;
+
+/** Each of them needs other parts of it. */
+const keptFor = ['why', 'ls', 'free', 'wait'];
 
 const words = process.argv.slice(2);
-if (otherCommands.includes(words[firstWordAt(words)] ?? '')) void import('./main.ts');
-else runCompiled();
+const word = words[firstWordAt(words)] ?? '';
+if (otherCommands.includes(word)) void import('./main.ts');
+else runCompiled(keptFor.includes(word) ? word : 'why');
 
-function runCompiled(): void {
+function runCompiled(command: string): void {
+  const name = `${program}${commandHash}-${command}`;
   const source = fileURLToPath(new URL('command.cjs', import.meta.url));
   const base = baseFolder();
   const folder = base === null ? null : join(base, 'rebind');
-  const kept = folder === null ? undefined : readKept(folder);
+  const kept = folder === null ? undefined : readKept(join(folder, name));
   const script = new vm.Script(
     `(function (exports, require, module, __filename, __dirname) {${readFileSync(source, 'utf8')}\n})`,
     { filename: source, cachedData: kept },
@@ -54,8 +58,8 @@ function runCompiled(): void {
   script.runInThisContext()(module.exports, createRequire(source), module, source, dirname(source));
   if (base === null || folder === null || (kept !== undefined && !script.cachedDataRejected)) return;
   // After a whole answer, so that all that an answer needs is compiled.
-  module.exports.ran?.then((command) => {
-    if (command === 'why') keep(base, folder, script);
+  module.exports.ran?.then((ran) => {
+    if (ran === command) keep(base, folder, name, script);
   });
 }
 
@@ -72,10 +76,10 @@ function isOurs({ uid, mode }: Stats): boolean {
   return uid === process.geteuid?.() && (mode & 0o022) === 0;
 }
 
-function readKept(from: string): Buffer | undefined {
+function readKept(path: string): Buffer | undefined {
   try {
-    if (!isOurs(lstatSync(from))) return undefined;
-    const fd = openSync(join(from, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+    if (!isOurs(lstatSync(dirname(path)))) return undefined;
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
       const stats = fstatSync(fd);
       return stats.isFile() && isOurs(stats) ? readFileSync(fd) : undefined;
@@ -88,11 +92,12 @@ function readKept(from: string): Buffer | undefined {
   }
 }
 
-function keep(within: string, to: string, script: vm.Script): void {
+function keep(within: string, to: string, name: string, script: vm.Script): void {
   try {
     for (const each of [within, to]) makeFolder(each);
     if (!isOurs(lstatSync(to))) return;
-    for (const old of readdirSync(to)) if (old.startsWith(program)) rmSync(join(to, old));
+    for (const old of readdirSync(to))
+      if (old.startsWith(program) && !old.startsWith(program + commandHash)) rmSync(join(to, old));
     writeWhole(join(to, name), script.createCachedData());
   } catch {
     // A full disk, a read-only file system, no home: the next run compiles again.

@@ -66,12 +66,17 @@ for (const { name, path } of nodes()) {
     const before = statSync(join(at.folder, file), { bigint: true });
     assert.equal(before.mode & 0o777n, 0o600n);
     assert.deepEqual(pick(run('why', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
-    // What runs from kept code cannot import: a name is looked up, and another command is loaded, in other ways.
+    // What runs from kept code cannot import: a name is looked up in another way.
     const named = run('why', 'localhost:65535');
     assert.equal(named.stderr, '');
     assert.match(named.stdout, /^(Free|Blocked).*127\.0\.0\.1:65535/);
-    assert.deepEqual(pick(run('free', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
+    // A command that is not in it is loaded beside it, and keeps nothing.
+    assert.deepEqual(pick(run('completion', 'bash')), { status: 0, stderr: '' });
     assert.deepEqual(at.files(), [file]);
+    // Each keeps what it needs itself.
+    for (let i = 0; i < 2; i++)
+      assert.deepEqual(pick(run('free', join(at.path, 'app.sock'))), { status: 0, stderr: '' });
+    assert.deepEqual(at.files().sort(), [file.replace(/why$/, 'free'), file]);
     const after = statSync(join(at.folder, file), { bigint: true });
     assert.equal(after.mtimeNs, before.mtimeNs, 'it was written again, so it was not accepted');
   });
@@ -109,7 +114,7 @@ test('what is damaged, cut off or of an older build is replaced', () => {
   writeFileSync(path, Buffer.alloc(size, 'rebind'));
   at.ask();
   assert.ok(!readFileSync(path).includes('rebindrebind'));
-  const old = file.replace(/[^-]+$/, '0123456789abcdef');
+  const old = file.replace(/[^-]+-why$/, '0123456789abcdef-why');
   rmSync(path);
   writeFileSync(join(at.folder, old), '');
   at.ask();
