@@ -1,10 +1,13 @@
 /**
  * A hold in this process, on a port of its own, with everything it told; and ordinary requests to it.
  */
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { type LoadMode, load, lostOf } from '../../bench/load.ts';
 import { type Hold, type HoldEvents, type HoldOptions, hold } from '../../src/hold/index.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -117,6 +120,35 @@ export async function start(options: StartOptions): Promise<Held> {
       clearTimeout(hurry);
     },
   };
+}
+
+export interface Traffic {
+  /** @default keep-alive and late */
+  readonly modes?: readonly LoadMode[];
+  /** @default 2 */
+  readonly restarts?: number;
+  /** When a request counts as left hanging. @default 5000 */
+  readonly timeoutMs?: number;
+}
+
+/** Restarts under traffic: no request may be lost, and more than one generation must have answered. */
+export async function losesNothing(hold: Held, options: Traffic = {}): Promise<void> {
+  const { modes = ['keep-alive', 'late'], restarts = 2, timeoutMs = 5_000 } = options;
+  await hold.heard('ready');
+  const end = new AbortController();
+  const traffic = modes.map((mode) =>
+    load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal, timeoutMs }),
+  );
+  for (let i = 0; i < restarts; i++) {
+    await sleep(300);
+    assert.equal((await hold.held.restart()).outcome, 'done');
+  }
+  await hold.heard('retired', restarts);
+  end.abort();
+  for (const result of await Promise.all(traffic)) {
+    assert.equal(lostOf(result), 0, JSON.stringify(result));
+    assert.ok(result.answers.size >= 2);
+  }
 }
 
 /** The text of an answer. */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { load, lostOf } from '../../bench/load.ts';
-import { fixture, freePort, get, start } from './harness.ts';
+import { load } from '../../bench/load.ts';
+import { fixture, freePort, get, losesNothing, start } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rebind-languages-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -121,18 +121,5 @@ test('nginx, which finishes at SIGQUIT, loses no connection over restarts', {
     stopSignal: 'SIGQUIT',
   });
   assert.equal((await hold.heard('ready')).by, 'kernel');
-  const end = new AbortController();
-  const traffic = (['new', 'late'] as const).map((mode) =>
-    load({ host: '127.0.0.1', port, mode, perSecond: 50, signal: end.signal }),
-  );
-  for (let i = 0; i < 4; i++) {
-    await sleep(300);
-    assert.equal((await hold.held.restart()).outcome, 'done');
-  }
-  await hold.heard('retired', 4);
-  end.abort();
-  for (const result of await Promise.all(traffic)) {
-    assert.equal(lostOf(result), 0, JSON.stringify(result));
-    assert.ok(result.answers.size > 2);
-  }
+  await losesNothing(hold, { modes: ['new', 'late'], restarts: 4 });
 });

@@ -9,8 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { load, lostOf } from '../../bench/load.ts';
-import { fixture, freePort, get, nodes, start } from './harness.ts';
+import { fixture, freePort, get, losesNothing, nodes, start } from './harness.ts';
 
 const shape = (name: string, node = process.execPath): string[] => [node, fixture('shapes.cjs'), name];
 
@@ -54,21 +53,7 @@ for (const { name, path } of nodes()) {
     const what = { cluster: 'a cluster', shared: 'a cluster with shared handles', thread: 'a worker thread' }[kind];
     test(`${name}: ${what} serves on the held socket and loses nothing over restarts`, { skip }, async () => {
       await using hold = await start({ command: shape(kind, node), lingerMs: 500 });
-      await hold.heard('ready');
-      const end = new AbortController();
-      const modes = (['new', 'keep-alive', 'late'] as const).map((mode) =>
-        load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal }),
-      );
-      for (let i = 0; i < 2; i++) {
-        await sleep(300);
-        assert.equal((await hold.held.restart()).outcome, 'done');
-      }
-      await hold.heard('retired', 2);
-      end.abort();
-      for (const result of await Promise.all(modes)) {
-        assert.equal(lostOf(result), 0, JSON.stringify(result));
-        assert.ok(result.answers.size >= 2);
-      }
+      await losesNothing(hold, { modes: ['new', 'keep-alive', 'late'] });
     });
   }
 }

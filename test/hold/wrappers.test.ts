@@ -4,9 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { load, lostOf } from '../../bench/load.ts';
-import { fixture, type Held, nodes, start, tool } from './harness.ts';
+import { fixture, losesNothing, nodes, start, tool } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rebind-wrappers-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -29,25 +27,6 @@ const wrappers: Readonly<Record<string, readonly string[]>> = {
     `import subprocess, sys; sys.exit(subprocess.call(['node', ${JSON.stringify(fixture('server.cjs'))}], close_fds=True))`,
   ],
 };
-
-/** Two restarts under traffic on connections that are kept and on new ones. */
-async function losesNothing(hold: Held, { timeoutMs = 5_000 } = {}): Promise<void> {
-  await hold.heard('ready');
-  const end = new AbortController();
-  const traffic = (['keep-alive', 'late'] as const).map((mode) =>
-    load({ host: '127.0.0.1', port: hold.port, mode, perSecond: 40, signal: end.signal, timeoutMs }),
-  );
-  for (let i = 0; i < 2; i++) {
-    await sleep(200);
-    assert.equal((await hold.held.restart()).outcome, 'done');
-  }
-  await hold.heard('retired', 2);
-  end.abort();
-  for (const result of await Promise.all(traffic)) {
-    assert.equal(lostOf(result), 0, JSON.stringify(result));
-    assert.ok(result.answers.size >= 2);
-  }
-}
 
 for (const [name, command] of Object.entries(wrappers)) {
   test(`below ${name}, an unmodified server loses nothing over restarts`, async () => {
