@@ -65,7 +65,7 @@ export interface WaitReport {
   readonly listeners: readonly Listener[];
   /** With `open`: where they listen, the path of a Unix socket with port 0. Also those whose process cannot be seen. */
   readonly addresses: readonly Address[];
-  /** With `free`: why it is still blocked, or null. */
+  /** With `free`: why it is still blocked. With `open`: who has bound it and does not listen. Else null. */
   readonly verdict: Finding | null;
   readonly gaps: readonly Gap[];
   readonly elapsedMs: number;
@@ -299,7 +299,8 @@ async function untilOpen(os: Os, request: Request, options: WaitOptions, clock: 
       if (right && alive) return { failure: null, ...rest };
       if (!alive) return { failure: 'process-ended', ...rest };
       const leftMs = clock.leftMs();
-      if (leftMs <= 0) return { failure: now === null ? 'timeout' : 'other-process', ...rest };
+      if (leftMs <= 0 && now === null) return { failure: 'timeout', verdict: whoOnlyBound(os, request) };
+      if (leftMs <= 0) return { failure: 'other-process', ...rest };
       const pauseMs = Math.min(Math.max((clock.elapsedMs() - quietSinceMs) / 10, shortestLookMs), longestLookMs);
       const { kind } = await sleeper.sleep({
         processes: handle === null ? [] : [handle],
@@ -335,6 +336,12 @@ function whoListens(os: Os, request: Request, pid: number | undefined): Opened |
     addresses: sockets.map((socket) => (socket.protocol === 'unix' ? { address: socket.path, port: 0 } : socket.local)),
     gaps: facts.gaps,
   };
+}
+
+/** A server that hangs between bind and listen is what a timeout would not tell. */
+function whoOnlyBound(os: Os, request: Request): Finding | null {
+  const { verdict } = answer(look(request, os), causes);
+  return verdict?.cause === 'bound-not-listening' ? verdict : null;
 }
 
 function holdersOf(sockets: readonly Socket[], facts: Facts): Holder[] {

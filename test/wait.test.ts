@@ -293,6 +293,9 @@ describe('wait for an open port', () => {
     await (await actor.open()).bind('127.0.0.1', port);
     const report = await wait(`127.0.0.1:${port}`, { for: 'open', timeoutMs: 300 });
     assert.equal(report.failure, 'timeout');
+    // The one that a user would call his server hangs before it listens.
+    assert.equal(report.verdict?.cause, 'bound-not-listening');
+    assert.match(report.verdict.sentence, new RegExp(`\\(pid ${actor.pid}\\)`));
   });
 
   test('nothing that listens is found where only a client could connect to itself', async () => {

@@ -220,7 +220,12 @@ export const documents: Readonly<Record<string, Schema>> = {
     failure: orNull(text('`timeout`, `process-ended` or `other-process`; null when it came true.')),
     listeners: list('With `--for open`: who listens, as far as that can be seen.', object('A process.', process)),
     addresses: list('With `--for open`: where they listen, also those whose process cannot be seen.', address),
-    verdict: orNull(described(finding, 'With `--for free`: why it is still blocked, or null.')),
+    verdict: orNull(
+      described(
+        finding,
+        'With `--for free`: why it is still blocked. With `--for open`: who has bound it and does not listen. Else null.',
+      ),
+    ),
     gaps: list('What could not be seen.', gap),
     elapsedMs: whole('How long it took, in milliseconds.'),
     error: orNull(
