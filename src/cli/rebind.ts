@@ -4,8 +4,8 @@
  * it takes besides Node's own start, and Node keeps compiled code by itself only from version 22 on, and not of a program's first
  * file. Commands that wait and act are loaded as modules: `hold` runs for months, and loads nothing that it does not need.
  *
- * V8 runs such code unseen, so it is kept for one user below ~/.cache (XDG Base Directory Specification), and read only where
- * nobody else can write. NODE_DISABLE_COMPILE_CACHE=1 turns it off, as it does in Node.
+ * V8 runs such code unseen, so it is kept for one user below ~/.cache (XDG Base Directory Specification), and read only from a
+ * folder and a file that are his and that nobody else may write to. NODE_DISABLE_COMPILE_CACHE=1 turns it off, as it does in Node.
  */
 import {
   closeSync,
@@ -19,12 +19,14 @@ import {
   renameSync,
   rmSync,
   type Stats,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
+import { crc32 } from 'node:zlib';
 import { firstWordAt } from './first-word.ts';
 
 /** What the text of the command hashes to; the build writes it here. V8 compares nothing but the length. */
@@ -35,6 +37,8 @@ declare const otherCommands: readonly string[];
 type Command = typeof import('./main.ts');
 
 const program = `${process.version}-${process.arch}-`;
+const checksumSize = 4;
+const oldAfterMs = 30 * 24 * 3_600_000;
 
 /** Each of them needs other parts of it. */
 const keptFor = ['why', 'ls', 'free', 'wait'];
@@ -79,10 +83,13 @@ function isOurs({ uid, mode }: Stats): boolean {
 function readKept(path: string): Buffer | undefined {
   try {
     if (!isOurs(lstatSync(dirname(path)))) return undefined;
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const stats = fstatSync(fd);
-      return stats.isFile() && isOurs(stats) ? readFileSync(fd) : undefined;
+      if (!stats.isFile() || !isOurs(stats)) return undefined;
+      const bytes = readFileSync(fd);
+      const code = bytes.subarray(checksumSize);
+      return checksumOf(code).equals(bytes.subarray(0, checksumSize)) ? code : undefined;
     } finally {
       closeSync(fd);
     }
@@ -96,18 +103,31 @@ function keep(within: string, to: string, name: string, script: vm.Script): void
   try {
     for (const each of [within, to]) makeFolder(each);
     if (!isOurs(lstatSync(to))) return;
-    for (const old of readdirSync(to))
-      if (old.startsWith(program) && !old.startsWith(program + commandHash)) rmSync(join(to, old));
-    writeWhole(join(to, name), script.createCachedData());
+    for (const old of readdirSync(to)) removeOld(join(to, old));
+    const code = script.createCachedData();
+    writeWhole(join(to, name), Buffer.concat([checksumOf(code), code]));
   } catch {
     // A full disk, a read-only file system, no home: the next run compiles again.
   }
 }
 
+/** V8 itself looks at nothing but the length and its own version, and runs damaged code until it crashes. */
+function checksumOf(code: Buffer): Buffer {
+  const checksum = Buffer.alloc(checksumSize);
+  checksum.writeUInt32LE(crc32(code));
+  return checksum;
+}
+
+/** Of another version, of Node or of rebind, that was not used for long. */
+function removeOld(path: string): void {
+  const stats = lstatSync(path);
+  if (stats.isFile() && Date.now() - stats.mtimeMs > oldAfterMs) rmSync(path);
+}
+
 /** Below a home that is not ours (sudo), a folder of ours would only be in the way. */
 function makeFolder(path: string): void {
   try {
-    if (isOurs(lstatSync(dirname(path)))) mkdirSync(path, { mode: 0o700 });
+    if (statSync(dirname(path)).uid === process.geteuid?.()) mkdirSync(path, { mode: 0o700 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }

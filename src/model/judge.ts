@@ -134,12 +134,21 @@ function likeliest(prediction: Prediction | null, candidates: readonly Candidate
 
 /**
  * What the kernel's EADDRINUSE says about the sockets that only may block: when nothing blocks for certain and one is
- * left, it is that one. Without a kernel's answer nothing is settled.
+ * left, it is that one; and where a listener blocks for certain, the connections of a busy server are not worth a "perhaps".
+ * Without a kernel's answer nothing is settled.
  */
 function settle(candidates: readonly Candidate[], probe: Probe | null): readonly Candidate[] {
   const [only] = candidates;
-  if (probe === null || candidates.length !== 1 || only === undefined) return candidates;
-  return [{ socket: only.socket, conflict: 'yes' }];
+  if (probe === null || only === undefined) return candidates;
+  if (candidates.length === 1) return [{ socket: only.socket, conflict: 'yes' }];
+  const listens = candidates.some(({ socket, conflict }) => conflict === 'yes' && socket.state === 'LISTEN');
+  return listens
+    ? candidates.filter(({ socket, conflict }) => conflict === 'yes' || !isConnection(socket))
+    : candidates;
+}
+
+function isConnection({ protocol, state }: Candidate['socket']): boolean {
+  return protocol === 'tcp' && state !== 'LISTEN' && state !== 'BOUND';
 }
 
 /** The kernel let the bind pass, so nothing that was blamed blocks. */

@@ -15,6 +15,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -114,11 +115,23 @@ test('what is damaged, cut off or of an older build is replaced', () => {
   writeFileSync(path, Buffer.alloc(size, 'rebind'));
   at.ask();
   assert.ok(!readFileSync(path).includes('rebindrebind'));
-  const old = file.replace(/[^-]+-why$/, '0123456789abcdef-why');
-  rmSync(path);
-  writeFileSync(join(at.folder, old), '');
+  // A page of zeros in the middle, as after a power cut: V8 would run it.
+  const whole = readFileSync(path);
+  writeFileSync(path, Buffer.from(whole).fill(0, size >> 1, (size >> 1) + 4_096));
   at.ask();
-  assert.deepEqual(at.files(), [file]);
+  assert.ok(
+    readFileSync(path)
+      .subarray(size >> 1, (size >> 1) + 4_096)
+      .some((byte) => byte !== 0),
+  );
+  const old = join(at.folder, file.replace(/[^-]+-why$/, '0123456789abcdef-why'));
+  const recent = join(at.folder, file.replace(/[^-]+-why$/, 'fedcba9876543210-why'));
+  for (const each of [old, recent]) writeFileSync(each, '');
+  utimesSync(old, 1, 1);
+  rmSync(path);
+  at.ask();
+  assert.deepEqual(at.files().length, 2);
+  assert.ok(existsSync(recent), 'another installation of rebind may use it');
 });
 
 test('code is neither run nor kept where somebody else can write', () => {

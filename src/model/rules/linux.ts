@@ -30,11 +30,11 @@ function predictInet(endpoint: InetEndpoint, { options }: Request, facts: Facts)
   const bystanders: InetSocket[] = [];
   const answers = new Map<string, Conflict>();
   const sockets = onPort(endpoint, facts);
-  const listeners = sockets.filter(isIpv6Listener);
+  const listeners = sockets.filter(isListener);
   for (const socket of sockets) {
     // A busy server has tens of thousands of connections that differ in their remote address only.
     const key = keyOf(socket);
-    const answer = answers.get(key) ?? conflictOn(facts.kernel, binder, withListenersV6Only(socket, listeners));
+    const answer = answers.get(key) ?? conflictOn(facts.kernel, binder, withListenersFlags(socket, listeners));
     answers.set(key, answer);
     if (answer === 'no') bystanders.push(socket);
     else candidates.push({ socket, conflict: answer });
@@ -114,21 +114,32 @@ function keyOf(socket: InetSocket): string {
   return `${family} ${state} ${local.address} ${uid} ${mini} ${reuseAddress} ${reusePort} ${v6Only} ${device}`;
 }
 
-function isIpv6Listener(socket: InetSocket): boolean {
-  return socket.protocol === 'tcp' && socket.state === 'LISTEN' && socket.family === 6;
+function isListener(socket: InetSocket): boolean {
+  return socket.protocol === 'tcp' && socket.state === 'LISTEN';
 }
 
-/** Connections hide IPV6_V6ONLY, but they have their listener's; where it still listens, it tells. */
-function withListenersV6Only(socket: InetSocket, listeners: readonly InetSocket[]): InetSocket {
-  if (socket.protocol !== 'tcp' || socket.family !== 6 || socket.v6Only !== null) return socket;
-  const connected = { family: 6 as const, address: socket.local.address, v6Only: false };
-  const told = new Set<boolean | null>();
-  for (const listener of listeners) {
-    const bound = { family: 6 as const, address: listener.local.address, v6Only: listener.v6Only === true };
-    if (overlap(bound, connected)) told.add(listener.v6Only);
-  }
-  const [v6Only = null] = told;
-  return told.size === 1 ? { ...socket, v6Only } : socket;
+/**
+ * A connection, and what is left of one, hides its flags, but it has had its listener's from the start (inet_csk_clone_lock,
+ * tcp_time_wait); where that still listens, it tells. What an earlier server left without SO_REUSEADDR would have kept it from its port.
+ */
+function withListenersFlags(socket: InetSocket, listeners: readonly InetSocket[]): InetSocket {
+  if (socket.protocol !== 'tcp' || socket.state === 'LISTEN' || socket.state === 'BOUND') return socket;
+  if (socket.direction === 'outgoing') return socket;
+  const connected = { family: socket.family, address: socket.local.address, v6Only: false };
+  const own = listeners.filter(
+    ({ family, local, v6Only }) =>
+      family === socket.family && overlap({ family, address: local.address, v6Only: v6Only === true }, connected),
+  );
+  return {
+    ...socket,
+    v6Only: socket.v6Only ?? agreed(own.map(({ v6Only }) => v6Only)),
+    reuseAddress: socket.reuseAddress ?? agreed(own.map(({ reuseAddress }) => reuseAddress)),
+  };
+}
+
+function agreed(flags: readonly (boolean | null)[]): boolean | null {
+  const [first = null] = flags;
+  return flags.every((flag) => flag === first) ? first : null;
 }
 
 /** The surest first, then the one a person would look for first. */
