@@ -137,7 +137,7 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
   for (;;) {
     const question = look(request, os, 'likely');
     if (question.errno === null) return { failure: null };
-    const { verdict, gaps } = answer(question, causes);
+    const { verdict } = answer(question, causes);
     const { errno } = question;
     options.onProgress?.({ elapsedMs: clock.elapsedMs(), errno, verdict, expiresInMs: lastExpiry(question) });
     const handles = openHolders(os, question);
@@ -157,7 +157,7 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
     try {
       // Who is to blame is asked anew when somebody came or went, but not for every connection of a busy server.
       while (!changed || clock.elapsedMs() - lookedAtMs < compareEveryMs) {
-        if (clock.leftMs() <= 0) return { failure: 'timeout', verdict, gaps };
+        if (clock.leftMs() <= 0) return tooLate(os, request);
         const untilEndMs = (ends[0] ?? Number.POSITIVE_INFINITY) - clock.elapsedMs();
         const event = await sleeper.sleep({
           processes: handles.filter((handle) => handle.isAlive()),
@@ -177,6 +177,12 @@ async function untilFree(os: Os, request: Request, options: WaitOptions, clock: 
       for (const handle of handles) handle.close();
     }
   }
+}
+
+/** The reason as it is now: what ends by itself is nearer to its end than at the last look. */
+function tooLate(os: Os, request: Request): End {
+  const { bindable, verdict, gaps } = answer(look(request, os), causes);
+  return bindable === true ? { failure: null } : { failure: 'timeout', verdict, gaps };
 }
 
 interface Sleeper extends Disposable {

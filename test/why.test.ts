@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { test } from 'node:test';
 import { formatEndpoint } from '../src/model/endpoint.ts';
 import type { Facts, Probe } from '../src/model/facts.ts';
@@ -222,4 +222,26 @@ test('many questions at once get their own answers', { skip: onLinux }, async ()
     reports.every((report) => report.bindable === false && report.blockers[0]?.holders[0]?.pid === process.pid),
   );
   assert.equal(thisOs().platform, 'linux');
+});
+
+test('a live server is to blame alone, however many connections it has closed', { skip: onLinux }, async () => {
+  await using busy = await listening('127.0.0.1');
+  busy.server.on('connection', (socket) => socket.end());
+  for (let i = 0; i < 20; i++) {
+    await new Promise<void>((resolve) => {
+      const client = connect(busy.port, '127.0.0.1').resume();
+      client.on('close', () => resolve());
+    });
+  }
+  const report = await why({ port: busy.port, host: '127.0.0.1' });
+  assert.equal(report.verdict?.cause, 'other-listener');
+  assert.deepEqual(report.also, []);
+  assert.deepEqual(
+    report.blockers.map((blocker) => blocker.state),
+    ['LISTEN'],
+  );
+  assert.deepEqual(
+    report.plan.map(({ remedy }) => remedy),
+    ['stop-process'],
+  );
 });

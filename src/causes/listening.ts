@@ -96,7 +96,8 @@ function storyOf(socket: InetSocket, question: Question): Story {
   // A UDP program need not wait in epoll or accept, so nothing is known of who serves.
   if (socket.state === 'LISTEN' && idleHolders(holders).length > 0) return 'inherited';
   const { endpoint, options } = question.request;
-  if (endpoint.protocol === 'unix') return 'plain';
+  // Also where one of the two is for IPv6 only: nobody needs to be told that :: overlaps ::.
+  if (endpoint.protocol === 'unix' || endpoint.address === socket.local.address) return 'plain';
   const mine = spanOf({
     family: endpoint.address.includes(':') ? 6 : 4,
     address: endpoint.address,

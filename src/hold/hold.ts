@@ -270,7 +270,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   async #thankFormer(former: Parameters<typeof askToFinish>[0]): Promise<void> {
-    const left = await askToFinish(former, this.#settings.graceMs);
+    const left = await askToFinish(former, this.#settings.graceMs, this.#settings.stopSignal);
     for (const { pid } of former) this.emit('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
   }
 

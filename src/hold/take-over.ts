@@ -6,6 +6,7 @@ import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions } from '.
 import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import { os } from '../os/index.ts';
 import type { ProcessHandle } from '../os/os.ts';
+import type { StopSignal } from './settings.ts';
 import { type HeldSocket, keep, socketIdentity } from './socket.ts';
 
 /** A socket that was taken, and the processes that have it too. */
@@ -46,12 +47,13 @@ export function takeOver(endpoint: Endpoint): TakenOver {
 export async function askToFinish<P extends ProcessIdentity>(
   holders: readonly P[],
   graceMs: number,
+  stopSignal: StopSignal = 'SIGTERM',
 ): Promise<readonly P[]> {
   const { processes, events } = os();
   const open = holders
     .map((holder) => ({ holder, handle: processes.open(holder) }))
     .filter((one): one is { holder: P; handle: ProcessHandle } => one.handle !== null);
-  for (const { handle } of open) handle.signal('SIGTERM');
+  for (const { handle } of open) handle.signal(stopSignal);
   const until = performance.now() + graceMs;
   try {
     for (;;) {

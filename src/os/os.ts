@@ -62,7 +62,7 @@ export interface ProcessHandle extends Disposable {
   readonly identity: ProcessIdentity;
   /** False for a zombie too: its sockets are closed. */
   isAlive(): boolean;
-  signal(signal: 'SIGTERM' | 'SIGKILL' | 'SIGINT' | 'SIGHUP' | 'SIGCONT' | 'SIGSTOP'): SignalOutcome;
+  signal(signal: NodeJS.Signals): SignalOutcome;
   /** Copies one of its descriptors into this process (pidfd_getfd(2)), close-on-exec. Null when it has no such descriptor or we may not: `why` is the errno name. */
   takeDescriptor(descriptor: number): { readonly fd: number } | { readonly fd: null; readonly why: string };
   /** Releases the pidfd. */

@@ -129,8 +129,9 @@ function closeOnSignals(
   setImmediate(() => {
     for (const server of all) if (isServer(server)) void prepareEmptying(server);
   });
-  const { signals: _signals, ...times } = options;
-  return onSignals(async (signal) => {
+  const { signals: _signals, signal: ended, ...times } = options;
+  return onSignals(async (hurry) => {
+    const signal = ended === undefined ? hurry : AbortSignal.any([hurry, ended]);
     await Promise.all(all.map((server) => close(server, { ...times, signal })));
   }, options);
 }

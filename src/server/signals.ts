@@ -18,9 +18,10 @@ export interface SignalChoice {
  * Returns a function that takes the handlers away.
  */
 export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice: SignalChoice): () => void {
-  const signals = choice.signals ?? (Object.keys(statuses) as EndSignal[]);
-  if (!Array.isArray(signals) || !signals.every((signal) => Object.hasOwn(statuses, signal)))
-    throw new TypeError(`signals is a list of ${Object.keys(statuses).join(', ')}, not ${show(signals)}`);
+  const chosen = choice.signals ?? (Object.keys(statuses) as EndSignal[]);
+  if (!Array.isArray(chosen) || chosen.length === 0 || !chosen.every((signal) => Object.hasOwn(statuses, signal)))
+    throw new TypeError(`signals is a list of ${Object.keys(statuses).join(', ')}, not ${show(chosen)}`);
+  const signals = new Set(chosen);
   const hurry = new AbortController();
   let asked = false;
   const remove = (): void => {

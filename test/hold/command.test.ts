@@ -335,14 +335,37 @@ test('Ctrl-Z stops the command with hold, and fg lets both go on', { skip: noTer
   await window.printed(/was ready after/);
   const { current } = JSON.parse(ask('--status', String(port), '--json').stdout);
   window.type('\x1a');
-  // 128 and the number of SIGSTOP.
-  await window.printed(/left 147/);
+  // 128 and the number of SIGTSTP.
+  await window.printed(/left 148/);
   assert.equal(stateOf(current.pid), 'T');
   const answer = get(port);
   window.type('\n');
   assert.match(await answer, /^1 /);
   window.type('\x03');
   await window.printed(/over 130/);
+});
+
+test('Ctrl-Z does nothing where no shell could continue it', async () => {
+  const port = await freePort();
+  const child = spawn(process.execPath, [rebind, 'hold', '--quiet', `127.0.0.1:${port}`, '--', ...server], {
+    env: { ...process.env, NODE_OPTIONS: '', PORT: String(port), HOST: '127.0.0.1' },
+    stdio: 'ignore',
+    // The leader of a session of its own: its process group is orphaned.
+    detached: true,
+  });
+  const ended = once(child, 'exit');
+  try {
+    assert.match(await connectingGet(port), /^1 /);
+    for (let i = 0; i < 2; i++) {
+      child.kill('SIGTSTP');
+      await sleep(200);
+      assert.notEqual(stateOf(child.pid ?? 0), 'T');
+      assert.match(await get(port), /^1 /);
+    }
+  } finally {
+    child.kill('SIGINT');
+    await ended;
+  }
 });
 
 test('in the background the command does not read what is typed for the shell', { skip: noTerminal }, async () => {

@@ -394,6 +394,7 @@ test('wrong arguments are refused with a sentence that says what to do', () => {
   });
   assert.throws(() => close(net.createServer(), null as never), { name: 'TypeError', message: /not null/ });
   assert.throws(() => close(net.createServer(), { signal: 5 as never }), { name: 'TypeError', message: /AbortSignal/ });
+  assert.throws(() => close.onSignals(net.createServer(), { signals: [] }), TypeError);
   assert.throws(() => close.onSignals(net.createServer(), { signals: ['SIGKILL' as 'SIGINT'] }), {
     name: 'TypeError',
     message: /signals is a list of SIGTERM, SIGINT, SIGHUP, not/,

@@ -83,6 +83,12 @@ test('only the signals that were asked for are handled, and none after the handl
   chosen.child.kill('SIGINT');
   assert.equal(await asked.answer, 'answered');
   assert.equal(await chosen.ended, 'SIGINT');
+  // Named twice, it is handled once: a second signal would cut the answer.
+  const twice = await stopping({ SIGNALS: 'SIGTERM,SIGTERM' });
+  const late = await twice.ask(300);
+  twice.child.kill('SIGTERM');
+  assert.equal(await late.answer, 'answered');
+  assert.equal(await twice.ended, 'SIGTERM');
   const one = await stopping({ SIGNALS: 'SIGINT' });
   const { answer } = await one.ask(300);
   one.child.kill('SIGTERM');

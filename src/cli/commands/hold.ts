@@ -67,7 +67,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
   }
   if (invocation.flag('quiet') !== true) tellEvents(held, io);
   held.on('retired', giveBackSoon);
-  const undo = forwardSignals(held);
+  const undo = forwardSignals(held, options.stopSignal ?? 'SIGTERM');
   try {
     return await held.done;
   } finally {
@@ -96,24 +96,36 @@ function optionsOf(command: readonly string[], invocation: Invocation, io: Io): 
   };
 }
 
+/** How long a shell that ends may take to close its terminal after it has told its jobs so. */
+const hangUpMs = 100;
+
 /** Once each: Ctrl-C reaches only us, because the command has a session of its own. */
-function forwardSignals(held: Hold): () => void {
+function forwardSignals(held: Hold, stopSignal: StopSignal): () => void {
   const hadTerminal = hasTerminal();
   const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
     // Somebody asks for a restart, or the terminal that we ran in was closed.
-    SIGHUP: () => void (hadTerminal && !hasTerminal() ? held.stop('SIGHUP') : held.restart('SIGHUP')),
+    SIGHUP: () => {
+      if (!hadTerminal) void held.restart('SIGHUP');
+      else setTimeout(() => void (hasTerminal() ? held.restart('SIGHUP') : held.stop('SIGHUP')), hangUpMs);
+    },
     SIGUSR2: () => void held.restart('SIGUSR2'),
     SIGTERM: () => void held.stop('SIGTERM'),
     SIGINT: () => void held.stop('SIGINT'),
     SIGQUIT: () => void held.stop('SIGQUIT'),
     SIGWINCH: () => held.signal('SIGWINCH'),
-    // Ctrl-Z stops the command with us, and `fg` lets both go on.
-    SIGTSTP: () => {
-      held.signal('SIGSTOP');
-      process.kill(process.pid, 'SIGSTOP');
-    },
-    SIGCONT: () => held.signal('SIGCONT'),
+    SIGTSTP: suspend,
   };
+  // For Apache it means something else than the size of the window.
+  if (stopSignal === 'SIGWINCH') delete handlers.SIGWINCH;
+  /** Ctrl-Z. The kernel decides whether we stop: not where no shell could let us go on (setpgid(2), orphaned process group). */
+  function suspend(): void {
+    held.signal('SIGSTOP');
+    process.off('SIGTSTP', suspend);
+    // Returns when we go on, by `fg` or `bg`, or at once.
+    process.kill(process.pid, 'SIGTSTP');
+    process.on('SIGTSTP', suspend);
+    held.signal('SIGCONT');
+  }
   const all = Object.entries(handlers) as [NodeJS.Signals, () => void][];
   for (const [signal, handler] of all) process.on(signal, handler);
   return () => {
@@ -121,9 +133,9 @@ function forwardSignals(held: Hold): () => void {
   };
 }
 
-/** Below nohup(1) there is one, and nothing that is read or written is it. */
+/** One that something is printed to: not below nohup(1), and not where all goes to a file. */
 function hasTerminal(): boolean {
-  return os().processes.terminal() !== 'none' && [0, 1, 2].some((fd) => isatty(fd));
+  return os().processes.terminal() !== 'none' && [1, 2].some((fd) => isatty(fd));
 }
 
 async function status(endpoint: ParsedEndpoint, invocation: Invocation, io: Io): Promise<number> {

@@ -91,7 +91,7 @@ class HolderSearch {
       if (this.#missing.size === 0) break;
       this.#searchGroup(group);
     }
-    this.#lookBehind();
+    if (this.#missing.size > 0) this.#lookBehind();
     if (this.#missing.size > 0) return;
     // Completeness for little: on a quiet machine this is every process.
     this.#untilSpent(this.#pids, cheapLinks);
@@ -153,9 +153,8 @@ class HolderSearch {
     if (!this.#done.has(pid) && !this.#denied.has(pid)) this.#look(pid, 'all');
   }
 
-  /** At the other threads of those whose first one has ended, when somebody is still looked for: most that show nothing are the kernel's own. */
+  /** At the other threads of those whose first one has ended; most that show nothing are the kernel's own. */
   #lookBehind(): void {
-    if (this.#missing.size === 0) return;
     for (const pid of this.#empty) {
       const place = placeOf(this.#proc, pid);
       if (place !== `${pid}`) this.#look(pid, 'all', place);
