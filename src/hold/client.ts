@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint, isWildcard, type ParsedEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import { openDescriptor } from '../server/descriptor.ts';
+import { isHoldStatus, isRestartResult } from './answer.ts';
 import { controlNameOf } from './control.ts';
 import { controlPath } from './passed.ts';
 import { type Ask, line, readLines } from './protocol.ts';
@@ -24,40 +25,54 @@ const statusWithinMs = 5_000;
  * const status = await holdStatus(parseEndpoint('3000'));
  * ```
  */
-export async function holdStatus(endpoint: ParsedEndpoint): Promise<HoldStatus | null> {
-  return (await ask(endpoint, { kind: 'status' }, statusWithinMs)) as HoldStatus | null;
+export function holdStatus(endpoint: ParsedEndpoint): Promise<HoldStatus | null> {
+  return ask(endpoint, { kind: 'status' }, isHoldStatus, statusWithinMs);
 }
 
 /** Restarts the command of the hold of an endpoint, and waits for the outcome. Null when no hold has it. */
-export async function holdRestart(endpoint: ParsedEndpoint): Promise<RestartResult | null> {
-  return (await ask(endpoint, { kind: 'restart' }, null)) as RestartResult | null;
+export function holdRestart(endpoint: ParsedEndpoint): Promise<RestartResult | null> {
+  return ask(endpoint, { kind: 'restart' }, isRestartResult, null);
 }
 
-async function ask(parsed: ParsedEndpoint, question: Ask, withinMs: number | null): Promise<object | null> {
-  for (const name of await namesOf(parsed)) {
+async function ask<Answer>(
+  parsed: ParsedEndpoint,
+  question: Ask,
+  isAnswer: (value: unknown) => value is Answer,
+  withinMs: number | null,
+): Promise<Answer | null> {
+  for (const [name, uid] of await namesOf(parsed)) {
     const socket = await open(name);
     if (socket === null) continue;
-    if (isTrusted(socket)) return talk(socket, question, withinMs);
+    if (peerOf(socket) === uid) {
+      const answer = await talk(socket, question, withinMs);
+      if (isAnswer(answer)) return answer;
+    }
     socket.destroy();
   }
   return null;
 }
 
-/** Where the hold may be found: under our own user, and under the user and the exact address of whatever has that port. */
-async function namesOf(parsed: ParsedEndpoint): Promise<Set<string>> {
+/**
+ * Where the hold may be found, and the user that each name is of: the exact address of whatever has that port, under our
+ * own user. A hold answers nobody else but root, who also looks under the user of the socket.
+ */
+async function namesOf(parsed: ParsedEndpoint): Promise<Map<string, number>> {
   const own = process.getuid?.() ?? 0;
+  const names = new Map<string, number>();
+  const add = (endpoint: Endpoint, owner = own): void => {
+    for (const uid of own === 0 ? [own, owner] : [own]) names.set(controlNameOf(endpoint, uid), uid);
+  };
   const typed = await addressesOf(parsed);
-  const names = new Set(typed.map((endpoint) => controlNameOf(endpoint, own)));
+  for (const endpoint of typed) add(endpoint);
   if (parsed.protocol === 'unix') {
-    const file = statSync(parsed.path, { throwIfNoEntry: false });
-    if (file !== undefined) names.add(controlNameOf(parsed, file.uid));
+    add(parsed, statSync(parsed.path, { throwIfNoEntry: false })?.uid);
     return names;
   }
   for (const { protocol, local, uid } of os().readInventory().sockets) {
     const endpoint: Endpoint = { protocol, ...local };
     const isMeant = parsed.host === null || typed.some((one) => formatEndpoint(one) === formatEndpoint(endpoint));
     if (protocol === parsed.protocol && local.port === parsed.port && (isMeant || isWildcard(local.address)))
-      names.add(controlNameOf(endpoint, uid));
+      add(endpoint, uid);
   }
   return names;
 }
@@ -71,35 +86,32 @@ function open(name: string): Promise<Socket | null> {
   });
 }
 
-/** Anybody may take a name of the abstract namespace, so who answers is asked (SO_PEERCRED). */
-function isTrusted(socket: Socket): boolean {
+/** Anybody may take a name of the abstract namespace, so who listens there is asked (SO_PEERCRED). */
+function peerOf(socket: Socket): number | null {
   const fd = openDescriptor(socket);
-  if (fd === null) return false;
-  const { uid } = os().sockets.peer(fd);
-  const own = process.getuid?.();
-  return own === 0 || uid === 0 || uid === own;
+  return fd === null ? null : os().sockets.peer(fd).uid;
 }
 
-function talk(socket: Socket, question: Ask, withinMs: number | null): Promise<object> {
+/** What it answers; null when it ends, or does not speak this protocol. */
+function talk(socket: Socket, question: Ask, withinMs: number | null): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const timer =
-      withinMs === null ? undefined : setTimeout(() => end(new Error('Hold did not answer in time')), withinMs);
-    const end = (error: Error): void => {
+    const end = (answer: unknown): void => {
       clearTimeout(timer);
       socket.destroy();
-      reject(error);
+      resolve(answer);
     };
-    const read = readLines((answer) => {
-      clearTimeout(timer);
-      socket.end();
-      resolve(answer as object);
-    });
+    const late = (): void => {
+      socket.destroy();
+      reject(new Error('Hold did not answer in time'));
+    };
+    const timer = withinMs === null ? undefined : setTimeout(late, withinMs);
+    const read = readLines(end);
     socket.setEncoding('utf8');
     socket.on('data', (chunk: Buffer | string) => {
-      if (!read(String(chunk))) end(new Error('What answered is not hold'));
+      if (!read(String(chunk))) end(null);
     });
-    socket.on('error', end);
-    socket.on('close', () => end(new Error('Hold ended before it answered')));
+    socket.on('error', () => end(null));
+    socket.on('close', () => end(null));
     socket.write(line(question));
   });
 }
