@@ -2,8 +2,9 @@
  * Hold's side of the control socket: programs say hello, other terminals ask. In Linux's abstract namespace, so it needs
  * no directory that can be written, and nothing is left behind when hold is killed.
  */
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
+import { resolve } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import { openDescriptor } from '../server/descriptor.ts';
@@ -38,9 +39,12 @@ const strangerMs = 10_000;
 /** sizeof(sun_path) in struct sockaddr_un (unix(7)). */
 const longestName = 108;
 
-/** Where another terminal finds the hold of an endpoint. */
+/** Where another terminal, in another directory, finds the hold of an endpoint. */
 export function controlNameOf(endpoint: Endpoint, uid: number): string {
-  return `@rebind-hold/${uid}/${formatEndpoint(endpoint)}`;
+  const isFile = endpoint.protocol === 'unix' && !endpoint.path.startsWith('\0');
+  const name = `@rebind-hold/${uid}/${formatEndpoint(isFile ? { ...endpoint, path: resolve(endpoint.path) } : endpoint)}`;
+  if (Buffer.byteLength(name) < longestName) return name;
+  return `@rebind-hold/${uid}/${createHash('sha256').update(name).digest('hex')}`;
 }
 
 export class Control {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { run } from './command.ts';
 import { fixture, freePort, rebind } from './harness.ts';
@@ -76,4 +79,39 @@ test('who asks about the hold of another user is told that no hold of theirs kee
   for (const question of ['--status', '--restart'])
     isNoHold(ask([question, String(port), '--json'], { uid: nobody, cwd: '/' }), port);
   assert.equal(ask(['--status', String(port)]).status, 0);
+});
+
+test('the hold of a socket file is found by every spelling of its path', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'rebind-spelling-'));
+  const path = join(directory, 'app.sock');
+  await using held = run(['hold', './app.sock', '--', ...server], {
+    cwd: directory,
+    env: { SOCKET_PATH: './app.sock' },
+  });
+  await held.printed(/Generation 1 .* was ready after/);
+  const other = join(directory, 'other');
+  mkdirSync(other);
+  for (const [spelling, cwd] of [
+    ['./app.sock', directory],
+    ['app.sock', directory],
+    [path, '/'],
+    ['../app.sock', other],
+    [`./${relative('/', path)}`, '/'],
+  ] as const)
+    assert.equal(ask(['--status', spelling], { cwd }).status, 0, spelling);
+  held.child.kill('SIGINT');
+  await held.ended;
+  rmSync(directory, { recursive: true });
+});
+
+test('a hold whose path would be too long for its name is found all the same', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'rebind-deep-'));
+  const deep = join(directory, 'd'.repeat(120));
+  mkdirSync(deep);
+  await using held = run(['hold', './app.sock', '--', ...server], { cwd: deep, env: { SOCKET_PATH: './app.sock' } });
+  await held.printed(/Generation 1 .* was ready after/);
+  assert.equal(ask(['--status', 'app.sock'], { cwd: deep }).status, 0);
+  held.child.kill('SIGINT');
+  await held.ended;
+  rmSync(directory, { recursive: true });
 });
