@@ -14,8 +14,8 @@ import { Guard } from './guard.ts';
 import { notifyManager, passOn, reloading } from './notify.ts';
 import { Past, type PastGeneration } from './past.ts';
 import type { Ask } from './protocol.ts';
+import { Published } from './published.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
-import type { HeldSocket } from './socket.ts';
 import { HeldSockets } from './sockets.ts';
 import { describeStatus, type HoldStatus, queueOf } from './status.ts';
 import { askToFinish } from './take-over.ts';
@@ -37,6 +37,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #past = new Past();
   readonly #crashes: Crashes;
   #control: Control | null = null;
+  #published: Published | null = null;
   #watch: Watch | null = null;
   /** The one that serves, or is meant to. */
   #current: Generation | null = null;
@@ -82,13 +83,10 @@ export class Hold extends EventEmitter<HoldEvents> {
         ask: async (question: Ask) =>
           question.kind === 'status' ? this.status() : this.restart('asked for from another terminal'),
       });
-      for (const socket of this.#sockets.list) await this.#publish(socket);
-      if (watch.length > 0) {
-        this.#watch = new Watch(watch, cwd, (path) => {
-          this.emit('changed', { path });
-          void this.restart(`${path} changed`);
-        });
-      }
+      this.#published = new Published(this.#control, this.#note);
+      const mayWait = this.#sockets.former.length > 0;
+      for (const socket of this.#sockets.list) await this.#published.add(socket, mayWait);
+      if (watch.length > 0) this.#watch = new Watch(watch, cwd, (path) => this.#changed(path));
     } catch (error) {
       this.#letGo();
       throw error;
@@ -177,6 +175,13 @@ export class Hold extends EventEmitter<HoldEvents> {
     return { graceMs, lingerMs };
   }
 
+  readonly #note = (sentence: string): void => void this.emit('note', { sentence });
+
+  #changed(path: string): void {
+    this.emit('changed', { path });
+    void this.restart(`${path} changed`);
+  }
+
   #start(reason: string): Generation {
     const control = this.#control;
     if (control === null) throw new Error('The control socket is not open');
@@ -190,7 +195,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       onUnmanaged: (message, agent) => {
         if (learn && this.#sockets.list.length === 0) this.#learn(message, agent, true);
       },
-      onNote: (sentence) => this.emit('note', { sentence }),
+      onNote: this.#note,
       onNotify: (variables) => passOn(variables, this.#current === generation),
     });
     this.#generations.set(generation.number, generation);
@@ -252,7 +257,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       const waiting = this.#sockets.list.reduce((sum, socket) => sum + (queueOf(socket)?.waiting ?? 0), 0);
       const sentence = describeFailure(generation, readiness, readyTimeoutMs);
       // It may only be slow, and there is no other: what comes later still counts.
-      this.emit('note', { sentence: `${sentence}. Connections wait in the queue: ${waiting} now` });
+      this.#note(`${sentence}. Connections wait in the queue: ${waiting} now`);
       void generation.becomeReady(null).then((late) => {
         if (late.ready && this.#current === generation) this.#served(generation, late);
       });
@@ -271,6 +276,7 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   async #thankFormer(former: Parameters<typeof askToFinish>[0]): Promise<void> {
     const left = await askToFinish(former, this.#settings.graceMs, this.#settings.stopSignal);
+    if (!this.#finished) await this.#published?.addLater();
     for (const { pid } of former) this.emit('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
   }
 
@@ -317,8 +323,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     await cleaning;
     const left = hadGroup || generation.runaways > 0;
     const why = describeExit(exit) + (left ? ' and left processes running, which were ended' : '');
-    if (left && exit.code === 0)
-      this.emit('note', { sentence: 'The command went to the background: hold must keep it in the foreground' });
+    if (left && exit.code === 0) this.#note('The command went to the background: hold must keep it in the foreground');
     this.#remember(generation, exit.code === 0 ? 'finished' : 'crashed', why);
     if (this.#stopping || this.#finished || this.#current !== null || this.#next !== null) return;
     // A port that hangs is worse than one that refuses: without an edit to wait for, let go.
@@ -340,12 +345,10 @@ export class Hold extends EventEmitter<HoldEvents> {
     const learned = this.#sockets.learn(message, agent.pid);
     if (typeof learned !== 'string') {
       this.emit('learned', { endpoint: learned.endpoint });
-      void this.#publish(learned);
+      void this.#published?.add(learned);
     } else if (isMain) {
       const where = formatEndpoint(message.endpoint);
-      this.emit('note', {
-        sentence: `Cannot learn ${where} from process ${agent.pid} (${learned}): name the endpoint`,
-      });
+      this.#note(`Cannot learn ${where} from process ${agent.pid} (${learned}): name the endpoint`);
     }
   }
 
@@ -353,18 +356,11 @@ export class Hold extends EventEmitter<HoldEvents> {
     const given = await this.#sockets.give(identity, host, !this.#everReady);
     if (given.narrowed !== null) {
       for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
-      await this.#publish(given.narrowed);
+      await this.#published?.add(given.narrowed);
       const where = formatEndpoint(given.narrowed.endpoint);
-      this.emit('note', { sentence: `The program asked for ${host}, so ${where} is what is held` });
+      this.#note(`The program asked for ${host}, so ${where} is what is held`);
     }
     return given;
-  }
-
-  /** Lets other terminals find this hold by the endpoint. */
-  async #publish(socket: HeldSocket): Promise<void> {
-    if ((await this.#control?.addEndpoint(socket.endpoint)) !== false) return;
-    const where = formatEndpoint(socket.endpoint);
-    this.emit('note', { sentence: `Another process has the name that --status ${where} looks for` });
   }
 
   #remember(generation: Generation, outcome: PastGeneration['outcome'], why: string | null): void {
