@@ -86,7 +86,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#published = new Published(this.#control, this.#note);
       const mayWait = this.#sockets.former.length > 0;
       for (const socket of this.#sockets.list) await this.#published.add(socket, mayWait);
-      if (watch.length > 0) this.#watch = new Watch(watch, cwd, (path) => this.#changed(path));
+      if (watch.length > 0) this.#watch = new Watch(watch, cwd, (path) => this.#changed(path), this.#note);
     } catch (error) {
       this.#letGo();
       throw error;
@@ -199,6 +199,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       onNotify: (variables) => passOn(variables, this.#current === generation),
     });
     this.#generations.set(generation.number, generation);
+    this.#watch?.started();
     this.emit('start', { generation: generation.number, pid: generation.pid ?? 0, reason });
     void generation.exited.then((exit) => this.#ended(generation, exit));
     return generation;
