@@ -15,7 +15,7 @@ export type { HoldStatus, LiveGeneration } from './status.ts';
  * Opens the endpoints, starts the command on them, and keeps them open until the command is done.
  * Resolves when the sockets listen and the command was started, which is before it is ready.
  *
- * @throws {TypeError} when the options are wrong. @throws {RangeError} when an endpoint cannot be read.
+ * @throws {TypeError} when the options are wrong. @throws {RangeError} when an endpoint cannot be read, or what to watch does not exist.
  * @throws {BlockedPortError} when an endpoint cannot be bound; nothing was started then.
  * @example
  * ```ts

@@ -1,6 +1,8 @@
 /**
  * The options of hold, and what it tells while it runs.
  */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Endpoint } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
 import type { Exit } from './exit.ts';
@@ -115,12 +117,16 @@ export function readSettings(options: HoldOptions): Settings {
   if (!stopSignals.includes(stopSignal))
     throw new RangeError(`stopSignal must be one of ${stopSignals.join(', ')}, not ${String(stopSignal)}`);
   const descriptors = options.descriptors ?? [];
+  const { cwd = process.cwd(), watch = [] } = options;
+  for (const path of watch) {
+    if (!existsSync(resolve(cwd, path))) throw new RangeError(`There is no file or directory ${path} to watch`);
+  }
   return {
     command,
     endpoints,
     descriptors,
     learn: endpoints.length === 0 && descriptors.length === 0,
-    cwd: options.cwd ?? process.cwd(),
+    cwd,
     environment: options.env ?? process.env,
     graceMs: time('graceMs', options.graceMs, 10_000),
     stopSignal,
@@ -131,7 +137,7 @@ export function readSettings(options: HoldOptions): Settings {
     overlap: options.overlap ?? true,
     handOff: options.handOff ?? false,
     takeOver: options.takeOver ?? false,
-    watch: options.watch ?? [],
+    watch,
     mostFailures: time('mostFailures', options.mostFailures, 10),
     backlog: time('backlog', options.backlog, 4_096),
     stderr: options.stderr ?? null,

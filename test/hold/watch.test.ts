@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fixture, get, type Held, start } from './harness.ts';
+import { hold as open } from '../../src/hold/index.ts';
+import { run } from './command.ts';
+import { fixture, freePort, get, type Held, start } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rebind-watch-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -114,4 +116,15 @@ test('a command that changes what is watched is not restarted for ever: once a s
   assert.deepEqual(hold.notes(), [
     `${file} is watched and changes all the time, so the command restarts at most once a second`,
   ]);
+});
+
+test('a path to watch that does not exist is an error of usage, and nothing is started', async () => {
+  await assert.rejects(open({ command: plain, watch: ['nosuchdir'] }), (error: unknown) => {
+    assert.ok(error instanceof RangeError);
+    assert.equal(error.message, 'There is no file or directory nosuchdir to watch');
+    return true;
+  });
+  await using held = run(['hold', String(await freePort()), '-w', 'nosuchdir', '--', ...plain]);
+  assert.equal(await held.ended, 2);
+  assert.equal(held.stderr(), 'rebind: There is no file or directory nosuchdir to watch\n');
 });

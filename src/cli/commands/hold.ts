@@ -60,6 +60,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
   try {
     held = await hold(options);
   } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(escapeText(error.message), { cause: error });
     if (!isBlockedPortError(error)) throw error;
     io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} Nothing was started\n\n`);
     io.stderr.write(picture(error.report, canvas(io, 'stderr'), io.now()));
