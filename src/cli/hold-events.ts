@@ -24,10 +24,12 @@ export function tellEvents(held: Hold, io: Io): void {
   };
   if (held.endpoints.length > 0) tell(`Holding ${held.endpoints.map(formatEndpoint).join(', ')}`);
   else tell('Waiting for the program to listen, to learn its port');
+  let ready = 0;
   held.on('start', ({ generation, pid, reason }) => {
     if (generation > 1) tell(`Starting generation ${generation} (process ${pid}): ${reason}`);
   });
   held.on('ready', ({ generation, pid, afterMs, by }) => {
+    ready = generation;
     const how = by === 'assumed' ? 'is taken as ready, without evidence,' : 'was ready';
     tell(`Generation ${generation} (process ${pid}) ${how} after ${Math.round(afterMs)} ms`, 'good');
   });
@@ -38,13 +40,14 @@ export function tellEvents(held: Hold, io: Io): void {
   });
   held.on('crash', ({ generation, exit, lastLines, againInMs }) => {
     const how = exit.signal === null ? `ended with status ${exit.code}` : `was killed by ${exit.signal}`;
+    const when = generation > ready ? ' before it was ready' : '';
     const next =
       againInMs === null
         ? 'it is not started again by itself'
         : againInMs === 0
           ? 'starting it again; connections wait'
           : `starting it again in ${Math.round(againInMs)} ms; connections wait`;
-    tell(`Generation ${generation} ${how}: ${next}`, 'bad');
+    tell(`Generation ${generation} ${how}${when}: ${next}`, 'bad');
     quote(lastLines);
   });
   held.on('retired', ({ generation, counts, forced }) => {

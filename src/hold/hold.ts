@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { type AgentConnection, Control } from './control.ts';
 import { Crashes } from './crashes.ts';
+import { endAll } from './ending.ts';
 import { describeExit, type Exit, statusOf, statusOfSignal } from './exit.ts';
 import { describeFailure, linesOf } from './failure.ts';
 import { Generation, type Readiness } from './generation.ts';
@@ -141,13 +142,11 @@ export class Hold extends EventEmitter<HoldEvents> {
     notifyManager({ STOPPING: '1' });
     const current = this.#current;
     this.#next?.abort();
-    await Promise.all(
-      all.map((one) => {
-        const mayDrain = one.state === 'ready' || one.state === 'draining';
-        if (signal !== 'SIGTERM' || !mayDrain) return one.end(signal, graceMs);
-        return one.retire(this.#patience, () => this.#sockets.refuse());
-      }),
-    );
+    await endAll(all, graceMs, this.#note, (one) => {
+      const mayDrain = one.state === 'ready' || one.state === 'draining';
+      if (signal !== 'SIGTERM' || !mayDrain) return one.end(signal, graceMs);
+      return one.retire(this.#patience, () => this.#sockets.refuse());
+    });
     this.#close(current === null ? statusOfSignal(signal) : statusOf(current.exit));
   }
 
@@ -317,8 +316,9 @@ export class Hold extends EventEmitter<HoldEvents> {
     const watching = this.#watch !== null;
     const isDone = !watching && (exit.code === 0 || !this.#everReady);
     const givesUp = watching ? exit.code === 0 || !served : this.#crashes.isLoop;
-    if (!isDone) {
-      const againInMs = givesUp ? null : this.#next === null ? this.#crashes.againInMs : 0;
+    // Also when all is over: nothing else would say that it never served.
+    if (!isDone || !served) {
+      const againInMs = isDone || givesUp ? null : this.#next === null ? this.#crashes.againInMs : 0;
       this.emit('crash', { generation: generation.number, exit, lastLines: linesOf(generation), againInMs });
     }
     await cleaning;
@@ -390,6 +390,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   /** What still drains when the command is done. */
   async #endAll(): Promise<void> {
     const { graceMs, stopSignal } = this.#settings;
-    await Promise.all([...this.#generations.values()].map((one) => one.end(stopSignal, graceMs)));
+    const all = [...this.#generations.values()];
+    await endAll(all, graceMs, this.#note, (one) => one.end(stopSignal, graceMs));
   }
 }

@@ -76,7 +76,7 @@ export interface HoldEvents {
       readonly serving: number | null;
     },
   ];
-  /** `againInMs` is null when it is not started again. */
+  /** The command ended by itself, with another status than 0 or before it was ready. `againInMs` is null when it is not started again. */
   crash: [
     {
       readonly generation: number;

@@ -30,10 +30,36 @@ test('a command that exits at once ends hold with its status, and the port is fr
   for (const status of [0, 3]) {
     await using held = run(['hold', `127.0.0.1:${port}`, '--', 'sh', '-c', `exit ${status}`]);
     assert.equal(await held.ended, status);
+    assert.equal(
+      held.stderr(),
+      `rebind: Holding 127.0.0.1:${port}\nrebind: Generation 1 ended with status ${status} before it was ready: it is not started again by itself\n`,
+    );
   }
   await using killed = run(['hold', `127.0.0.1:${port}`, '--', 'sh', '-c', 'kill -SEGV $$']);
   assert.equal(await killed.ended, 139);
   bindable(port);
+});
+
+test('a command that served and ends with status 0 is no crash', async () => {
+  const source = `require('http').createServer((q, r) => r.end('last', () => process.exit(0))).listen(process.env.PORT, '127.0.0.1')`;
+  await using held = await start({ command: [process.execPath, '-e', source] });
+  await held.heard('ready');
+  await get(held.port).catch(() => {});
+  assert.equal(await held.held.done, 0);
+  assert.deepEqual(
+    held.told.filter(({ name }) => name === 'crash'),
+    [],
+  );
+});
+
+test('a command that does not end within the grace is killed, and that is told', async () => {
+  const port = await freePort();
+  const source = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); require('http').createServer().listen(${port}, '127.0.0.1')`;
+  await using held = run(['hold', '--grace', '600ms', `127.0.0.1:${port}`, '--', process.execPath, '-e', source]);
+  await held.printed(/was ready after/);
+  held.child.kill('SIGTERM');
+  assert.equal(await held.ended, 137);
+  assert.match(held.stderr(), /rebind: Generation 1 did not end within 0\.6 s and was killed\n$/);
 });
 
 test('a command that listens elsewhere is named, with where it listens', async () => {
