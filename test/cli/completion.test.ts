@@ -12,8 +12,16 @@ const rows: readonly (readonly [string, string])[] = [
   ['rebind --no-re', '--no-reuse-address'],
   ['rebind why --reuse-a', '--reuse-address'],
   ['rebind ls --js', '--json'],
+  ['rebind hold --stat', '--status'],
   ['rebind completion z', 'zsh'],
   ['rebind help compl', 'completion'],
+];
+
+/** After `--`, where bash and fish complete only in a terminal: another command, and the words of that command. */
+const commandRows: typeof rows = [
+  ['rebind hold -- rebin', 'rebind'],
+  ['rebind hold 3000 -- rebind completion z', 'zsh'],
+  ['rebind hold 3000 --watch src -- rebind ls --js', '--json'],
 ];
 
 function runShell(shell: string, args: readonly string[]): string {
@@ -55,13 +63,14 @@ describe('completions in the real shells', () => {
   });
 
   test('zsh', { skip: without('zsh') }, () => {
+    const zshRows = [...rows, ...commandRows];
     // Emacs keys, because zsh takes those of $EDITOR. Only a terminal completes in zsh, so it is run in one of its own: each line is typed with a tab, and Enter runs `echo` with it.
     const script = `
 zmodload zsh/zpty
 zpty -b inner 'zsh -f -i'
 zpty -w inner "autoload -U compinit; compinit -u -D; bindkey -e; source <(rebind completion zsh); PS1='READ''Y> '"
 zpty -r -m inner out '*READY> *' || exit 1
-${rows
+${zshRows
   .map(
     ([line], index) => `
 zpty -w -n inner '${line}'$'\\t'
@@ -73,7 +82,7 @@ print -r -- "$out"`,
 zpty -d inner
 `;
     const output = stripVTControlCharacters(runShell('zsh', ['-f', '-c', script]));
-    for (const [line, offer] of rows) {
+    for (const [line, offer] of zshRows) {
       const whole = line.replace(/\S*$/, offer);
       // What was typed ends in a sum; only what echo printed ends in a number.
       assert.match(output, new RegExp(`${whole} +END-1`), whole);

@@ -53,14 +53,22 @@ function commandCase(command: Command): string {
   const specs = [
     ...[...command.flags, ...commonFlags].flatMap(flagSpecs),
     ...command.operands.map((operand, index) => operandSpec(operand, index + 1)),
-    ...(command.rest === undefined ? [] : [`'*::command: _normal'`]),
   ];
   return `    ${command.name})
       shift words
-      ((CURRENT--))
+      ((CURRENT--))${command.rest === undefined ? '' : afterDashes}
       _arguments -s -S${specs.map(continued).join('')}
       ;;`;
 }
+
+/** What follows `--` is a command line of its own. _arguments takes one rest only, and that is the operands'. */
+const afterDashes = `
+      if ((\${words[(i)--]} < CURRENT)); then
+        ((CURRENT -= \${words[(i)--]}))
+        shift \${words[(i)--]} words
+        _normal
+        return
+      fi`;
 
 function continued(spec: string): string {
   return ` \\\n        ${spec}`;
