@@ -12,12 +12,21 @@ import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Gap, Holder } from './model/facts.ts';
 import { answer } from './model/judge.ts';
 import { withNeeds } from './model/needed.ts';
+import { checkOptions as checkNames } from './model/options.ts';
 import { isFutile, isPlainlySafe, type PlannedStep, planSteps, type StepTarget } from './model/steps.ts';
 import type { Finding, Question, Remedy, RemedyId, Report } from './model/verdict.ts';
 import { os as thisOs } from './os/index.ts';
 import type { Os } from './os/os.ts';
 import { doubtsAbout } from './os/ownership.ts';
-import { checkOptions, look, readEndpoint, resolveRequest, type WhyEndpoint, type WhyOptions } from './why.ts';
+import {
+  bindOptionNames,
+  checkOptions,
+  look,
+  readEndpoint,
+  resolveRequest,
+  type WhyEndpoint,
+  type WhyOptions,
+} from './why.ts';
 
 /** How far `free` may go, and how long it may take. */
 export interface FreeOptions extends Omit<WhyOptions, 'holders'> {
@@ -80,6 +89,19 @@ export interface FreeReport {
 /** The `why` of a step that would be carried out without `dryRun`. */
 export const onlyPlanned = 'nothing is done with --dry-run';
 
+const optionNames = [
+  ...bindOptionNames,
+  ...Object.keys({
+    graceMs: true,
+    timeoutMs: true,
+    force: true,
+    yes: true,
+    dryRun: true,
+    confirm: true,
+    onProgress: true,
+  } satisfies Record<keyof Omit<FreeOptions, keyof WhyOptions>, true>),
+];
+
 const defaultGraceMs = 10_000;
 
 /** Who has handed the socket to a new process this often when asked is killed at once with `force`. */
@@ -101,6 +123,7 @@ const mostRounds = 20;
  */
 export async function free(endpoint: WhyEndpoint, options: FreeOptions = {}): Promise<FreeReport> {
   const startedAt = performance.now();
+  checkNames('free()', options, optionNames);
   options.signal?.throwIfAborted();
   const parsed = readEndpoint(endpoint);
   checkOptions(options);

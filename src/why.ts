@@ -17,6 +17,7 @@ import {
 } from './model/endpoint.ts';
 import type { Probe } from './model/facts.ts';
 import { answer, ask } from './model/judge.ts';
+import { checkOptions as checkNames, nameOf } from './model/options.ts';
 import { printable } from './model/text.ts';
 import type { Question, Report } from './model/verdict.ts';
 import { os as thisOs } from './os/index.ts';
@@ -50,6 +51,15 @@ export interface WhyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The options that are about the bind, and the signal: those of `free` and `wait`, too. */
+export const bindOptionNames = Object.keys({
+  reuseAddress: true,
+  reusePort: true,
+  v6Only: true,
+  device: true,
+  signal: true,
+} satisfies Record<keyof Omit<WhyOptions, 'holders'>, true>);
+
 /**
  * Sockets come and go between the reading and the bind: a disagreement counts only when it is still there after this
  * many further looks.
@@ -72,6 +82,7 @@ const furtherLooks = 2;
  * ```
  */
 export async function why(endpoint: WhyEndpoint, options: WhyOptions = {}): Promise<Report> {
+  checkNames('why()', options, [...bindOptionNames, 'holders']);
   options.signal?.throwIfAborted();
   const parsed = readEndpoint(endpoint);
   checkOptions(options);
@@ -200,13 +211,4 @@ export function checkOptions(options: WhyOptions): void {
   if (holders !== undefined && holders !== 'none' && holders !== 'likely' && holders !== 'all') {
     throw new RangeError(`holders must be none, likely or all: received ${nameOf(holders)}`);
   }
-}
-
-/** A short safe name of a value of the wrong kind. */
-function nameOf(value: unknown): string {
-  return typeof value === 'string'
-    ? JSON.stringify(printable(value.slice(0, 80)))
-    : value === null
-      ? 'null'
-      : typeof value;
 }

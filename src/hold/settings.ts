@@ -5,8 +5,9 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Endpoint } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
+import { checkOptions, nameOf } from '../model/options.ts';
 import type { Exit } from './exit.ts';
-import type { ReadyBy } from './passed.ts';
+import { type ReadyBy, readyWays } from './passed.ts';
 import type { DrainCounts } from './protocol.ts';
 import type { Evidence } from './ready.ts';
 
@@ -105,19 +106,39 @@ export interface Settings extends Required<Omit<HoldOptions, 'env'>> {
 /** The longest time a timer can wait. */
 const mostMs = 2 ** 31 - 1;
 
+const optionNames = Object.keys({
+  endpoints: true,
+  descriptors: true,
+  command: true,
+  cwd: true,
+  env: true,
+  graceMs: true,
+  stopSignal: true,
+  lingerMs: true,
+  readyTimeoutMs: true,
+  readyBy: true,
+  assumeReadyMs: true,
+  overlap: true,
+  handOff: true,
+  takeOver: true,
+  watch: true,
+  mostFailures: true,
+  backlog: true,
+  stderr: true,
+} satisfies Record<keyof HoldOptions, true>);
+
 /** @throws {TypeError} @throws {RangeError} */
 export function readSettings(options: HoldOptions): Settings {
+  checkOptions('hold()', options, optionNames);
   const { command } = options;
-  if (!Array.isArray(command) || command.length === 0 || command.some((part) => typeof part !== 'string'))
+  if (!isTexts(command) || command.length === 0)
     throw new TypeError('hold needs a command: an array of strings, the program first');
   if (command[0] === '') throw new TypeError('hold needs a command: the name of the program is empty');
-  const endpoints = options.endpoints ?? [];
+  const endpoints = texts('endpoints', options.endpoints);
   for (const text of endpoints) parseEndpoint(text);
-  const { stopSignal = 'SIGTERM' } = options;
-  if (!stopSignals.includes(stopSignal))
-    throw new RangeError(`stopSignal must be one of ${stopSignals.join(', ')}, not ${String(stopSignal)}`);
   const descriptors = options.descriptors ?? [];
-  const { cwd = process.cwd(), watch = [] } = options;
+  const watch = texts('watch', options.watch);
+  const { cwd = process.cwd() } = options;
   for (const path of watch) {
     if (!existsSync(resolve(cwd, path))) throw new RangeError(`There is no file or directory ${path} to watch`);
   }
@@ -129,10 +150,10 @@ export function readSettings(options: HoldOptions): Settings {
     cwd,
     environment: options.env ?? process.env,
     graceMs: time('graceMs', options.graceMs, 10_000),
-    stopSignal,
+    stopSignal: oneOf('stopSignal', options.stopSignal ?? 'SIGTERM', stopSignals),
     lingerMs: time('lingerMs', options.lingerMs, 1_000),
     readyTimeoutMs: time('readyTimeoutMs', options.readyTimeoutMs, 30_000),
-    readyBy: options.readyBy ?? 'auto',
+    readyBy: oneOf('readyBy', options.readyBy ?? 'auto', readyWays),
     assumeReadyMs: options.assumeReadyMs == null ? null : time('assumeReadyMs', options.assumeReadyMs, 0),
     overlap: options.overlap ?? true,
     handOff: options.handOff ?? false,
@@ -142,6 +163,25 @@ export function readSettings(options: HoldOptions): Settings {
     backlog: time('backlog', options.backlog, 4_096),
     stderr: options.stderr ?? null,
   };
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((part) => typeof part === 'string');
+}
+
+function texts(name: string, value: readonly string[] | undefined): readonly string[] {
+  if (value === undefined) return [];
+  if (!isTexts(value))
+    throw new TypeError(
+      `${name} must be an array of strings, not ${Array.isArray(value) ? 'one with other values' : nameOf(value)}`,
+    );
+  return value;
+}
+
+function oneOf<T extends string>(name: string, value: T, values: readonly T[]): T {
+  if (!values.includes(value))
+    throw new RangeError(`${name} must be one of ${values.join(', ')}, not ${nameOf(value)}`);
+  return value;
 }
 
 function time(name: string, value: number | undefined, otherwise: number): number {

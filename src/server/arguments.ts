@@ -6,6 +6,8 @@ import { EventEmitter } from 'node:events';
 import { Server } from 'node:net';
 import { inspect } from 'node:util';
 
+export { checkOptions } from '../model/options.ts';
+
 export function isServer(value: unknown): value is Server {
   return value instanceof Server;
 }
@@ -28,16 +30,6 @@ export function serverExpected(verb: string, given: unknown): TypeError {
   return new TypeError(
     `${verb}() needs a server that Node made (net, tls, http, https or http2) or a dgram socket, not ${show(given)}${where}`,
   );
-}
-
-/** @throws {TypeError} when it is no object, or has a name that is not among these. */
-export function checkOptions(verb: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError(`${verb} takes an object with options, not ${show(options)}`);
-  for (const option of Object.keys(options)) {
-    if (!names.includes(option))
-      throw new TypeError(`${show(option)} is not an option of ${verb}. The options are ${names.join(', ')}`);
-  }
 }
 
 /** @throws {TypeError} */
