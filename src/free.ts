@@ -5,8 +5,8 @@
 import { isBindable } from './act/bindable.ts';
 import { findManagers } from './act/manager.ts';
 import { inodes, type Respawn, returned, watchForReturn } from './act/respawn.ts';
-import type { ActResult, Outcome } from './act/result.ts';
-import { type ActContext, act, type Waiting } from './act.ts';
+import type { ActResult } from './act/result.ts';
+import { type ActContext, act } from './act.ts';
 import { causes } from './causes/index.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Gap, Holder } from './model/facts.ts';
@@ -50,7 +50,12 @@ export interface FreeOptions extends Omit<WhyOptions, 'holders'> {
 export type FreeProgress =
   | { readonly kind: 'plan'; readonly steps: readonly FreeStep[] }
   | { readonly kind: 'step'; readonly step: FreeStep }
-  | { readonly kind: 'waiting'; readonly waiting: Waiting };
+  | {
+      readonly kind: 'waiting';
+      readonly waiting:
+        | { readonly for: 'exit'; readonly pids: readonly number[]; readonly leftMs: number }
+        | { readonly for: 'expiry'; readonly leftMs: number };
+    };
 
 /** One step, and what became of it. */
 export interface FreeStep {
@@ -59,7 +64,7 @@ export interface FreeStep {
   readonly sentence: string;
   readonly target: StepTarget;
   /** `skipped`: not needed, or only planned. `refused`: never tried. */
-  readonly outcome: Outcome;
+  readonly outcome: 'done' | 'failed' | 'skipped' | 'refused';
   /** The reason of everything but a plain `done`. */
   readonly why: string | null;
   /** Why somebody should say yes to it, or null. */
@@ -220,7 +225,7 @@ async function vetoOf(
   round: number,
 ): Promise<((step: PlannedStep) => ActResult) | null> {
   const all =
-    (outcome: Outcome, why: string) =>
+    (outcome: FreeStep['outcome'], why: string) =>
     (step: PlannedStep): ActResult =>
       step.refusal === null ? { outcome, why: why } : planned(step);
   if (steps.every((step) => step.refusal !== null)) return planned;

@@ -2,7 +2,9 @@
  * rebind: why a port cannot be listened on, and the port back. Exports only; importing it does nothing.
  */
 
+export type { Respawn } from './act/respawn.ts';
 export type { Verdict } from './causes/index.ts';
+export type { BlockedPortFields } from './errors.ts';
 export {
   BlockedPortError,
   isBlockedPortError,
@@ -12,17 +14,32 @@ export {
   UnsupportedError,
 } from './errors.ts';
 export type { FreeOptions, FreeProgress, FreeReport, FreeStep } from './free.ts';
-export type { Evidence, Exit, Hold, HoldEvents, HoldOptions, HoldStatus, RestartResult } from './hold/index.ts';
+export type {
+  DrainCounts,
+  Evidence,
+  Exit,
+  Hold,
+  HoldEvents,
+  HoldOptions,
+  HoldStatus,
+  LiveGeneration,
+  PastGeneration,
+  ReadyBy,
+  RestartResult,
+  StopSignal,
+} from './hold/index.ts';
 export type { AdoptOptions } from './hold/inside/adopt.ts';
 export { adopt, free, hold, listen, reserve, wait, why } from './lazy.ts';
-export type { BindOptions, Endpoint, InetEndpoint, Request, UnixEndpoint } from './model/endpoint.ts';
+export type { BindOptions, Endpoint, InetEndpoint, ParsedEndpoint, Request, UnixEndpoint } from './model/endpoint.ts';
 export { formatEndpoint, parseEndpoint } from './model/endpoint.ts';
 export type { Address, Container, Gap, ParentProcess, SocketState } from './model/facts.ts';
+export type { SocketReference, StepTarget } from './model/steps.ts';
 export type { Blocker, BlockerHolder, Finding, Remedy, RemedyId, Report } from './model/verdict.ts';
+export type { HolderSearch } from './os/os.ts';
 export type { SocketOptionName, SocketOptions, UnboundSocket, UnsetOption } from './server/bind-options.ts';
 export type { Close, Closed, CloseOptions, SignalOptions } from './server/close.ts';
 export { close } from './server/close.ts';
-export type { Client, ConnectOptions, Retry } from './server/connect.ts';
+export type { Client, ClientEvents, ConnectOptions, Retry } from './server/connect.ts';
 export { connect } from './server/connect.ts';
 export type { HasDescriptor } from './server/descriptor.ts';
 export { descriptor } from './server/descriptor.ts';
@@ -31,7 +48,8 @@ export type { ListenOptions, ListenTarget } from './server/listen-plan.ts';
 export { getOption, setOption } from './server/option.ts';
 export type { OptionName, OptionValue } from './server/options-table.ts';
 export type { Reservation, ReserveOptions } from './server/reserve.ts';
+export type { EndSignal, SignalChoice } from './server/signals.ts';
 export type { Predecessor, TakeOverOptions } from './server/take-over.ts';
 export type { TcpInfo } from './server/tcp-info.ts';
 export type { Listener, WaitFailure, WaitOptions, WaitProgress, WaitReport } from './wait.ts';
-export type { WhyEndpoint, WhyOptions } from './why.ts';
+export type { ListenLike, WhyEndpoint, WhyOptions } from './why.ts';

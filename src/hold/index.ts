@@ -6,9 +6,11 @@ import { type HoldOptions, readSettings } from './settings.ts';
 
 export type { Exit } from './exit.ts';
 export type { Hold } from './hold.ts';
+export type { ReadyBy } from './passed.ts';
 export type { PastGeneration } from './past.ts';
+export type { DrainCounts } from './protocol.ts';
 export type { Evidence } from './ready.ts';
-export type { HoldEvents, HoldOptions, RestartResult } from './settings.ts';
+export type { HoldEvents, HoldOptions, RestartResult, StopSignal } from './settings.ts';
 export type { HoldStatus, LiveGeneration } from './status.ts';
 
 /**

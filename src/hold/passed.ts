@@ -22,9 +22,9 @@ export interface PassedSocket {
   readonly asked: { readonly host: string | null; readonly port: number } | null;
 }
 
-export const readyWays = ['auto', 'listening', 'notify', 'message'] as const;
 /** How a program says that it is ready. `auto` takes the first of all. */
-export type ReadyBy = (typeof readyWays)[number];
+export type ReadyBy = 'auto' | 'listening' | 'notify' | 'message';
+export const readyWays: readonly ReadyBy[] = ['auto', 'listening', 'notify', 'message'];
 
 /** Everything a program needs in order to serve on the held sockets. */
 export interface Passed {

@@ -12,8 +12,16 @@ import type { DrainCounts } from './protocol.ts';
 import type { Evidence } from './ready.ts';
 
 /** Signals by which servers let themselves be asked to finish. */
-export const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
-export type StopSignal = (typeof stopSignals)[number];
+export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH';
+export const stopSignals: readonly StopSignal[] = [
+  'SIGTERM',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGHUP',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGWINCH',
+];
 
 /** All times in milliseconds. */
 export interface HoldOptions {

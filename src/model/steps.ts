@@ -33,7 +33,7 @@ export type StepTarget =
   | { readonly kind: 'process'; readonly pid: number; readonly command: string; readonly user: string }
   | {
       readonly kind: 'manager';
-      readonly manager: Manager['kind'];
+      readonly manager: 'systemd' | 'docker' | 'podman' | 'containerd' | 'pm2';
       readonly name: string;
       readonly pids: readonly number[];
     }

@@ -5,7 +5,7 @@ import type { BindOptions, Endpoint, Request } from './endpoint.ts';
 import type { Address, Container, Facts, Gap, InetSocket, ParentProcess, Probe, Socket, SocketState } from './facts.ts';
 
 /** What a remedy does. Order is gentleness: the first is the gentlest. */
-export const remedyIds = [
+export const remedyIds: readonly RemedyId[] = [
   'wait',
   'use-address',
   'use-port',
@@ -18,10 +18,22 @@ export const remedyIds = [
   'reserve-port',
   'grant-privilege',
   'investigate',
-] as const;
+];
 
 /** The kind of a remedy. More may be added. */
-export type RemedyId = (typeof remedyIds)[number];
+export type RemedyId =
+  | 'wait'
+  | 'use-address'
+  | 'use-port'
+  | 'set-option'
+  | 'stop-unit'
+  | 'stop-container'
+  | 'stop-process'
+  | 'remove-file'
+  | 'remove-leftovers'
+  | 'reserve-port'
+  | 'grant-privilege'
+  | 'investigate';
 
 /** One thing that would help. */
 export interface Remedy {

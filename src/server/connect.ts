@@ -36,7 +36,8 @@ export interface Retry {
   readonly error: NodeJS.ErrnoException;
 }
 
-interface ClientEvents {
+/** What a client emits. */
+export interface ClientEvents {
   /** Connected; `outageMs` is how long it took. */
   connect: [socket: Socket, connected: { readonly attempt: number; readonly outageMs: number }];
   /** The connection is gone, and a new one is being made. */
