@@ -12,6 +12,8 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { documents } from '../../tools/docs/documents.ts';
 import { type Schema, violations } from '../../tools/docs/schema.ts';
+import { run } from '../hold/command.ts';
+import { freePort } from '../hold/harness.ts';
 import { isInstalled, main, rebind } from './command-line.ts';
 
 const linux = process.platform === 'linux' ? false : 'reading this system is only implemented on Linux';
@@ -154,6 +156,31 @@ describe('what free and wait print', { skip: linux }, () => {
       const { stdout, stderr } = rebind([...words, '--json']);
       assert.deepEqual(violations(documents[name] as Schema, JSON.parse(stdout)), [], `${words.join(' ')}\n${stderr}`);
     }
+  });
+});
+
+describe('what hold prints', { skip: linux }, () => {
+  test('its documents fit their schemas, before and after restarts that succeed and fail', async () => {
+    const port = await freePort();
+    const endpoint = `127.0.0.1:${port}`;
+    // Serves as generation 1 and 2, and crashes as 3.
+    const program = `if (process.env.REBIND_GENERATION > 2) throw new Error('Broken'); require('node:http').createServer().listen(${port}, '127.0.0.1')`;
+    const command = ['--', process.execPath, '-e', program];
+    const fits = (name: string, words: readonly string[]) => {
+      const { code, stdout, stderr } = rebind(['hold', ...words]);
+      const document = JSON.parse(stdout);
+      assert.deepEqual(violations(documents[name] as Schema, document), [], `${words.join(' ')}\n${stderr}`);
+      return [code, document.outcome ?? document.error?.kind];
+    };
+    assert.deepEqual(fits('error', ['--status', endpoint, '--json']), [1, 'no-hold']);
+    assert.deepEqual(fits('error', ['--restart', endpoint, '--json']), [1, 'no-hold']);
+    assert.deepEqual(fits('hold-unit', ['--unit', endpoint, '--json', ...command]), [0, undefined]);
+    await using held = run(['hold', endpoint, ...command]);
+    await held.printed(/Generation 1 .* was ready after/);
+    assert.deepEqual(fits('hold-status', ['--status', endpoint, '--json']), [0, undefined]);
+    assert.deepEqual(fits('hold-restart', ['--restart', endpoint, '--json']), [0, 'done']);
+    assert.deepEqual(fits('hold-restart', ['--restart', endpoint, '--json']), [1, 'refused']);
+    assert.deepEqual(fits('hold-status', ['--status', endpoint, '--json']), [0, undefined]);
   });
 });
 

@@ -3,6 +3,7 @@
  * written from it, and tests hold real output against it.
  */
 import { remedyIds } from '../../src/model/verdict.ts';
+import { holdDocuments } from './hold-documents.ts';
 import { list, object, one, orNull, plain, type Schema, text, whole, yes } from './schema.ts';
 
 const address = object('An address and a port.', {
@@ -256,12 +257,13 @@ export const documents: Readonly<Record<string, Schema>> = {
     gaps: list('What could not be seen.', gap),
     error: noError,
   }),
+  ...holdDocuments,
   error: object('What every command prints with `--json` when it could not answer.', {
     schema: schemaNumber,
     error: object('What went wrong.', {
       kind: one(
-        '`usage`: the command line was wrong (exit 2). `system`: a system call failed (exit 3). `unsupported`: not on this platform (exit 4). `internal`: a bug in rebind (exit 3).',
-        ['usage', 'system', 'unsupported', 'internal'],
+        '`usage`: the command line was wrong (exit 2). `system`: a system call failed (exit 3). `unsupported`: not on this platform (exit 4). `internal`: a bug in rebind (exit 3). `no-hold`: no hold of this user keeps the endpoint that `rebind hold --status` or `--restart` asked for (exit 1).',
+        ['usage', 'system', 'unsupported', 'internal', 'no-hold'],
       ),
       message: text('One sentence.'),
     }),

@@ -8,7 +8,7 @@ const introduction = `# JSON
 
 \`--json\` prints exactly one document on stdout, also when the command fails; the exit code is the same as without it. Every field is always present. Newer versions may add fields; within \`"schema": 1\` none is removed and none changes its meaning.
 
-A document either answers (\`"error": null\`) or says why not (see [error](#error)).
+A document either answers (\`"error": null\`; those of hold have no such field then) or says why not (see [error](#error)).
 
 Text that came from other processes, such as a command line, is as it was: JSON quotes control characters, so the document is safe in a terminal, but what a program prints from it may not be.
 `;
