@@ -1,9 +1,6 @@
 /**
  * The functions that can be waited for, each loaded when it is first called: importing the library costs what its small parts cost.
  */
-import { checkOptions } from './model/options.ts';
-import type { WaitOptions } from './wait.ts';
-
 /**
  * Why can this endpoint not be bound? Facts, the kernel's own answer, the verdict, and what would help. A blocked port is an answer, not an error.
  *
@@ -26,19 +23,6 @@ export const why: typeof import('./why.ts').why = async (...args) => (await impo
  */
 export const free: typeof import('./free.ts').free = async (...args) => (await import('./free.ts')).free(...args);
 
-/** Refused at the door: a wait whose end is misspelt would have none. */
-const waitOptionNames = Object.keys({
-  reuseAddress: true,
-  reusePort: true,
-  v6Only: true,
-  device: true,
-  signal: true,
-  for: true,
-  pid: true,
-  timeoutMs: true,
-  onProgress: true,
-} satisfies Record<keyof WaitOptions, true>);
-
 /**
  * Waits until an endpoint is free, or with `for: 'open'` until somebody listens on it. Sleeps on what the kernel tells; never connects.
  *
@@ -48,10 +32,7 @@ const waitOptionNames = Object.keys({
  * const { done } = await wait(3000, { for: 'open', pid: child.pid, timeoutMs: 10_000 });
  * ```
  */
-export const wait: typeof import('./wait.ts').wait = async (endpoint, options = {}) => {
-  checkOptions('wait()', options, waitOptionNames);
-  return (await import('./wait.ts')).wait(endpoint, options);
-};
+export const wait: typeof import('./wait.ts').wait = async (...args) => (await import('./wait.ts')).wait(...args);
 
 /**
  * Keeps ports open while a command restarts.

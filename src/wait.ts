@@ -8,6 +8,7 @@ import { causes } from './causes/index.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Address, Facts, Gap, Holder, Socket } from './model/facts.ts';
 import { answer } from './model/judge.ts';
+import { checkOptions as checkNames } from './model/options.ts';
 import { listenersOn } from './model/reach.ts';
 import type { Finding, Question } from './model/verdict.ts';
 import { isNativeError, isSystemError } from './os/errors.ts';
@@ -95,6 +96,7 @@ const [shortestLookMs, longestLookMs] = [5, 1_000];
 export async function wait(endpoint: WhyEndpoint, options: WaitOptions = {}): Promise<WaitReport> {
   options.signal?.throwIfAborted();
   const parsed = readEndpoint(endpoint);
+  checkNames('wait()', options, optionNames);
   checkOptions(options);
   checkWaitOptions(options);
   const os = thisOs();
@@ -358,6 +360,18 @@ function holdersOf(sockets: readonly Socket[], facts: Facts): Holder[] {
 function isBelow(holder: Holder, pid: number): boolean {
   return holder.parents.some((parent) => parent.pid === pid);
 }
+
+const optionNames = Object.keys({
+  reuseAddress: true,
+  reusePort: true,
+  v6Only: true,
+  device: true,
+  signal: true,
+  for: true,
+  pid: true,
+  timeoutMs: true,
+  onProgress: true,
+} satisfies Record<keyof WaitOptions, true>);
 
 function checkWaitOptions(options: WaitOptions): void {
   const { for: mode, pid, timeoutMs, onProgress } = options as Record<string, unknown>;

@@ -3,11 +3,13 @@
  */
 import { show } from './arguments.ts';
 
+/** A signal that ends a program which does not handle it, and that people and managers send for that. */
 export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
 
 /** With the status of a process that died of it, as a shell reports it: 128 and its number, which POSIX fixes for these. */
 const statuses: Readonly<Record<EndSignal, number>> = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 };
 
+/** Which signals `close.onSignals` handles. */
 export interface SignalChoice {
   /** @default ['SIGTERM', 'SIGINT', 'SIGHUP'] */
   readonly signals?: readonly EndSignal[];
