@@ -10,7 +10,7 @@ import type { Processes, ProcessHandle, SignalOutcome } from '../os.ts';
 import { readVariable } from './environment.ts';
 import { findHolders } from './holders.ts';
 import { hasLibc, libc } from './libc.ts';
-import { attempt, openProc } from './proc.ts';
+import { openProc, ProcError } from './proc.ts';
 import { processesInSession, processTree, waitsForInput } from './waiting.ts';
 
 const EPERM = 1;
@@ -173,6 +173,13 @@ function readStat(pid: number): { state: string; threads: number; startTicks: st
 /** The fields of proc_pid_stat(5) from the third on: the name before them may hold blanks and parentheses. */
 function statFields(pid: number): string[] | null {
   if (!Number.isSafeInteger(pid) || pid < 1) return null;
-  const text = attempt(() => openProc('/proc').text(`${pid}/stat`));
-  return text === null ? null : text.slice(text.lastIndexOf(')') + 2).split(' ');
+  try {
+    const text = openProc('/proc').text(`${pid}/stat`);
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch (error) {
+    if (!(error instanceof ProcError)) throw error;
+    if (['ENOENT', 'ESRCH', 'EACCES'].includes(error.code)) return null;
+    // Such as EMFILE, which does not say that it is gone.
+    throw error.cause;
+  }
 }
