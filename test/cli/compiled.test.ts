@@ -169,9 +169,10 @@ test('below a folder of another user nothing is made', {
 
 test('without a home, or with one that cannot be written, the command just runs', () => {
   using at = home();
+  using locked = home();
   at.ask({ HOME: '' });
   at.ask({ HOME: '/dev/null' });
-  chmodSync(at.path, 0o500);
-  at.ask({ HOME: at.path });
-  chmodSync(at.path, 0o700);
+  chmodSync(locked.path, 0o500);
+  at.ask({ HOME: locked.path });
+  chmodSync(locked.path, 0o700);
 });

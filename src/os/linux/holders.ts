@@ -4,7 +4,7 @@
  * A search that finds everybody early looks only at their relatives besides, and says that it did.
  */
 import { cgroup2Mount, cgroupIds, cgroupMembers, readCgroupPaths } from './cgroup.ts';
-import { openSocketFinder, type SocketFinder, type Which } from './open-sockets.ts';
+import { type Look, openSocketFinder, type SocketFinder, type Which } from './open-sockets.ts';
 import { placeOf } from './place.ts';
 import { attempt, type Proc } from './proc.ts';
 import { relativesOf } from './relatives.ts';
@@ -111,7 +111,7 @@ class HolderSearch {
       if (this.#missing.size === 0) return;
       if (this.#done.has(pid) || this.#denied.has(pid)) continue;
       // Where one wanted socket is, the others are likely: a server holds its listener and its connections.
-      if (this.#look(pid, 'first')) this.#lookInto(pid);
+      if (this.#look(pid, 'first') === 'hit') this.#lookInto(pid);
     }
     for (const pid of pids) {
       if (this.#missing.size === 0) return;
@@ -137,7 +137,8 @@ class HolderSearch {
     const limit = this.#finder.count + relativeLinks;
     for (const pid of far) {
       if (this.#finder.count > limit) return;
-      if (!this.#done.has(pid) && !this.#denied.has(pid) && this.#look(pid, likelyNumbers)) this.#lookInto(pid);
+      if (!this.#done.has(pid) && !this.#denied.has(pid) && this.#look(pid, likelyNumbers) === 'hit')
+        this.#lookInto(pid);
     }
   }
 
@@ -155,15 +156,16 @@ class HolderSearch {
 
   /** At the other threads of those whose first one has ended; most that show nothing are the kernel's own. */
   #lookBehind(): void {
-    for (const pid of this.#empty) {
+    // To others than root such a process seems to be root's.
+    for (const pid of [...this.#empty, ...this.#denied]) {
       const place = placeOf(this.#proc, pid);
-      if (place !== `${pid}`) this.#look(pid, 'all', place);
+      if (place !== `${pid}` && this.#look(pid, 'all', place) !== 'denied') this.#denied.delete(pid);
     }
     this.#empty.clear();
   }
 
-  /** True when a wanted socket was seen. */
-  #look(pid: number, which: Which, place = `${pid}`): boolean {
+  /** `hit` when a wanted socket was seen. */
+  #look(pid: number, which: Which, place = `${pid}`): 'hit' | Look {
     let hit = false;
     const look = this.#finder.sockets(place, which, (inode, descriptor) => {
       const byPid = this.#found.get(inode);
@@ -177,7 +179,7 @@ class HolderSearch {
     if (look === 'denied') this.#denied.add(pid);
     else if (look !== 'partly' && (look !== 'looked' || typeof which === 'string')) this.#done.add(pid);
     if (look === 'empty') this.#empty.add(pid);
-    return hit;
+    return hit ? 'hit' : look;
   }
 
   /** Processes in the order of likelihood, each in one group. */
