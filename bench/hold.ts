@@ -138,10 +138,10 @@ async function speed(_plan: Plan, report: Report): Promise<void> {
   });
 }
 
-/** Does hold grow with the restarts that it has done? */
 /** Until hold has given back what its last restart needed. */
 const restMs = 5_000;
 
+/** Does hold grow with the restarts that it has done? */
 async function memory(_plan: Plan, report: Report): Promise<void> {
   const [restarter] = restarters();
   if (restarter === undefined) return;

@@ -14,7 +14,15 @@ import type { Finding, Question } from './model/verdict.ts';
 import { isNativeError, isSystemError } from './os/errors.ts';
 import { os as thisOs } from './os/index.ts';
 import type { EventRequest, EventResult, Os, ProcessHandle } from './os/os.ts';
-import { checkOptions, look, readEndpoint, resolveRequest, type WhyEndpoint, type WhyOptions } from './why.ts';
+import {
+  bindOptionNames,
+  checkOptions,
+  look,
+  readEndpoint,
+  resolveRequest,
+  type WhyEndpoint,
+  type WhyOptions,
+} from './why.ts';
 
 /** What to wait for, and how long. */
 export interface WaitOptions extends Omit<WhyOptions, 'holders'> {
@@ -361,17 +369,13 @@ function isBelow(holder: Holder, pid: number): boolean {
   return holder.parents.some((parent) => parent.pid === pid);
 }
 
-const optionNames = Object.keys({
-  reuseAddress: true,
-  reusePort: true,
-  v6Only: true,
-  device: true,
-  signal: true,
-  for: true,
-  pid: true,
-  timeoutMs: true,
-  onProgress: true,
-} satisfies Record<keyof WaitOptions, true>);
+const optionNames = [
+  ...bindOptionNames,
+  ...Object.keys({ for: true, pid: true, timeoutMs: true, onProgress: true } satisfies Record<
+    keyof Omit<WaitOptions, keyof WhyOptions>,
+    true
+  >),
+];
 
 function checkWaitOptions(options: WaitOptions): void {
   const { for: mode, pid, timeoutMs, onProgress } = options as Record<string, unknown>;

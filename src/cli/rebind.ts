@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * The file that `rebind` starts. What only answers runs from the compiled code that an earlier run kept: compiling is half of what
+ * The file that `rebind` starts. What is asked most runs from the compiled code that an earlier run kept: compiling is half of what
  * it takes besides Node's own start, and Node keeps compiled code by itself only from version 22 on, and not of a program's first
- * file. Commands that wait and act are loaded as modules: `hold` runs for months, and loads nothing that it does not need.
+ * file. The other commands are loaded as modules: `hold` runs for months, and loads nothing that it does not need.
  *
  * V8 runs such code unseen, so it is kept for one user below ~/.cache (XDG Base Directory Specification), and read only from a
  * folder and a file that are his and that nobody else may write to. NODE_DISABLE_COMPILE_CACHE=1 turns it off, as it does in Node.

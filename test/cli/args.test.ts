@@ -4,6 +4,8 @@ import { asksForJson, readArguments } from '../../src/cli/args.ts';
 import type { Command, Invocation } from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { UsageError } from '../../src/cli/usage.ts';
+import { readyWays } from '../../src/hold/passed.ts';
+import { stopSignals } from '../../src/hold/settings.ts';
 
 /** A command of every shape, so that the parser is tested apart from what rebind has. */
 const shapes: readonly Command[] = [
@@ -147,6 +149,13 @@ describe('the table of commands', () => {
       assert.match(summary, /^[A-Z].*[^.]$/, name);
       assert(page.length > 0 && examples.length > 0, name);
     }
+  });
+
+  test('hold offers exactly the words that it takes: the table does not load hold to know them', () => {
+    const hold = commands.find(({ name }) => name === 'hold');
+    const offered = (flag: string): unknown => hold?.flags.find(({ name }) => name === flag)?.value?.values;
+    assert.deepEqual(offered('stop-signal'), stopSignals);
+    assert.deepEqual(offered('ready'), readyWays);
   });
 
   test('every command loads and can run', async () => {
