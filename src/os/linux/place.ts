@@ -5,9 +5,10 @@
 import { attempt, type Proc } from './proc.ts';
 import { parseStat, readStat } from './stat.ts';
 
-/** `123`, or `123/task/124` when only that thread still shows anything. */
-export function placeOf(proc: Proc, pid: number): string {
+/** `123`, or `123/task/124` when only that thread still shows anything. @param state The letter of its first thread, where it is known. */
+export function placeOf(proc: Proc, pid: number, state?: string): string {
   // Most processes have one thread, and asking for their number costs less than reading what they do.
+  if (state !== undefined && state !== 'Z') return `${pid}`;
   if ((attempt(() => proc.threads(pid)) ?? 0) < 2 || readStat(proc, pid)?.state !== 'Z') return `${pid}`;
   for (const thread of attempt(() => proc.list(`${pid}/task`)) ?? []) {
     const place = `${pid}/task/${thread}`;

@@ -72,7 +72,7 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
       bootMs ??= Date.now() - uptimeMs(proc);
       const uid = attempt(() => uidOf(proc.text(`${pid}/status`))) ?? attempt(() => proc.owner(`${pid}`));
       if (uid === null) return null;
-      const place = placeOf(proc, pid);
+      const place = placeOf(proc, pid, own.state);
       const argv = argvOf(proc, place);
       const paths = readCgroupPaths(proc, pid);
       const cgroup = paths === null ? { unit: null, userUnit: false, container: null } : describeCgroups(paths);

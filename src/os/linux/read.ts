@@ -246,7 +246,7 @@ function describeHolder(
 ): Holder | null {
   const description = describer.describe(pid);
   if (description === null) return null;
-  const place = placeOf(proc, pid);
+  const place = placeOf(proc, pid, describer.stat(pid)?.state);
   const still = descriptors.filter((fd) => inodeOf(attempt(() => proc.link(`${place}/fd/${fd}`)) ?? '') === inode);
   if (still.length === 0) return null;
   const taken = asksAccepts ? accepts(proc, { pid, place }, inode, still) : null;
