@@ -12,7 +12,7 @@ import { hasEveryUser, insideNamespace, raiseLoopback } from '../src/stage/names
 import { findProgram } from '../src/stage/needs.ts';
 import { openStage } from '../src/stage/open.ts';
 import type { Stage } from '../src/stage/stage.ts';
-import { wait } from '../src/wait.ts';
+import { wait } from '../src/wait/wait.ts';
 import { median, type Report } from './tables.ts';
 
 const rounds = 10;
@@ -190,7 +190,7 @@ async function learnedAfter(stage: Stage): Promise<number> {
 async function idleCost(): Promise<string[]> {
   await using stage = openStage();
   const server = await stage.nodeServer({ port: 0, host: '127.0.0.1' });
-  const program = `import { wait } from ${JSON.stringify(new URL('../src/wait.js', import.meta.url).href)};
+  const program = `import { wait } from ${JSON.stringify(new URL('../src/wait/wait.js', import.meta.url).href)};
     import { readFileSync } from 'node:fs';
     const switches = () => Number(/^voluntary_ctxt_switches:\\s+(\\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
     const cost = async (timeoutMs) => {

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openHeld } from '../src/hold/socket.ts';
+import { openHeld } from '../src/hold/held-socket.ts';
 import { os } from '../src/os/index.ts';
 import { findProgram } from '../src/stage/needs.ts';
 

@@ -2,31 +2,31 @@
  * Makes an endpoint bindable by the gentlest means that work, and proves it with the caller's own bind.
  */
 
-import { isBindable } from './act/bindable.ts';
+import { type ActContext, act } from './act/act.ts';
 import { findManagers } from './act/manager.ts';
 import { inodes, type Respawn, returned, watchForReturn } from './act/respawn.ts';
-import type { ActResult } from './act/result.ts';
-import { type ActContext, act } from './act.ts';
-import { causes } from './causes/index.ts';
-import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
-import type { Gap, Holder } from './model/facts.ts';
-import { answer } from './model/judge.ts';
-import { withNeeds } from './model/needed.ts';
-import { checkOptions as checkNames } from './model/options.ts';
-import { isFutile, isPlainlySafe, type PlannedStep, planSteps, type StepTarget } from './model/steps.ts';
-import type { Finding, Question, Remedy, RemedyId, Report } from './model/verdict.ts';
-import { os as thisOs } from './os/index.ts';
-import type { Os } from './os/os.ts';
-import { doubtsAbout } from './os/ownership.ts';
+import { isBindable } from './ask/bindable.ts';
+import { doubtsAbout } from './ask/doubts.ts';
+import { look } from './ask/look.ts';
 import {
   bindOptionNames,
   checkOptions,
-  look,
   readEndpoint,
   resolveRequest,
   type WhyEndpoint,
   type WhyOptions,
-} from './why.ts';
+} from './ask/request.ts';
+import { causes } from './causes/index.ts';
+import { checkOptions as checkNames } from './check.ts';
+import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
+import type { Gap, Holder } from './model/facts.ts';
+import { answer } from './model/judge.ts';
+import type { ActResult, PlannedStep, StepTarget } from './model/step.ts';
+import { isFutile, isPlainlySafe, planSteps } from './model/steps.ts';
+import { withNeeds } from './model/steps-needed.ts';
+import type { Finding, Question, Remedy, RemedyId, Report } from './model/verdict.ts';
+import { os as thisOs } from './os/index.ts';
+import type { Os } from './os/os.ts';
 
 /** How far `free` may go, and how long it may take. */
 export interface FreeOptions extends Omit<WhyOptions, 'holders'> {

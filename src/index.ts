@@ -3,6 +3,8 @@
  */
 
 export type { Respawn } from './act/respawn.ts';
+export type { AdoptOptions } from './adopt/adopt.ts';
+export type { ListenLike, WhyEndpoint, WhyOptions } from './ask/request.ts';
 export type { Verdict } from './causes/index.ts';
 export type { BlockedPortFields } from './errors.ts';
 export {
@@ -28,13 +30,14 @@ export type {
   RestartResult,
   StopSignal,
 } from './hold/index.ts';
-export type { AdoptOptions } from './hold/inside/adopt.ts';
 export { adopt, free, hold, listen, reserve, wait, why } from './lazy.ts';
 export type { BindOptions, Endpoint, InetEndpoint, ParsedEndpoint, Request, UnixEndpoint } from './model/endpoint.ts';
 export { formatEndpoint, parseEndpoint } from './model/endpoint.ts';
 export type { Address, Container, Gap, ParentProcess, SocketState } from './model/facts.ts';
-export type { SocketReference, StepTarget } from './model/steps.ts';
+export type { SocketReference, StepTarget } from './model/step.ts';
 export type { Blocker, BlockerHolder, Finding, Remedy, RemedyId, Report } from './model/verdict.ts';
+export type { OptionName, OptionValue } from './os/linux/options.ts';
+export type { TcpInfo } from './os/linux/tcp-info.ts';
 export type { HolderSearch } from './os/os.ts';
 export type { SocketOptionName, SocketOptions, UnboundSocket, UnsetOption } from './server/bind-options.ts';
 export type { Close, Closed, CloseOptions, SignalOptions } from './server/close.ts';
@@ -46,10 +49,7 @@ export { descriptor } from './server/descriptor.ts';
 export type { Listening } from './server/listen.ts';
 export type { ListenOptions, ListenTarget } from './server/listen-plan.ts';
 export { getOption, setOption } from './server/option.ts';
-export type { OptionName, OptionValue } from './server/options-table.ts';
 export type { Reservation, ReserveOptions } from './server/reserve.ts';
 export type { EndSignal, SignalChoice } from './server/signals.ts';
 export type { Predecessor, TakeOverOptions } from './server/take-over.ts';
-export type { TcpInfo } from './server/tcp-info.ts';
-export type { Listener, WaitFailure, WaitOptions, WaitProgress, WaitReport } from './wait.ts';
-export type { ListenLike, WhyEndpoint, WhyOptions } from './why.ts';
+export type { Listener, WaitFailure, WaitOptions, WaitProgress, WaitReport } from './wait/options.ts';

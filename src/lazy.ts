@@ -32,7 +32,8 @@ export const free: typeof import('./free.ts').free = async (...args) => (await i
  * const { done } = await wait(3000, { for: 'open', pid: child.pid, timeoutMs: 10_000 });
  * ```
  */
-export const wait: typeof import('./wait.ts').wait = async (...args) => (await import('./wait.ts')).wait(...args);
+export const wait: typeof import('./wait/wait.ts').wait = async (...args) =>
+  (await import('./wait/wait.ts')).wait(...args);
 
 /**
  * Keeps ports open while a command restarts.
@@ -56,8 +57,8 @@ export const hold: typeof import('./hold/index.ts').hold = async (...args) =>
  * if ((await adopt(server)) === null) server.listen(3000);
  * ```
  */
-export const adopt: typeof import('./hold/inside/adopt.ts').adopt = async (...args) =>
-  (await import('./hold/inside/adopt.ts')).adopt(...args);
+export const adopt: typeof import('./adopt/adopt.ts').adopt = async (...args) =>
+  (await import('./adopt/adopt.ts')).adopt(...args);
 
 /**
  * Listens for any server that Node made, and resolves with the real address; options that Node cannot set are set between socket() and bind().

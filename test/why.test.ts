@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { connect, createServer, type Server } from 'node:net';
 import { test } from 'node:test';
+import { look } from '../src/ask/look.ts';
+import { readEndpoint, resolveRequest, type WhyEndpoint, type WhyOptions } from '../src/ask/request.ts';
 import { formatEndpoint } from '../src/model/endpoint.ts';
 import type { Facts, Probe } from '../src/model/facts.ts';
 import { os as thisOs } from '../src/os/index.ts';
 import type { Os } from '../src/os/os.ts';
-import { explain, look, readEndpoint, resolveRequest, type WhyEndpoint, type WhyOptions, why } from '../src/why.ts';
+import { explain, why } from '../src/why.ts';
 import { facts, port, request, settings, socket } from './model/facts.ts';
 
 const onLinux = process.platform === 'linux' ? false : 'only Linux can be read';

@@ -6,9 +6,9 @@ import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs
 import { dirname, join } from 'node:path';
 import type { Request } from '../model/endpoint.ts';
 import type { InetSocket } from '../model/facts.ts';
+import type { ActResult } from '../model/step.ts';
 import { isNativeError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
-import type { ActResult } from './result.ts';
 
 /** Destroys exactly these sockets, each by the kernel's own name for it. */
 export function destroySockets(os: Os, sockets: readonly InetSocket[]): ActResult {

@@ -2,11 +2,10 @@
  * Who would start a holder again: systemd, a container's runtime, pm2. Killing what they run is useless; they are asked instead.
  */
 import type { Holder } from '../model/facts.ts';
-import type { Manager } from '../model/steps.ts';
+import type { ActResult, Manager } from '../model/step.ts';
 import type { Question } from '../model/verdict.ts';
 import type { Os } from '../os/os.ts';
 import { findProgram, runCommand } from './command.ts';
-import type { ActResult } from './result.ts';
 
 /** Asking who runs something must not take long. */
 const questionMs = 5_000;

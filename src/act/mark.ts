@@ -4,8 +4,9 @@
  */
 import type { Request } from '../model/endpoint.ts';
 import type { Holder, InetSocket } from '../model/facts.ts';
-import type { Os, ProcessHandle } from '../os/os.ts';
-import type { ActResult } from './result.ts';
+import type { ActResult } from '../model/step.ts';
+import type { Os } from '../os/os.ts';
+import type { ProcessHandle } from '../os/processes.ts';
 
 type Marked = 'marked' | 'marked already' | { readonly why: string };
 

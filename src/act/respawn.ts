@@ -3,7 +3,8 @@
  */
 import type { Holder, ParentProcess, Socket } from '../model/facts.ts';
 import type { Question } from '../model/verdict.ts';
-import type { Os, ProcessHandle } from '../os/os.ts';
+import type { Os } from '../os/os.ts';
+import type { ProcessHandle } from '../os/processes.ts';
 
 /** A process that has the port after it was made free. */
 export interface Respawn {

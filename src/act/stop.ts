@@ -2,9 +2,10 @@
  * Joining on processes: ask them to stop, and wait until they have really ended or the port is free, whichever comes first.
  */
 import type { Holder } from '../model/facts.ts';
-import type { Os, ProcessHandle } from '../os/os.ts';
-import type { ActResult } from './result.ts';
-import { type Turn, takeTurn } from './turn.ts';
+import type { ActResult } from '../model/step.ts';
+import type { Os } from '../os/os.ts';
+import type { ProcessHandle } from '../os/processes.ts';
+import { type Turn, takeTurn } from './lock.ts';
 
 export interface StopContext {
   readonly os: Os;

@@ -3,9 +3,8 @@
  * Adding a command is one entry here and one file in commands/ that exports `run`.
  */
 import type { Command } from './command.ts';
-import { endpointPage } from './endpoints.ts';
-import { bindFlags, jsonFlag } from './flags.ts';
-import { timePage } from './milliseconds.ts';
+import { bindFlags, endpointPage, jsonFlag } from './flags.ts';
+import { timePage } from './time.ts';
 
 const hiddenCommand = { operands: [], flags: [], page: [], examples: [], hidden: true } as const;
 

@@ -3,8 +3,7 @@
  */
 
 import type { Command, Flag, Operand } from './command.ts';
-import { endpointPage } from './endpoints.ts';
-import { commonFlags } from './flags.ts';
+import { commonFlags, endpointPage } from './flags.ts';
 import type { Canvas } from './io.ts';
 import { pad, wrap } from './text.ts';
 

@@ -6,7 +6,7 @@ import type { FreeReport } from '../free.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap, Holder, InetSocket } from '../model/facts.ts';
 import type { Blocker, BlockerHolder, Finding, Remedy, Report } from '../model/verdict.ts';
-import type { WaitReport } from '../wait.ts';
+import type { WaitReport } from '../wait/options.ts';
 
 /** The number of the layout. */
 export const schema = 1;

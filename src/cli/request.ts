@@ -1,20 +1,21 @@
 /**
  * From the words of a command line to the request that they describe.
  */
+
+import { resolveRequest, type WhyOptions } from '../ask/request.ts';
+import { isIpv4 } from '../model/address.ts';
 import {
   type Endpoint,
   formatEndpoint,
-  isIpv4,
   nodeTcpOptions,
   nodeUdpOptions,
   type ParsedEndpoint,
   parseEndpoint,
   type Request,
 } from '../model/endpoint.ts';
+import { escapeText } from '../model/text.ts';
 import { os } from '../os/index.ts';
-import { resolveRequest, type WhyOptions } from '../why.ts';
 import type { Invocation } from './command.ts';
-import { escapeText } from './text.ts';
 import { UsageError } from './usage.ts';
 
 /**

@@ -73,7 +73,7 @@ interface Failure {
 
 async function describe(error: unknown): Promise<Failure> {
   if (isUsageError(error)) return { kind: 'usage', message: error.message, detail: null, code: exit.usage };
-  const { escapeText } = await import('./text.ts');
+  const { escapeText } = await import('../model/text.ts');
   const message = error instanceof Error ? escapeText(error.message) : String(error);
   if (isUnsupportedError(error)) return { kind: 'unsupported', message, detail: null, code: exit.unsupported };
   if (isSystemError(error)) return { kind: 'system', message, detail: null, code: exit.unknown };

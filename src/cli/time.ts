@@ -1,6 +1,7 @@
 /**
- * Times as a person reads them: how long, and by the clock on the wall.
+ * Times as a person reads and types them: how long, and by the clock on the wall.
  */
+import { UsageError } from './usage.ts';
 
 /**
  * A length of time in its two largest units.
@@ -44,4 +45,25 @@ function both(large: number, largeUnit: string, small: number, smallUnit: string
 
 function twoDigits(value: number): string {
   return String(value).padStart(2, '0');
+}
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000 };
+
+/** What the help says about TIME. */
+export const timePage = 'A TIME is a number and a unit: 500ms, 10s, 1.5m or 2h. A number alone means seconds.';
+
+/**
+ * A length of time as it is typed after a flag: `10`, `10s`, `500ms`, `1.5m`. A bare number means seconds.
+ *
+ * @throws {UsageError}
+ */
+export function parseMilliseconds(text: string, flag: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|min|h)?$/.exec(text);
+  const ms = match === null ? Number.NaN : Number(match[1]) * (units[match[2] ?? 's'] ?? Number.NaN);
+  // setTimeout and poll count in 31 bits.
+  if (!(ms <= 2 ** 31 - 1))
+    throw new UsageError(
+      `--${flag} takes a length of time such as 10s, 500ms or 2m, at most 24 days, not ${JSON.stringify(text.slice(0, 40))}`,
+    );
+  return ms;
 }

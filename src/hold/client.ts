@@ -3,16 +3,17 @@
  */
 import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { type Endpoint, formatEndpoint, isWildcard, type ParsedEndpoint } from '../model/endpoint.ts';
+import { addressesOf } from '../ask/request.ts';
+import { isWildcard } from '../model/address.ts';
+import { type Endpoint, formatEndpoint, type ParsedEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import { openDescriptor } from '../server/descriptor.ts';
 import { isHoldStatus, isRestartResult } from './answer.ts';
 import { controlNameOf } from './control.ts';
-import { controlPath } from './passed.ts';
-import { type Ask, line, readLines } from './protocol.ts';
 import type { RestartResult } from './settings.ts';
-import { addressesOf } from './socket.ts';
 import type { HoldStatus } from './status.ts';
+import { type Ask, line, readLines } from './wire/messages.ts';
+import { controlPath } from './wire/passed.ts';
 
 /** Status is answered at once; a restart takes as long as the program's own start. */
 const statusWithinMs = 5_000;

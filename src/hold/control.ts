@@ -8,8 +8,8 @@ import { resolve } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import { openDescriptor } from '../server/descriptor.ts';
-import { controlPath } from './passed.ts';
-import { type AgentMessage, type Ask, type GiveAnswer, type HoldMessage, line, readLines } from './protocol.ts';
+import { type AgentMessage, type Ask, type GiveAnswer, type HoldMessage, line, readLines } from './wire/messages.ts';
+import { controlPath } from './wire/passed.ts';
 
 /** A connected program. */
 export interface AgentConnection {

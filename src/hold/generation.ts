@@ -8,15 +8,15 @@ import { os } from '../os/index.ts';
 import type { AgentConnection } from './control.ts';
 import type { Exit } from './exit.ts';
 import type { Guard } from './guard.ts';
+import type { HeldSocket } from './held-socket.ts';
+import { Tail } from './last-lines.ts';
 import { NotifySocket } from './notify.ts';
-import { spawning, stdinFor } from './pass.ts';
-import type { Passed, ReadyBy } from './passed.ts';
-import type { AgentMessage, DrainCounts, DrainOrder, HoldMessage } from './protocol.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
 import { endRunaways } from './runaways.ts';
 import type { StopSignal } from './settings.ts';
-import type { HeldSocket } from './socket.ts';
-import { Tail } from './tail.ts';
+import { spawning, stdinFor } from './spawn.ts';
+import type { AgentMessage, DrainCounts, DrainOrder, HoldMessage } from './wire/messages.ts';
+import type { Passed, ReadyBy } from './wire/passed.ts';
 
 export type GenerationState = 'starting' | 'ready' | 'draining' | 'ending' | 'ended';
 

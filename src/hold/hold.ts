@@ -6,21 +6,21 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { type AgentConnection, Control } from './control.ts';
-import { Crashes } from './crashes.ts';
+import { Crashes } from './crash-loop.ts';
 import { endAll } from './ending.ts';
 import { describeExit, type Exit, statusOf, statusOfSignal } from './exit.ts';
 import { describeFailure, linesOf } from './failure.ts';
 import { Generation, type Readiness } from './generation.ts';
 import { Guard } from './guard.ts';
+import { HeldSockets } from './held-sockets.ts';
+import { Past, type PastGeneration } from './history.ts';
 import { notifyManager, passOn, reloading } from './notify.ts';
-import { Past, type PastGeneration } from './past.ts';
-import type { Ask } from './protocol.ts';
 import { Published } from './published.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
-import { HeldSockets } from './sockets.ts';
 import { describeStatus, type HoldStatus, queueOf } from './status.ts';
 import { askToFinish } from './take-over.ts';
 import { Watch } from './watch.ts';
+import type { Ask } from './wire/messages.ts';
 
 /** Generations that may drain at the same time; when there are more, the oldest is ended. */
 const mostDraining = 4;

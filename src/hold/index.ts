@@ -5,13 +5,13 @@ import { Hold } from './hold.ts';
 import { type HoldOptions, readSettings } from './settings.ts';
 
 export type { Exit } from './exit.ts';
+export type { PastGeneration } from './history.ts';
 export type { Hold } from './hold.ts';
-export type { ReadyBy } from './passed.ts';
-export type { PastGeneration } from './past.ts';
-export type { DrainCounts } from './protocol.ts';
 export type { Evidence } from './ready.ts';
 export type { HoldEvents, HoldOptions, RestartResult, StopSignal } from './settings.ts';
 export type { HoldStatus, LiveGeneration } from './status.ts';
+export type { DrainCounts } from './wire/messages.ts';
+export type { ReadyBy } from './wire/passed.ts';
 
 /**
  * Opens the endpoints, starts the command on them, and keeps them open until the command is done.

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { os } from '../os/index.ts';
-import { controlPath } from './passed.ts';
 import type { RestartResult } from './settings.ts';
+import { controlPath } from './wire/passed.ts';
 
 /** A socket in the abstract namespace that one generation writes to. */
 export class NotifySocket {

@@ -3,7 +3,7 @@
  */
 import { formatEndpoint } from '../model/endpoint.ts';
 import type { Control } from './control.ts';
-import type { HeldSocket } from './socket.ts';
+import type { HeldSocket } from './held-socket.ts';
 
 export class Published {
   readonly #control: Control;

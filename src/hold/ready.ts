@@ -3,7 +3,7 @@
  * because the queue of a held socket answers whoever is asleep behind it.
  */
 import { os } from '../os/index.ts';
-import type { HeldSocket } from './socket.ts';
+import type { HeldSocket } from './held-socket.ts';
 
 /**
  * What showed that a generation is ready.

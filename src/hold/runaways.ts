@@ -4,9 +4,9 @@
  */
 import type { ProcessIdentity } from '../model/facts.ts';
 import { os } from '../os/index.ts';
-import { type Passed, passedVariable, readPassed } from './passed.ts';
-import type { HeldSocket } from './socket.ts';
+import type { HeldSocket } from './held-socket.ts';
 import { askToFinish } from './take-over.ts';
+import { type Passed, passedVariable, readPassed } from './wire/passed.ts';
 
 /**
  * Ends them: SIGTERM, and SIGKILL after the grace. Only those that have one of the sockets, and that this generation of this hold

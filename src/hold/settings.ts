@@ -3,13 +3,13 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { checkOptions, nameOf } from '../check.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
-import { checkOptions, nameOf } from '../model/options.ts';
 import type { Exit } from './exit.ts';
-import { type ReadyBy, readyWays } from './passed.ts';
-import type { DrainCounts } from './protocol.ts';
 import type { Evidence } from './ready.ts';
+import type { DrainCounts } from './wire/messages.ts';
+import { type ReadyBy, readyWays } from './wire/passed.ts';
 
 /** Signals by which servers let themselves be asked to finish. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH';

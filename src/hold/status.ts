@@ -5,8 +5,8 @@ import { formatEndpoint, nodeTcpOptions } from '../model/endpoint.ts';
 import { isUnsupportedError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import type { Generation } from './generation.ts';
-import type { PastGeneration } from './past.ts';
-import type { HeldSocket } from './socket.ts';
+import type { HeldSocket } from './held-socket.ts';
+import type { PastGeneration } from './history.ts';
 
 /** A generation that is there. */
 export interface LiveGeneration {

@@ -5,9 +5,9 @@
 import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions } from '../model/endpoint.ts';
 import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import { os } from '../os/index.ts';
-import type { ProcessHandle } from '../os/os.ts';
+import type { ProcessHandle } from '../os/processes.ts';
+import { type HeldSocket, keep, socketIdentity } from './held-socket.ts';
 import type { StopSignal } from './settings.ts';
-import { type HeldSocket, keep, socketIdentity } from './socket.ts';
 
 /** A socket that was taken, and the processes that have it too. */
 export interface TakenOver {

@@ -4,9 +4,10 @@
  * The kernel is the judge of whether the bind works; the rules say which sockets are to blame. Where the two do not agree,
  * nothing is told but that: `unexplained`.
  */
+
+import { plan } from './advice.ts';
 import type { Request } from './endpoint.ts';
 import type { Facts, Holder, InetSocket, Platform, Probe } from './facts.ts';
-import { plan } from './plan.ts';
 import { linux } from './rules/linux.ts';
 import type { Prediction, Rules } from './rules/rules.ts';
 import type { Blocker, BlockerHolder, Candidate, Finding, Outcome, Question, Remedy, Report } from './verdict.ts';

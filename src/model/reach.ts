@@ -1,5 +1,7 @@
 /** Who answers on an endpoint: the listeners that a client of it would reach. Pure. */
-import { type Endpoint, familyOf, isWildcard } from './endpoint.ts';
+
+import { familyOf, isWildcard } from './address.ts';
+import type { Endpoint } from './endpoint.ts';
 import type { Socket } from './facts.ts';
 
 /** The sockets that take what is sent to this endpoint: TCP and Unix listeners, bound UDP sockets. For a wildcard, whoever has the port on any address. */

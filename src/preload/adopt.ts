@@ -8,10 +8,10 @@ import cluster from 'node:cluster';
 import dgram from 'node:dgram';
 import net from 'node:net';
 import { isMainThread } from 'node:worker_threads';
-import { adoption } from '../hold/inside/adopt.ts';
-import type { Adoption } from '../hold/inside/adoption.ts';
-import { sayNow } from '../hold/inside/fetch.ts';
-import { passToChildren } from './spawn.ts';
+import { adoption } from '../adopt/adopt.ts';
+import type { Adoption } from '../adopt/adoption.ts';
+import { sayNow } from '../adopt/ask-for-socket.ts';
+import { passToChildren } from '../adopt/children.ts';
 
 const adopting = adoption();
 if (adopting !== null) install(adopting);

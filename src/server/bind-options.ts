@@ -1,9 +1,6 @@
-/**
- * The options that are set between socket() and bind(), and who can set them: Node for some, the kernel through koffi for all.
- */
-import { show } from './arguments.ts';
-import { encodeOption } from './option-codec.ts';
-import { type OptionName, type OptionValue, optionsTable } from './options-table.ts';
+import { show } from '../check.ts';
+import { type OptionName, type OptionValue, optionsTable } from '../os/linux/options.ts';
+import { encodeOption } from '../os/option-codec.ts';
 
 /** What the raw socket is when `beforeBind` is called. */
 export interface UnboundSocket {

@@ -46,7 +46,7 @@ export async function listenLater(plan: Plan, unguarded: Attempt): Promise<void>
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
       const leftMs = endMs === null ? null : endMs - performance.now();
       if (leftMs !== null && leftMs <= 0) throw error;
-      const { wait } = await import('../wait.ts');
+      const { wait } = await import('../wait/wait.ts');
       await wait(endpointOf(plan), {
         ...bindOptionsOf(plan),
         ...((leftMs !== null || inWorker) && {

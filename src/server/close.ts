@@ -7,8 +7,9 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import { Server } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { checkSignal, milliseconds } from '../check.ts';
 import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
-import { checkOptions, checkSignal, isServer, isUdpSocket, milliseconds, serverExpected } from './arguments.ts';
+import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { hidden } from './connections.ts';
 import { Drain } from './drain.ts';
 import { onSignals, type SignalChoice } from './signals.ts';

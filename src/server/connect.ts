@@ -5,7 +5,8 @@ import { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import net, { type NetConnectOpts, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { checkOptions, checkSignal, milliseconds, portNumber, show } from './arguments.ts';
+import { checkSignal, milliseconds, portNumber, show } from '../check.ts';
+import { checkOptions } from './arguments.ts';
 
 /** Where to connect, and how patiently. */
 export interface ConnectOptions {

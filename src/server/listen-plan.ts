@@ -3,20 +3,10 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
+import { backlogNumber, checkFlag, checkSignal, milliseconds, portNumber, show } from '../check.ts';
 import type { BindOptions } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
-import {
-  backlogNumber,
-  checkFlag,
-  checkOptions,
-  checkSignal,
-  isServer,
-  isUdpSocket,
-  milliseconds,
-  portNumber,
-  serverExpected,
-  show,
-} from './arguments.ts';
+import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { checkSocketOptions, type SocketOptionName, type SocketOptions, socketOptionNames } from './bind-options.ts';
 import { isClosed } from './descriptor.ts';
 import type { TakeOverOptions } from './take-over.ts';

@@ -2,12 +2,12 @@
  * Socket options by their names, on whatever Node made. Node itself offers four of them, and none by descriptor.
  */
 import { createRequire } from 'node:module';
+import { show } from '../check.ts';
 import { isNativeError, NativeError, UnsupportedError } from '../os/errors.ts';
+import { type OptionName, type OptionRow, type OptionValue, optionsTable } from '../os/linux/options.ts';
+import { encodeOption } from '../os/option-codec.ts';
 import type { Os } from '../os/os.ts';
-import { show } from './arguments.ts';
 import { descriptor, type HasDescriptor } from './descriptor.ts';
-import { encodeOption } from './option-codec.ts';
-import { type OptionName, type OptionRow, type OptionValue, optionsTable } from './options-table.ts';
 
 // The first option loads what makes system calls; a program that only imports the library does not pay for it.
 const load = createRequire(import.meta.url);

@@ -2,9 +2,9 @@
  * A socket made by ourselves: every option set between socket() and bind().
  */
 import { isNativeError, NativeError } from '../os/errors.ts';
+import { optionsTable } from '../os/linux/options.ts';
 import type { Os } from '../os/os.ts';
 import { kernelOptions, type SocketOptions } from './bind-options.ts';
-import { optionsTable } from './options-table.ts';
 
 /**
  * A socket that has the options and is bound. The caller owns the descriptor.

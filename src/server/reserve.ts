@@ -4,20 +4,12 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import net, { type Server } from 'node:net';
+import { backlogNumber, checkFlag, portNumber, show } from '../check.ts';
 import { BlockedPortError } from '../errors.ts';
 import { isNativeError, isUnsupportedError, UnsupportedError } from '../os/errors.ts';
 import { os as thisOs } from '../os/index.ts';
 import type { Os } from '../os/os.ts';
-import {
-  backlogNumber,
-  checkFlag,
-  checkOptions,
-  isServer,
-  isUdpSocket,
-  portNumber,
-  serverExpected,
-  show,
-} from './arguments.ts';
+import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { isWorker, owned } from './attempt.ts';
 import { bindByNode, listenOnDescriptor } from './node-listen.ts';
 import { bindRaw, letSuccessorsIn, setReuseAddress } from './raw-socket.ts';

@@ -1,7 +1,4 @@
-/**
- * Ends the process as a signal asks, after what is under way is finished.
- */
-import { show } from './arguments.ts';
+import { show } from '../check.ts';
 
 /** A signal that ends a program which does not handle it, and that people and managers send for that. */
 export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP';

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { InetEndpoint, UnixEndpoint } from '../model/endpoint.ts';
 import { isNativeError, NativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
-import { check, libc } from '../os/linux/libc.ts';
+import { check, libc } from '../os/linux/calls/libc.ts';
 import type { ActorOption, OpenOptions } from './actor.ts';
 import { leashDescriptor } from './leash.ts';
 import { polled } from './polled.ts';

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { littleEndian } from '../os/byte-order.ts';
 import { NativeError } from '../os/errors.ts';
-import { check, libc } from '../os/linux/libc.ts';
+import { check, libc } from '../os/linux/calls/libc.ts';
 
 /** Set in the environment of what runs in a namespace that this module made. */
 const mark = 'REBIND_STAGE_NAMESPACE';

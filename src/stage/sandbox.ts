@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { littleEndian } from '../os/byte-order.ts';
-import { check, libc } from '../os/linux/libc.ts';
+import { check, libc } from '../os/linux/calls/libc.ts';
 import { bindNumbers } from './bind-number.ts';
 
 // include/uapi/linux/prctl.h, seccomp.h, bpf_common.h

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { findManagers, pm2Applications, publishes, stopManaged } from '../../src/act/manager.ts';
 import type { Facts, Holder } from '../../src/model/facts.ts';
 import { ask } from '../../src/model/judge.ts';
-import type { Manager } from '../../src/model/steps.ts';
+import type { Manager } from '../../src/model/step.ts';
 import type { Os } from '../../src/os/os.ts';
 import { facts, holder, port, request, socket } from '../model/facts.ts';
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mark } from '../../src/act/mark.ts';
 import { os as thisOs } from '../../src/os/index.ts';
-import type { Os, ProcessHandle } from '../../src/os/os.ts';
+import type { Os } from '../../src/os/os.ts';
+import type { ProcessHandle } from '../../src/os/processes.ts';
 import { facts, holder, request } from '../model/facts.ts';
 
 /** This machine, but the process gives nothing but this. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type StopContext, stopProcesses } from '../../src/act/stop.ts';
+import { sameProject } from '../../src/ask/doubts.ts';
 import { os as thisOs } from '../../src/os/index.ts';
-import type { Os, ProcessHandle, SignalOutcome } from '../../src/os/os.ts';
-import { sameProject } from '../../src/os/ownership.ts';
+import type { Os } from '../../src/os/os.ts';
+import type { ProcessHandle, SignalOutcome } from '../../src/os/processes.ts';
 import { holder } from '../model/facts.ts';
 
 /** A process that lives for ever and answers signals as it is told. */

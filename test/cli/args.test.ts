@@ -4,8 +4,8 @@ import { asksForJson, readArguments } from '../../src/cli/args.ts';
 import type { Command, Invocation } from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { UsageError } from '../../src/cli/usage.ts';
-import { readyWays } from '../../src/hold/passed.ts';
 import { stopSignals } from '../../src/hold/settings.ts';
+import { readyWays } from '../../src/hold/wire/passed.ts';
 
 /** A command of every shape, so that the parser is tested apart from what rebind has. */
 const shapes: readonly Command[] = [

@@ -7,7 +7,7 @@ import net from 'node:net';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { load, lostOf } from '../../bench/load.ts';
-import { controlPath } from '../../src/hold/passed.ts';
+import { controlPath } from '../../src/hold/wire/passed.ts';
 import { os } from '../../src/os/index.ts';
 import { fixture, nodes, start } from './harness.ts';
 
@@ -140,7 +140,7 @@ test('without the option idle connections are closed, and none is moved', async 
 });
 
 test('a stranger who sends a descriptor to the receiver without the token is not served', async () => {
-  const { receive } = await import('../../src/hold/inside/hand-off.ts');
+  const { receive } = await import('../../src/adopt/hand-off.ts');
   const server = http.createServer();
   let connections = 0;
   server.on('connection', () => connections++);

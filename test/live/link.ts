@@ -1,5 +1,5 @@
 /** Prepares the links of a new network namespace by rtnetlink(7), so that no tool has to be installed. */
-import { libc } from '../../src/os/linux/libc.ts';
+import { libc } from '../../src/os/linux/calls/libc.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;

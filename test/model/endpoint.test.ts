@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatEndpoint, parseEndpoint, shortestIpv6 } from '../../src/model/endpoint.ts';
+import { shortestIpv6 } from '../../src/model/address.ts';
+import { formatEndpoint, parseEndpoint } from '../../src/model/endpoint.ts';
 
 const good: [string, ReturnType<typeof parseEndpoint>][] = [
   ['3000', { protocol: 'tcp', host: null, port: 3000 }],

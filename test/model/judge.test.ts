@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { causes } from '../../src/causes/index.ts';
+import { plan } from '../../src/model/advice.ts';
 import type { Request } from '../../src/model/endpoint.ts';
 import type { Facts, InetSocket, Probe, SocketState } from '../../src/model/facts.ts';
 import { ask, type JudgeCause, judge } from '../../src/model/judge.ts';
-import { plan } from '../../src/model/plan.ts';
 import { type Question, type Remedy, remedyIds } from '../../src/model/verdict.ts';
 import { at, facts, holder, port, request, settings, socket, unixSocket } from './facts.ts';
 

@@ -3,14 +3,8 @@ import { describe, test } from 'node:test';
 import type { Facts, Holder, InetSocket, Socket } from '../../src/model/facts.ts';
 import { ask } from '../../src/model/judge.ts';
 import { listenersOn } from '../../src/model/reach.ts';
-import {
-  isFutile,
-  isPlainlySafe,
-  type Manager,
-  type PlannedStep,
-  planSteps,
-  type StepContext,
-} from '../../src/model/steps.ts';
+import type { Manager, PlannedStep, StepContext } from '../../src/model/step.ts';
+import { isFutile, isPlainlySafe, planSteps } from '../../src/model/steps.ts';
 import { facts, holder, port, request, settings, socket, unixSocket } from './facts.ts';
 
 const context: StepContext = {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { getOption, type OptionName, setOption } from '../../src/index.ts';
-import { optionsTable } from '../../src/server/options-table.ts';
+import { optionsTable } from '../../src/os/linux/options.ts';
 
 /** One of each kind: an option is asked of the first that has it. */
 let sockets: readonly (net.Server | net.Socket | dgram.Socket)[] = [];

@@ -1,11 +1,12 @@
 /**
  * What `rebind hold` prints with `--json`: a running hold is asked, or its units are printed.
  */
+
+import type { Units } from '../../src/cli/systemd-units.ts';
 import type { LiveGeneration, PastGeneration } from '../../src/hold/index.ts';
-import type { DrainCounts } from '../../src/hold/protocol.ts';
 import type { RestartResult } from '../../src/hold/settings.ts';
 import type { HoldStatus } from '../../src/hold/status.ts';
-import type { Units } from '../../src/hold/unit.ts';
+import type { DrainCounts } from '../../src/hold/wire/messages.ts';
 import { list, object, one, orNull, type Schema, text, whole, yes } from './schema.ts';
 
 /** A field that the type gets and this does not have is an error of the compiler. */

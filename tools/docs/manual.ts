@@ -3,9 +3,8 @@
  */
 
 import type { Command, Flag } from '../../src/cli/command.ts';
-import { endpointPage } from '../../src/cli/endpoints.ts';
 import { exitMeanings } from '../../src/cli/exit.ts';
-import { commonFlags } from '../../src/cli/flags.ts';
+import { commonFlags, endpointPage } from '../../src/cli/flags.ts';
 import { flagUsage, usageOf } from '../../src/cli/help.ts';
 
 export function manualPage(commands: readonly Command[], version: string): string {

@@ -3,19 +3,20 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Cause, StagedVariant } from '../../causes/cause.ts';
 import { causes } from '../../causes/index.ts';
+import { escapeText } from '../../model/text.ts';
 import { insideNamespace, namespaceCommand, namespaceEnvironment, raiseLoopback } from '../../stage/namespace.ts';
 import { missing } from '../../stage/needs.ts';
 import { openStage } from '../../stage/open.ts';
 import { why } from '../../why.ts';
+import { causePageText } from '../cause-page.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
-import { picture } from '../human.ts';
 import { type Canvas, canvas, type Io } from '../io.ts';
 import { itself } from '../itself.ts';
-import { causePageText } from '../page.ts';
 import { wordsOf } from '../request.ts';
-import { escapeText, pad, shellWords, wrap } from '../text.ts';
+import { pad, shellWords, wrap } from '../text.ts';
 import { suggestion, UsageError } from '../usage.ts';
+import { picture } from '../why-text.ts';
 
 const registry: readonly Cause<string, object>[] = causes;
 

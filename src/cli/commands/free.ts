@@ -1,19 +1,19 @@
 /** `rebind free <endpoint>...`. */
 import { type FreeOptions, type FreeReport, type FreeStep, free } from '../../free.ts';
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
+import { escapeText } from '../../model/text.ts';
 import { isSystemError } from '../../os/errors.ts';
 import { os } from '../../os/index.ts';
 import { explain } from '../../why.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
+import { planPicture, stepsPicture } from '../free-text.ts';
 import { canvas, type Io } from '../io.ts';
 import { freeDocument, print } from '../json.ts';
-import { parseMilliseconds } from '../milliseconds.ts';
+import { openStatus, type Status } from '../progress-line.ts';
 import { ask, canAsk } from '../question.ts';
 import { requestsOf } from '../request.ts';
-import { openStatus, type Status } from '../status.ts';
-import { planPicture, stepsPicture } from '../steps.ts';
-import { escapeText } from '../text.ts';
+import { parseMilliseconds } from '../time.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const requests = await requestsOf(invocation);

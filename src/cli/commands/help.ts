@@ -1,9 +1,10 @@
 /** `rebind help [topic]`: of everything, of a command, or the page of a cause. */
+
+import { causePageText } from '../cause-page.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import { helpFor, helpForAll } from '../help.ts';
 import { canvas, type Io } from '../io.ts';
-import { causePageText } from '../page.ts';
 import { suggestion, UsageError } from '../usage.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {

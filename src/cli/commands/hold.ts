@@ -1,27 +1,27 @@
 /** `rebind hold [endpoint...] -- command`, and its questions to a running hold. */
 import { isatty } from 'node:tty';
+import { addressesOf } from '../../ask/request.ts';
 import { isBlockedPortError } from '../../errors.ts';
 import { holdRestart, holdStatus } from '../../hold/client.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
-import { adoptUrl, findCommand } from '../../hold/pass.ts';
-import type { ReadyBy } from '../../hold/passed.ts';
 import type { StopSignal } from '../../hold/settings.ts';
-import { addressesOf } from '../../hold/socket.ts';
-import { receivedDescriptors } from '../../hold/systemd.ts';
-import { units } from '../../hold/unit.ts';
+import { adoptUrl, findCommand } from '../../hold/spawn.ts';
+import { receivedDescriptors } from '../../hold/wire/listen-fds.ts';
+import type { ReadyBy } from '../../hold/wire/passed.ts';
 import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
+import { escapeText } from '../../model/text.ts';
 import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import { giveBackSoon } from '../give-back.ts';
-import { tellEvents } from '../hold-events.ts';
-import { statusText } from '../hold-status.ts';
-import { picture } from '../human.ts';
+import { tellEvents } from '../hold-events-text.ts';
+import { statusText } from '../hold-status-text.ts';
 import { canvas, type Io } from '../io.ts';
 import { print } from '../json.ts';
-import { parseMilliseconds } from '../milliseconds.ts';
-import { escapeText } from '../text.ts';
+import { units } from '../systemd-units.ts';
+import { parseMilliseconds } from '../time.ts';
 import { UsageError } from '../usage.ts';
+import { picture } from '../why-text.ts';
 
 /** As a shell reports a command that it cannot start. */
 const notFound = 127;

@@ -1,14 +1,13 @@
-/** `rebind ls`. */
-
-import { formatAddress } from '../../model/endpoint.ts';
+import { formatAddress } from '../../model/address.ts';
 import type { InetSocket } from '../../model/facts.ts';
+import { escapeText } from '../../model/text.ts';
 import { os } from '../../os/index.ts';
 import type { Inventory } from '../../os/os.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import { type Canvas, canvas, type Io } from '../io.ts';
 import { lsDocument, print } from '../json.ts';
-import { columnsOf, escapeText, pad, shellWords, shorten, wrap } from '../text.ts';
+import { columnsOf, pad, shellWords, shorten, wrap } from '../text.ts';
 
 export function run(invocation: Invocation, io: Io): number {
   const inventory = os().readInventory();

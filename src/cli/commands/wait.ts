@@ -1,14 +1,16 @@
 /** `rebind wait <endpoint>`. */
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
-import { type WaitOptions, type WaitReport, wait } from '../../wait.ts';
+import { escapeText } from '../../model/text.ts';
+import type { WaitOptions, WaitReport } from '../../wait/options.ts';
+import { wait } from '../../wait/wait.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import { canvas, type Io } from '../io.ts';
 import { print, waitDocument } from '../json.ts';
-import { parseMilliseconds } from '../milliseconds.ts';
+import { openStatus, type Status } from '../progress-line.ts';
 import { requestsOf } from '../request.ts';
-import { openStatus, type Status } from '../status.ts';
-import { escapeText, shellWords, wrap } from '../text.ts';
+import { shellWords, wrap } from '../text.ts';
+import { parseMilliseconds } from '../time.ts';
 import { UsageError } from '../usage.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {

@@ -4,10 +4,10 @@ import { os } from '../../os/index.ts';
 import { explain } from '../../why.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
-import { picture } from '../human.ts';
 import { canvas, type Io } from '../io.ts';
 import { print, whyDocument } from '../json.ts';
 import { requestsOf } from '../request.ts';
+import { picture } from '../why-text.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const [request] = await requestsOf(invocation);

@@ -1,8 +1,4 @@
-/**
- * Which addresses a bound socket covers on Linux, and when two sockets cover one of them together
- * (net/ipv4/inet_connection_sock.c: inet_rcv_saddr_equal).
- */
-import { formatIpv6, parseIpv6 } from '../endpoint.ts';
+import { formatIpv6, parseIpv6 } from '../address.ts';
 
 /** Where a socket is bound. */
 export interface Bound {

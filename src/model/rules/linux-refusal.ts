@@ -1,9 +1,4 @@
-/**
- * Why Linux refuses a bind before it looks at the port, in the kernel's order of checks
- * (net/ipv4/af_inet.c: __inet_bind; net/ipv6/af_inet6.c: __inet6_bind). The order differs between the families:
- * IPv4 asks for the address first, IPv6 for the privilege first.
- */
-import { parseIpv6 } from '../endpoint.ts';
+import { parseIpv6 } from '../address.ts';
 import type { Settings } from '../facts.ts';
 import { canonical, spanOf } from './linux-address.ts';
 import { type Binder, needsZone } from './rules.ts';

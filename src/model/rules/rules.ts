@@ -2,7 +2,9 @@
  * What the bind rules of an operating system answer. Pure: sockets come in as data, outcomes go out as data.
  * linux.ts is measured; a platform without a file here has no rules, and then only the kernel's own answer counts.
  */
-import { type BindOptions, type InetEndpoint, parseIpv6, type Request } from '../endpoint.ts';
+
+import { parseIpv6 } from '../address.ts';
+import type { BindOptions, InetEndpoint, Request } from '../endpoint.ts';
 import type { Facts, InetSocket } from '../facts.ts';
 import type { Candidate, Outcome } from '../verdict.ts';
 

@@ -2,7 +2,7 @@
  * Does a process wait for the connections of a listener, or did it merely inherit the descriptor?
  * Seen from outside: an epoll instance of it watches the socket (proc_pid_fdinfo(5)), or a thread sleeps in accept (proc_pid_syscall(5)).
  */
-import { attempt, type Proc } from './proc.ts';
+import { attempt, type Proc } from './proc/proc.ts';
 
 /** System calls by number (arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h for the others). */
 interface Calls {

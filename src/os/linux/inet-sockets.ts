@@ -3,16 +3,16 @@
  */
 import type { Gap, InetSocket } from '../../model/facts.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
-import { isLinkLocal } from './addresses.ts';
-import { findUnlisted, kernelShowsBoundSockets, noteBoundSocketSeen } from './bound-only.ts';
-import { hidesProcesses } from './gaps.ts';
-import { type Conversation, NetlinkError } from './netlink.ts';
-import { processes } from './pidfd.ts';
-import { type Proc, ProcError } from './proc.ts';
-import { readProcNet } from './proc-net.ts';
-import { type DiagQuery, type DiagSocket, readSockets, stateBits } from './sock-diag.ts';
-import { deviceName } from './sockaddr.ts';
-import { readUnixInodes } from './unix-diag.ts';
+import { findUnlisted, kernelShowsBoundSockets, noteBoundSocketSeen } from './calls/bound-only.ts';
+import { processes } from './calls/pidfd.ts';
+import { deviceName } from './calls/sockaddr.ts';
+import { isLinkLocal } from './netlink/addresses.ts';
+import { type Conversation, NetlinkError } from './netlink/netlink.ts';
+import { type DiagQuery, type DiagSocket, readSockets, stateBits } from './netlink/sock-diag.ts';
+import { readUnixInodes } from './netlink/unix-diag.ts';
+import { hidesProcesses } from './proc/gaps.ts';
+import { type Proc, ProcError } from './proc/proc.ts';
+import { readProcNet } from './proc/proc-net.ts';
 
 type Protocol = 'tcp' | 'udp';
 

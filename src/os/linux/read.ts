@@ -2,7 +2,9 @@
  * The reading half of Linux: facts, inventory, settings, one process, and the kernel's own answer.
  * Nothing here throws for what it could not see; that becomes a gap.
  */
-import { type Endpoint, type InetEndpoint, isWildcard, type Request } from '../../model/endpoint.ts';
+
+import { isWildcard } from '../../model/address.ts';
+import type { Endpoint, InetEndpoint, Request } from '../../model/endpoint.ts';
 import type {
   Asker,
   Facts,
@@ -19,21 +21,21 @@ import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
 import type { HolderSearch, Inventory, Reading, ReadOptions } from '../os.ts';
 import { accepts } from './accepts.ts';
-import { missingHolders } from './gaps.ts';
-import { type HiddenFlags, openFlagReader } from './hidden-flags.ts';
-import { findHolders, type WantedSocket } from './holders.ts';
+import { type HiddenFlags, openFlagReader } from './calls/hidden-flags.ts';
+import { hasLibc } from './calls/libc.ts';
+import { probe } from './calls/probe.ts';
 import { readPort, readUnlisted, readWaiting, type Source } from './inet-sockets.ts';
-import { hasLibc } from './libc.ts';
-import { type Conversation, NetlinkError } from './netlink.ts';
-import { NETLINK_SOCK_DIAG, openNetlink } from './netlink-socket.ts';
-import { inodeOf } from './open-sockets.ts';
-import { placeOf } from './place.ts';
-import { probe } from './probe.ts';
-import { attempt, openProc, type Proc, ProcError } from './proc.ts';
-import { type Describer, openDescriber, sameProcess } from './process.ts';
-import { readSettingsOf } from './settings.ts';
-import { type NamedUnixSocket, readUnixSockets } from './unix-diag.ts';
-import { readProcNetUnix, readUnixFile, socketsAt } from './unix-sockets.ts';
+import { type Conversation, NetlinkError } from './netlink/netlink.ts';
+import { NETLINK_SOCK_DIAG, openNetlink } from './netlink/netlink-socket.ts';
+import { type NamedUnixSocket, readUnixSockets } from './netlink/unix-diag.ts';
+import { missingHolders } from './proc/gaps.ts';
+import { findHolders, type WantedSocket } from './proc/holders.ts';
+import { placeOf } from './proc/living-thread.ts';
+import { inodeOf } from './proc/open-sockets.ts';
+import { attempt, openProc, type Proc, ProcError } from './proc/proc.ts';
+import { type Describer, openDescriber, sameProcess } from './proc/process.ts';
+import { readSettingsOf } from './proc/settings.ts';
+import { readProcNetUnix, readUnixFile, socketsAt } from './proc/unix-sockets.ts';
 
 /** Sockets whose hidden flags are read: more connections than this of one port say nothing new. */
 const mostFlags = 1_000;

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { free, why } from '../../../src/index.ts';
-import { processes } from '../../../src/os/linux/pidfd.ts';
+import { processes } from '../../../src/os/linux/calls/pidfd.ts';
 
 /** The number of exit(2), which ends one thread (the syscall.tbl of each architecture). */
 const exitNumber = { x64: 60, arm64: 93 }[process.arch as string];

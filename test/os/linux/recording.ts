@@ -4,7 +4,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Conversation } from '../../../src/os/linux/netlink.ts';
+import type { Conversation } from '../../../src/os/linux/netlink/netlink.ts';
 
 /** A file's bytes as latin1 text, or where a link points. */
 export type RecordedFile = string | { readonly link: string };

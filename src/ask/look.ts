@@ -1,0 +1,36 @@
+/**
+ * Facts and the answer of the kernel, read until they agree.
+ */
+import type { Request } from '../model/endpoint.ts';
+import type { Probe } from '../model/facts.ts';
+import { ask } from '../model/judge.ts';
+import type { Question } from '../model/verdict.ts';
+import type { HolderSearch, Os } from '../os/os.ts';
+import { doubtsAbout } from './doubts.ts';
+
+/**
+ * Sockets come and go between the reading and the bind: a disagreement counts only when it is still there after this
+ * many further looks.
+ */
+const furtherLooks = 2;
+
+/** Reads, asks the kernel, and compares; looks again while they disagree. */
+export function look(request: Request, os: Os, holders: HolderSearch = 'likely'): Question {
+  for (let again = 0; ; again++) {
+    const facts = os.readFacts(request, { holders });
+    const probe = os.probe(request);
+    const question = ask(request, facts, probe, {
+      reusing: probeReusing(request, probe, os),
+      // Nobody is in the way of a bind that works.
+      doubts: doubtsAbout(probe?.errno === null ? [] : [...facts.holders.values()].flat(), facts.asker),
+    });
+    if (!question.disagrees || again === furtherLooks) return question;
+  }
+}
+
+/** Would SO_REUSEADDR help now? TIME_WAIT hides whether its server had set it, so only the kernel can tell. */
+function probeReusing(request: Request, probe: Probe | null, os: Os): Probe | null {
+  const { endpoint, options } = request;
+  if (endpoint.protocol !== 'tcp' || options.reuseAddress || probe?.errno !== 'EADDRINUSE') return null;
+  return os.probe({ ...request, options: { ...options, reuseAddress: true } });
+}

@@ -1,0 +1,121 @@
+/**
+ * Which story a listener is. A listener has exactly one: the one that says who can end it, and how.
+ */
+
+import type { Holder, InetSocket } from '../../model/facts.ts';
+import { spanOf } from '../../model/rules/linux-address.ts';
+import type { Question } from '../../model/verdict.ts';
+import { blockersOf, holdersOf } from './kinds.ts';
+
+export type Story =
+  | 'container'
+  | 'unit'
+  | 'kernel'
+  | 'other-user-share'
+  | 'inherited'
+  | 'dual-stack'
+  | 'wildcard'
+  | 'plain';
+
+/** The listeners of one story among the blockers. */
+export function listenersOf(question: Question, story: Story): InetSocket[] {
+  return blockersOf(question, 'listener').filter((socket) => storyOf(socket, question) === story);
+}
+
+/** Programs that hold a published port for a container, by the kernel's name of the process. Traffic may reach the container without them. */
+const portHolders = new Set([
+  'docker-proxy',
+  'conmon',
+  'rootlessport',
+  'rootlesskit',
+  'slirp4netns',
+  'pasta',
+  'pasta.avx2',
+  'passt',
+  'gvproxy',
+]);
+
+export function isPortHolder(holder: Holder): boolean {
+  return portHolders.has(holder.command);
+}
+
+/** Holds sockets for programs that are started when somebody connects (systemd.socket(5), xinetd(8)). The kernel cuts names after 15 bytes. */
+export function isActivator({ pid, command, argv }: Holder): boolean {
+  const program = (argv[0] ?? '').split('/').at(-1) ?? '';
+  return (
+    (pid === 1 && command === 'systemd') ||
+    (command === 'systemd' && argv.includes('--user')) ||
+    program === 'systemd-socket-activate' ||
+    program === 'xinetd' ||
+    program === 'inetd'
+  );
+}
+
+/** What adopts the children of dead processes, beside pid 1 (PR_SET_CHILD_SUBREAPER). */
+const reapers = new Set([
+  'systemd',
+  'init',
+  'tini',
+  'dumb-init',
+  'catatonit',
+  'docker-init',
+  'conmon',
+  'containerd-shim',
+]);
+
+/**
+ * The holders that nobody would call the server. Beside one that accepts: those that do not and did not start it either
+ * (a master that leaves accepting to its workers is part of the server). Where nobody accepts: all, if the process that
+ * started them is gone. A server that is merely busy for a moment looks the same, but it still has its parent.
+ */
+export function idleHolders(holders: readonly Holder[]): Holder[] {
+  const serving = holders.filter((holder) => holder.accepts === true);
+  const idle = holders.filter((holder) => holder.accepts === false);
+  if (serving.length > 0) return idle.filter((holder) => !serving.some((server) => isParent(holder, server)));
+  const first = holders.filter((holder) => !holders.some((other) => isParent(other, holder)));
+  return idle.length === holders.length && first.every(isOrphan) ? idle : [];
+}
+
+function isParent(parent: Holder, child: Holder): boolean {
+  return child.parents.some(({ pid }) => pid === parent.pid);
+}
+
+function isOrphan({ parents, unit }: Holder): boolean {
+  const [parent] = parents;
+  // The processes of a service have pid 1 as their parent from the start.
+  if (unit?.endsWith('.service') === true && !unit.startsWith('user@')) return false;
+  return parent === undefined || parent.pid === 1 || reapers.has(parent.command);
+}
+
+function storyOf(socket: InetSocket, question: Question): Story {
+  const holders = holdersOf([socket], question);
+  if (holders.some((holder) => holder.container !== null || isPortHolder(holder))) return 'container';
+  if (holders.some(isActivator)) return 'unit';
+  if (holders.length === 0 && isKernels(socket, question)) return 'kernel';
+  if (isOthersShare(socket, question)) return 'other-user-share';
+  // A UDP program need not wait in epoll or accept, so nothing is known of who serves.
+  if (socket.state === 'LISTEN' && idleHolders(holders).length > 0) return 'inherited';
+  const { endpoint, options } = question.request;
+  // Also where one of the two is for IPv6 only: nobody needs to be told that :: overlaps ::.
+  if (endpoint.protocol === 'unix' || endpoint.address === socket.local.address) return 'plain';
+  const mine = spanOf({
+    family: endpoint.address.includes(':') ? 6 : 4,
+    address: endpoint.address,
+    v6Only: options.v6Only,
+  });
+  const theirs = spanOf({ family: socket.family, address: socket.local.address, v6Only: socket.v6Only === true });
+  if (mine.v4 === theirs.v4 && mine.v6 === theirs.v6) return 'plain';
+  const sameFamily = (mine.v6 !== null && theirs.v6 !== null) || (mine.v6 === null && theirs.v6 === null);
+  return sameFamily ? 'wildcard' : 'dual-stack';
+}
+
+/** Nobody has it open although everybody could be looked at. Kernel services make their sockets as root (sk_kern_sock). */
+function isKernels(socket: InetSocket, { facts }: Question): boolean {
+  const lookedEverywhere = facts.asker.uid === 0 && !facts.gaps.some(({ why }) => why === 'EACCES' || why === 'EPERM');
+  return lookedEverywhere && socket.uid === 0;
+}
+
+/** You want to share, and the user is wrong; whether the other side wants to may be hidden. */
+function isOthersShare(socket: InetSocket, { request, facts }: Question): boolean {
+  return request.options.reusePort && socket.reusePort !== false && socket.uid !== facts.asker.uid;
+}

@@ -1,0 +1,239 @@
+/**
+ * Remedies that several causes name. Every command can be pasted as it stands.
+ */
+import { formatEndpoint, type Request } from '../../model/endpoint.ts';
+import type { Holder, InetSocket, Socket } from '../../model/facts.ts';
+import { linux } from '../../model/rules/linux.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
+import { blockersOf, holdersOf } from './kinds.ts';
+import { listenersOf } from './listeners.ts';
+import { clock, lower, processes, who } from './words.ts';
+
+/** The endpoint as a person would type it for rebind, with the options that differ from Node's. */
+export function typed({ endpoint, options }: Request): string {
+  if (endpoint.protocol === 'unix') return shellWord(formatEndpoint(endpoint));
+  const { protocol, address, port } = endpoint;
+  const text =
+    address === '::' && !options.v6Only ? `${protocol === 'udp' ? 'udp/' : ''}${port}` : formatEndpoint(endpoint);
+  const flags = [
+    ...(options.reuseAddress === (protocol === 'tcp')
+      ? []
+      : [options.reuseAddress ? '--reuse-address' : '--no-reuse-address']),
+    ...(options.reusePort ? ['--reuse-port'] : []),
+    ...(options.v6Only ? ['--v6-only'] : []),
+  ];
+  return [shellWord(text), ...flags].join(' ');
+}
+
+/**
+ * Asks every process to end that has the port as a server, or the unit that would start it again. All of them at once,
+ * whichever cause asks: ending one of two frees nothing.
+ */
+export function stopServers(question: Question): Remedy[] {
+  const stories = ['inherited', 'dual-stack', 'wildcard', 'plain', 'other-user-share'] as const;
+  const listeners = stories.flatMap((story) => listenersOf(question, story));
+  return stopHolders([...listeners, ...blockersOf(question, 'bound', 'accepted', 'served')], question);
+}
+
+/** Asks every process to end that has one of these sockets open. */
+export function stopHolders(sockets: readonly Socket[], question: Question): Remedy[] {
+  const hidden = sockets.some((socket) => socket.inode !== 0 && holdersOf([socket], question).length === 0);
+  const holders = holdersOf(sockets, question);
+  return [...stopUnits(holders), ...stopProcesses(holders, question), ...(hidden ? [stopHidden(question)] : [])];
+}
+
+function stopUnits(holders: readonly Holder[]): Remedy[] {
+  const units = new Map<string, boolean>();
+  for (const holder of holders) {
+    const service = serviceOf(holder);
+    if (service !== null) units.set(service, holder.userUnit);
+  }
+  return [...units].map(([unit, userUnit]) => stopUnit(unit, userUnit));
+}
+
+function stopProcesses(all: readonly Holder[], question: Question): Remedy[] {
+  const holders = all.filter((holder) => serviceOf(holder) === null);
+  if (holders.length === 0) return [];
+  const { uid } = question.facts.asker;
+  const allowed = uid === 0 || holders.every((holder) => holder.uid === uid);
+  const doubt = holders.map(({ pid }) => question.doubts.get(pid)).find((reason) => reason !== undefined);
+  const thing = question.request.endpoint.protocol === 'unix' ? 'path' : 'port';
+  const asks = doubt === undefined ? '' : `; rebind asks first without --yes, because ${doubt}`;
+  return [
+    {
+      remedy: 'stop-process',
+      sentence: `Ask ${processes(holders.map(who), 0)} to end, and make sure that the ${thing} is free afterwards${asks}`,
+      command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+      automatic: allowed && doubt === undefined,
+      args: { pids: holders.map(({ pid }) => pid) },
+    },
+  ];
+}
+
+function stopHidden(question: Question): Remedy {
+  return {
+    remedy: 'stop-process',
+    sentence: 'Ask its process to end, as its user or as root, who may see which one it is',
+    command: `sudo rebind free ${typed(question.request)}`,
+    automatic: false,
+    args: { pids: [] },
+  };
+}
+
+/**
+ * Gets rid of the connections of programs that are no servers on this port, a browser or a database for instance; rebind
+ * does neither unless it is told to. Cutting a connection frees a port that the kernel chose for it, and its program goes
+ * on. A port that the program named itself stays its own, so it must end (SOCK_DESTROY, net/ipv4/tcp.c: tcp_abort).
+ */
+export function cutConnections(sockets: readonly InetSocket[], question: Question): Remedy[] {
+  const keepers = holdersOf(
+    sockets.filter(({ autoPort }) => autoPort === false),
+    question,
+  );
+  if (keepers.length > 0) {
+    const pids = keepers.map(({ pid }) => pid);
+    return [
+      {
+        remedy: 'stop-process',
+        sentence: `End ${processes(keepers.map(who), 0)}, if you can do without ${pids.length === 1 ? 'it' : 'them'}, and wait for what that leaves, up to a minute`,
+        command: `kill ${pids.join(' ')} && rebind wait ${typed(question.request)}`,
+        automatic: false,
+        args: { pids },
+      },
+    ];
+  }
+  const owned = sockets.filter(({ mini }) => !mini);
+  const [first] = owned;
+  if (first === undefined) return [];
+  const owners = holdersOf(owned, question);
+  const allowed = question.facts.settings.mayAdministerNetwork === true;
+  return [
+    {
+      remedy: 'remove-leftovers',
+      sentence: `Cut ${owned.length === 1 ? 'the connection' : 'the connections'} of ${lower(processes(owners.map(who), first.uid))}, if that program can do without it`,
+      command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)} --force`,
+      automatic: false,
+      args: { cookies: owned.flatMap(({ cookie }) => (cookie === null ? [] : [cookie])) },
+    },
+  ];
+}
+
+/** Stopping a service by its unit: systemd would start a killed process again. `rebind free` asks first, because others may rely on it. */
+export function stopUnit(unit: string, userUnit: boolean): Remedy {
+  return {
+    remedy: 'stop-unit',
+    sentence: `Stop ${unit} with systemd, which would start its processes again`,
+    command: userUnit ? `systemctl --user stop ${shellWord(unit)}` : `sudo systemctl stop ${shellWord(unit)}`,
+    automatic: false,
+    args: { unit, userUnit },
+  };
+}
+
+/** Waiting for the last of these sockets; `null` when nobody knows how long. */
+export function wait(sockets: readonly InetSocket[], question: Question): Remedy {
+  const waitMs = longest(sockets);
+  const until = waitMs === null ? null : question.facts.readAtMs + waitMs;
+  // Its client may still close: then TIME_WAIT begins, which is 60 seconds, whatever had passed before.
+  const halfClosed = sockets.some(({ state }) => state === 'FIN_WAIT2');
+  return {
+    remedy: 'wait',
+    sentence:
+      waitMs === null || until === null
+        ? 'Wait until the connection ends'
+        : `Wait until ${clock(until)}${halfClosed ? ', or a minute after the client closes' : ''}`,
+    command: `rebind wait ${typed(question.request)}`,
+    // `rebind free` waits out a second by itself, and more only with --timeout.
+    automatic: waitMs !== null && waitMs <= 1_000,
+    args: { waitMs, until: until === null ? null : new Date(until).toISOString() },
+  };
+}
+
+/** Milliseconds until the last of these sockets ends by itself, or null when one does not say. */
+export function longest(sockets: readonly InetSocket[]): number | null {
+  let most = 0;
+  for (const { expiresInMs } of sockets) {
+    if (expiresInMs === null) return null;
+    most = Math.max(most, expiresInMs);
+  }
+  return most;
+}
+
+/** Removing what no process has open (SOCK_DESTROY of sock_diag(7)). */
+export function removeLeftovers(sockets: readonly InetSocket[], question: Question): Remedy {
+  const allowed = question.facts.settings.mayAdministerNetwork === true;
+  const what = sockets.length === 1 ? 'the leftover' : `the ${sockets.length} leftovers`;
+  return {
+    remedy: 'remove-leftovers',
+    sentence: `Let the kernel forget ${what} now; no process has ${sockets.length === 1 ? 'it' : 'them'} open${allowed ? '' : ', but this needs root'}`,
+    command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+    automatic: allowed,
+    args: { cookies: sockets.flatMap(({ cookie }) => (cookie === null ? [] : [cookie])) },
+  };
+}
+
+/** A loopback address where the request is sure to work, when it asked for more than one address. */
+export function useLoopback(question: Question): Remedy[] {
+  const { endpoint } = question.request;
+  if (endpoint.protocol === 'unix') return [];
+  // Both, where both were wanted: with a stranger on the other one, `localhost` would lead to either.
+  const loopback = { '::': ['127.0.0.1', '::1'], '0.0.0.0': ['127.0.0.1'] }[endpoint.address] ?? [];
+  const [address] = loopback;
+  const free = loopback.every((candidate) => worksWith(question, { endpoint: { ...endpoint, address: candidate } }));
+  if (address === undefined || !free) return [];
+  return [
+    {
+      remedy: 'use-address',
+      sentence: `Listen on ${address} only, which is free, if nobody connects from other machines`,
+      command: null,
+      automatic: false,
+      args: { address },
+    },
+  ];
+}
+
+/** Keeps the kernel from giving the port to a client again; the ports that are reserved already stay so. */
+export function reservePort(question: Question): Remedy[] {
+  const { endpoint } = question.request;
+  if (endpoint.protocol === 'unix') return [];
+  const { reservedPorts, automaticPorts } = question.facts.settings;
+  const { port } = endpoint;
+  const reserved = reservedPorts.some(([first, last]) => port >= first && port <= last);
+  // Outside of the range no client is ever given the port, so there is nothing to reserve it from.
+  if (reserved || automaticPorts === null || port < automaticPorts[0] || port > automaticPorts[1]) return [];
+  const ranges = [
+    ...reservedPorts.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)),
+    `${port}`,
+  ];
+  return [
+    {
+      remedy: 'reserve-port',
+      sentence: `Keep the kernel from giving port ${port} to outgoing connections from now on, until the next start of the machine`,
+      command: `sudo sysctl -w net.ipv4.ip_local_reserved_ports=${ranges.join(',')}`,
+      automatic: false,
+      args: { port },
+    },
+  ];
+}
+
+/** Whether the request is sure to work with something changed, by the rules and everything that was read. */
+export function worksWith(question: Question, change: Partial<Request>): boolean {
+  if (question.facts.platform !== 'linux') return false;
+  const { possible } = linux.predict({ ...question.request, ...change }, question.facts);
+  return possible.length === 1 && possible[0] === null;
+}
+
+/** Services whose cgroup also holds what other people started from them: stopping one would end far more than a server. */
+const hosts =
+  /^(user@|sshd?[@.]|crond?\.|atd\.|anacron\.|docker\.|containerd\.|podman\.|getty@|serial-getty@|gdm|sddm|lightdm|display-manager|gnome-terminal|tmux|screen)/;
+const sessions = new Set(['sshd', 'sshd-session', 'cron', 'crond', 'login', 'tmux: server', 'screen']);
+
+/** The systemd service that would restart a process; null for one that was only started from within a service. */
+export function serviceOf({ unit, parents }: Holder): string | null {
+  if (unit === null || !unit.endsWith('.service') || hosts.test(unit)) return null;
+  return parents.some(({ command }) => sessions.has(command)) ? null : unit;
+}
+
+/** A word as a POSIX shell takes it. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

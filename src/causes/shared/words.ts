@@ -1,0 +1,91 @@
+/**
+ * Words that several causes use in their sentences, so that the same thing is always called the same.
+ */
+
+import { formatAddress } from '../../model/address.ts';
+import { formatEndpoint } from '../../model/endpoint.ts';
+import type { Holder, InetSocket } from '../../model/facts.ts';
+import type { Question } from '../../model/verdict.ts';
+
+/** A process in the arguments of a cause. */
+export interface Who {
+  readonly pid: number;
+  readonly command: string;
+  readonly user: string;
+}
+
+const namedProcesses = 3;
+
+export function who({ pid, command, argv, user }: Holder): Who {
+  // The kernel keeps 15 bytes of a name (TASK_COMM_LEN); the command line often has the rest.
+  const program = (argv[0] ?? '').split('/').at(-1) ?? '';
+  return { pid, command: command.length === 15 && program.startsWith(command) ? program : command, user };
+}
+
+/** `[::]:3000`, `udp/0.0.0.0:53`, `/run/app.sock`. */
+export function asked(question: Question): string {
+  return formatEndpoint(question.request.endpoint);
+}
+
+/** The local end of a socket, `127.0.0.1:3000`, whatever family the socket is of. */
+export function localOf(socket: InetSocket): string {
+  const text = formatAddress(unmapped(socket.local.address), socket.local.port);
+  return socket.protocol === 'udp' ? `udp/${text}` : text;
+}
+
+/** The other end, `127.0.0.1:5432`, or null without a connection. */
+export function remoteOf(socket: InetSocket): string | null {
+  return socket.remote === null ? null : formatAddress(unmapped(socket.remote.address), socket.remote.port);
+}
+
+/** `::ffff:127.0.0.1` is 127.0.0.1 to everybody but the kernel. */
+function unmapped(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/, '');
+}
+
+/** `node (pid 41)`, or the user where the process may not be seen. */
+export function processes(holders: readonly Who[], uid: number): string {
+  if (holders.length === 0) return uid === 0 ? 'A process of root' : `A process of the user with id ${uid}`;
+  const named = holders.slice(0, namedProcesses).map(({ command, pid }) => `${command} (pid ${pid})`);
+  const more = holders.length - named.length;
+  return list(more === 0 ? named : [...named, `${more} more ${more === 1 ? 'process' : 'processes'}`]);
+}
+
+/** "A process of root" inside of a sentence; names of programs stay as they are. */
+export function lower(words: string): string {
+  return words.replace(/^A process /, 'a process ');
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+export function list(words: readonly string[]): string {
+  const last = words.at(-1) ?? '';
+  return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
+}
+
+/** `verb` for one, `verbs` for several: "listens", "listen". */
+export function agree(count: number, one: string, many: string): string {
+  return count > 1 ? many : one;
+}
+
+/** "listens" for TCP, "receives" for UDP, which has no listeners. */
+export function hears(protocol: 'tcp' | 'udp', count: number): string {
+  return protocol === 'udp' ? agree(count, 'receives', 'receive') : agree(count, 'listens', 'listen');
+}
+
+/** `1 second`, `42 seconds`, rounded up: a time that is over too early is a broken promise. */
+export function seconds(ms: number): string {
+  const count = Math.max(0, Math.ceil(ms / 1000));
+  return count === 1 ? '1 second' : `${count} seconds`;
+}
+
+/** `14:03:12`, in the reader's time zone, rounded up to the second. */
+export function clock(atMs: number): string {
+  const date = new Date(Math.ceil(atMs / 1000) * 1000);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+}
+
+/** A wildcard in words: "every address", "every IPv4 address". */
+export function reach(address: string, v6Only: boolean): string {
+  if (address === '::') return v6Only ? 'every IPv6 address' : 'every IPv4 and IPv6 address';
+  return address === '0.0.0.0' || address === '::ffff:0.0.0.0' ? 'every IPv4 address' : address;
+}

@@ -1,0 +1,110 @@
+/**
+ * The answer of `free` as text: the endpoint's state, then each step and what became of it.
+ */
+import { type FreeReport, type FreeStep, onlyPlanned } from '../free.ts';
+import { formatEndpoint } from '../model/endpoint.ts';
+import { escapeText } from '../model/text.ts';
+import type { Remedy } from '../model/verdict.ts';
+import type { Canvas, Style } from './io.ts';
+import { shellWords, wrap } from './text.ts';
+import { gapsSection, planSection } from './why-text.ts';
+
+/** The report with a newline at the end. `yes`: what is not plainly safe may be done too. */
+export function stepsPicture(report: FreeReport, canvas: Canvas, yes: boolean): string {
+  const isFree = report.bindable === true;
+  const help = isFree ? [] : report.plan.filter((remedy) => !isCovered(report, remedy));
+  const sections = [
+    [...headline(report, canvas), ...stepLines(report.steps, canvas, !yes), ...respawnLines(report, canvas)],
+    planSection(help, canvas),
+    isFree ? [] : gapsSection(report, canvas),
+  ];
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+/** Steps as they stand before anything is done, for the question on the terminal. */
+export function planPicture(steps: readonly FreeStep[], canvas: Canvas): string {
+  return `${stepLines(steps, canvas, false).join('\n')}\n`;
+}
+
+function headline(report: FreeReport, canvas: Canvas): string[] {
+  const endpoint = escapeText(formatEndpoint(report.endpoint));
+  const said = report.verdict === null ? '' : escapeText(report.verdict.sentence);
+  if (report.bindable === true) {
+    if (report.steps.length === 0)
+      return marked(
+        'good',
+        'Free:',
+        `${endpoint} can be bound, nothing was done${said === '' ? '' : `. ${said}`}`,
+        canvas,
+      );
+    return marked(
+      'good',
+      'Free:',
+      `${endpoint} can be bound now, after ${(report.elapsedMs / 1000).toFixed(2)} s`,
+      canvas,
+    );
+  }
+  if (report.bindable === null)
+    return marked('unsure', 'Cannot tell:', said || `whether ${endpoint} can be bound`, canvas);
+  return marked(
+    'bad',
+    `Blocked${report.errno === null ? '' : ` (${report.errno})`}:`,
+    said || `${endpoint} cannot be bound`,
+    canvas,
+  );
+}
+
+function stepLines(steps: readonly FreeStep[], canvas: Canvas, needsYes: boolean): string[] {
+  return steps.flatMap((step) => {
+    const word = wordOf(step);
+    const [first = '', ...more] = wrap(escapeText(step.sentence), canvas.width - 11);
+    const lines = [
+      `  ${canvas.paint(styleOf(word), word.padEnd(8))} ${first}`,
+      ...more.map((line) => `           ${line}`),
+    ];
+    const doubt = step.doubt !== null && needsYes ? `needs --yes: ${step.doubt}` : step.doubt;
+    const notes = word === 'would' ? [step.onlyIfNeeded ? 'only if still needed' : null, doubt] : [step.why];
+    for (const note of notes)
+      if (note !== null)
+        for (const line of wrap(escapeText(note), canvas.width - 11))
+          lines.push(`           ${canvas.paint('faint', line)}`);
+    return lines;
+  });
+}
+
+/** `refused` would read as if the process had refused. */
+function wordOf({ outcome, why }: FreeStep): 'would' | 'not done' | FreeStep['outcome'] {
+  if (outcome === 'skipped' && (why === null || why === onlyPlanned)) return 'would';
+  return outcome === 'refused' ? 'not done' : outcome;
+}
+
+function styleOf(word: string): Style {
+  if (word === 'done') return 'good';
+  if (word === 'failed') return 'bad';
+  return word === 'not done' ? 'unsure' : 'strong';
+}
+
+function respawnLines({ respawn }: FreeReport, canvas: Canvas): string[] {
+  if (respawn === null) return [];
+  const { pid, command, supervisor } = respawn;
+  const by =
+    supervisor === null
+      ? ''
+      : `: process ${supervisor.pid} (${shellWords(supervisor.argv) || supervisor.command}) starts it again. Stop that one instead`;
+  return marked('bad', 'Back again:', escapeText(`process ${pid} (${command}) has the port now${by}`), canvas);
+}
+
+/** What a step has tried is not advice any more; what it was refused is, when somebody else or more patience can do it. */
+function isCovered({ steps }: FreeReport, { remedy, command }: Remedy): boolean {
+  const same = steps.filter((step) => step.remedy === remedy);
+  const helps = remedy === 'wait' || command?.startsWith('sudo ') === true;
+  return same.length > 0 && !(helps && same.every(({ outcome }) => outcome === 'refused'));
+}
+
+function marked(style: Style, mark: string, sentence: string, canvas: Canvas): string[] {
+  const [first = '', ...more] = wrap(`${mark} ${sentence}`, canvas.width);
+  return [canvas.paint(style, first.slice(0, mark.length)) + first.slice(mark.length), ...more];
+}

@@ -1,0 +1,65 @@
+/**
+ * What a person sees while hold runs: one calm line an event, on stderr, and nothing mixed into the program's own output.
+ */
+
+import type { Hold } from '../hold/index.ts';
+import { formatEndpoint } from '../model/endpoint.ts';
+import { escapeText } from '../model/text.ts';
+import { countsText } from './hold-status-text.ts';
+import { canvas, type Io, type Style } from './io.ts';
+
+/** Of what a newcomer said before it was refused. */
+const mostLines = 10;
+
+/** Tells every event of a hold. */
+export function tellEvents(held: Hold, io: Io): void {
+  const { paint } = canvas(io, 'stderr');
+  const tell = (text: string, style: Style = 'faint'): void => {
+    io.stderr.write(`${paint(style, 'rebind:')} ${escapeText(text)}\n`);
+  };
+  const quote = (lines: readonly string[]): void => {
+    // On a terminal the program has just written them itself.
+    if (io.stderr.isTTY) return;
+    for (const one of lines.slice(0, mostLines)) io.stderr.write(`  ${escapeText(one)}\n`);
+  };
+  if (held.endpoints.length > 0) tell(`Holding ${held.endpoints.map(formatEndpoint).join(', ')}`);
+  else tell('Waiting for the program to listen, to learn its port');
+  let ready = 0;
+  held.on('start', ({ generation, pid, reason }) => {
+    if (generation > 1) tell(`Starting generation ${generation} (process ${pid}): ${reason}`);
+  });
+  held.on('ready', ({ generation, pid, afterMs, by }) => {
+    ready = generation;
+    const how = by === 'assumed' ? 'is taken as ready, without evidence,' : 'was ready';
+    tell(`Generation ${generation} (process ${pid}) ${how} after ${Math.round(afterMs)} ms`, 'good');
+  });
+  held.on('learned', ({ endpoint }) => tell(`Learned ${formatEndpoint(endpoint)}: it stays open from now on`));
+  held.on('refused', ({ why, lastLines, serving }) => {
+    tell(`${why}; ${serving === null ? 'nothing serves' : `generation ${serving} goes on serving`}`, 'bad');
+    quote(lastLines);
+  });
+  held.on('crash', ({ generation, exit, lastLines, againInMs }) => {
+    const how = exit.signal === null ? `ended with status ${exit.code}` : `was killed by ${exit.signal}`;
+    const when = generation > ready ? ' before it was ready' : '';
+    const next =
+      againInMs === null
+        ? 'it is not started again by itself'
+        : againInMs === 0
+          ? 'starting it again; connections wait'
+          : `starting it again in ${Math.round(againInMs)} ms; connections wait`;
+    tell(`Generation ${generation} ${how}${when}: ${next}`, 'bad');
+    quote(lastLines);
+  });
+  held.on('retired', ({ generation, counts, forced }) => {
+    const what = counts === null ? '' : `: ${countsText(counts)}`;
+    tell(`Generation ${generation} ${forced ? 'had to be killed' : 'ended'}${what}`, forced ? 'bad' : 'faint');
+  });
+  held.on('tookOver', ({ pid, ended }) => {
+    tell(
+      ended
+        ? `Process ${pid}, whose socket was taken over, has ended`
+        : `Process ${pid} did not end; it still has the socket`,
+    );
+  });
+  held.on('note', ({ sentence }) => tell(sentence));
+}

@@ -1,0 +1,188 @@
+/**
+ * All sockets of one hold: opened, learned from the program, given to processes that they did not reach, let go.
+ */
+
+import { addressesOf } from '../ask/request.ts';
+import { BlockedPortError } from '../errors.ts';
+import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions, parseEndpoint } from '../model/endpoint.ts';
+import type { Holder } from '../model/facts.ts';
+import type { Remedy } from '../model/verdict.ts';
+import { isNativeError } from '../os/errors.ts';
+import { os } from '../os/index.ts';
+import { type HeldSocket, keep, letGo, openHeld, socketIdentity } from './held-socket.ts';
+import { passedTo } from './runaways.ts';
+import { takeOver } from './take-over.ts';
+import type { AgentMessage, GiveAnswer } from './wire/messages.ts';
+import { controlPath } from './wire/passed.ts';
+
+export type Unmanaged = AgentMessage & { readonly kind: 'unmanaged' };
+
+export class HeldSockets {
+  readonly list: HeldSocket[] = [];
+  /** The processes whose sockets were taken over, to be asked to finish. */
+  readonly former: Holder[] = [];
+  /** Sockets that were replaced, by their old identity. */
+  readonly #replaced = new Map<string, HeldSocket>();
+  readonly #backlog: number;
+
+  constructor(backlog: number) {
+    this.#backlog = backlog;
+  }
+
+  /** Takes in listening descriptors of this process. @throws {TypeError} when one is not a socket. */
+  adopt(descriptors: readonly number[]): void {
+    for (const fd of descriptors) {
+      if (os().sockets.identity(fd) === null) throw new TypeError(`Descriptor ${fd} is not a socket`);
+      this.list.push(keep(fd, true));
+    }
+  }
+
+  /**
+   * Binds and listens, or takes the socket of whoever listens there.
+   *
+   * @throws {BlockedPortError} when it cannot be bound.
+   */
+  async open(text: string, mayTakeOver: boolean): Promise<void> {
+    const parsed = parseEndpoint(text);
+    const explicit = parsed.protocol === 'unix' || parsed.host !== null;
+    const addresses = await addressesOf(parsed);
+    for (const [index, endpoint] of addresses.entries()) {
+      // Given by the service manager already, or typed twice.
+      if (this.list.some((held) => formatEndpoint(held.endpoint) === formatEndpoint(endpoint))) return;
+      try {
+        this.list.push(openHeld(endpoint, explicit, this.#backlog));
+        return;
+      } catch (error) {
+        const noIpv6 = isNativeError(error) && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL');
+        if (noIpv6 && index < addresses.length - 1) continue;
+        if (!isNativeError(error)) throw error;
+        if (error.code !== 'EADDRINUSE' || !mayTakeOver) throw await explainFailure(endpoint, error);
+        const taken = takeOver(endpoint);
+        this.list.push(taken.socket);
+        this.former.push(...taken.holders);
+        return;
+      }
+    }
+  }
+
+  has(identity: string): boolean {
+    return this.list.some((socket) => socket.identity === identity);
+  }
+
+  /** Takes a copy of a socket that the program opened itself, and owns it from now on; else says why it cannot. */
+  learn(message: Unmanaged, pid: number): HeldSocket | string {
+    const { processes, sockets } = os();
+    const identity = processes.identify(pid);
+    const holder = identity === null ? null : processes.open(identity);
+    if (holder === null) return 'it has ended';
+    try {
+      const taken = holder.takeDescriptor(message.descriptor);
+      if (taken.fd === null) return taken.why;
+      if (socketIdentity(taken.fd) !== message.identity) {
+        sockets.close(taken.fd);
+        return 'its descriptor is another one now';
+      }
+      const socket = keep(taken.fd, true, message.asked);
+      this.list.push(socket);
+      return socket;
+    } finally {
+      holder.close();
+    }
+  }
+
+  /**
+   * The socket that a program asks for. `host` is the address it wants when it wants less than is held; then the socket is
+   * replaced, if nobody was served yet.
+   */
+  async give(
+    identity: string,
+    host: string | null,
+    mayNarrow: boolean,
+  ): Promise<{ answer: GiveAnswer; fd: number | null; narrowed: HeldSocket | null }> {
+    const socket = this.#replaced.get(identity) ?? this.list.find((one) => one.identity === identity);
+    if (socket === undefined)
+      return { answer: { why: 'hold does not keep this socket any more' }, fd: null, narrowed: null };
+    try {
+      const narrow = host !== null && !socket.explicit;
+      const given = narrow ? await this.#narrow(socket, host, mayNarrow) : socket;
+      const { endpoint, explicit, asked } = given;
+      return {
+        answer: { socket: { endpoint, identity: given.identity, explicit, asked } },
+        fd: given.fd,
+        narrowed: narrow ? given : null,
+      };
+    } catch (error) {
+      return { answer: { why: error instanceof Error ? error.message : String(error) }, fd: null, narrowed: null };
+    }
+  }
+
+  /** Refuses new connections from now on, where the sockets are ours alone. */
+  refuse(): void {
+    for (const socket of this.list) {
+      if (socket.own && socket.endpoint.protocol !== 'udp') os().sockets.shutdown(socket.fd);
+    }
+  }
+
+  letGo(): void {
+    for (const socket of this.list.splice(0)) letGo(socket);
+  }
+
+  /** A bare port was typed, and the program wants one address of it. */
+  async #narrow(wide: HeldSocket, host: string, may: boolean): Promise<HeldSocket> {
+    const where = formatEndpoint(wide.endpoint);
+    if (wide.endpoint.protocol === 'unix') throw new Error(`${where} has no address`);
+    const { protocol, port } = wide.endpoint;
+    const [endpoint] = await addressesOf({ protocol, host, port });
+    if (endpoint === undefined) throw new Error(`${host} has no address`);
+    if (!may)
+      throw new Error(
+        `the program now wants ${formatEndpoint(endpoint)}, and hold has ${where}: start hold again with that address`,
+      );
+    // Every copy stops listening, also those that wrappers inherited; a bound socket with SO_REUSEADDR does not block.
+    os().sockets.shutdown(wide.fd);
+    const narrow = openHeld(endpoint, true, this.#backlog);
+    letGo(wide);
+    this.list.splice(this.list.indexOf(wide), 1, narrow);
+    this.#replaced.set(wide.identity, narrow);
+    return narrow;
+  }
+}
+
+/** The kernel's error with `why`'s answer; for a program that an earlier hold left behind there is one remedy more. */
+async function explainFailure(endpoint: Endpoint, error: Error): Promise<Error> {
+  // Only here: the causes would be a tenth of what a running hold keeps in memory.
+  const { explain } = await import('../why.ts');
+  const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
+  const report = explain({ endpoint, options }, os());
+  const orphans = report.blockers.flatMap((blocker) => blocker.holders).filter(({ pid }) => isOrphan(pid));
+  const plan = [...new Set(orphans.map(({ pid }) => pid))].map(takeOverRemedy);
+  return new BlockedPortError({ ...report, plan: [...plan, ...report.plan] }, { cause: error });
+}
+
+function takeOverRemedy(pid: number): Remedy {
+  return {
+    remedy: 'stop-process',
+    sentence: `Add --take-over: it starts on the socket of process ${pid}, which an earlier hold left behind, and then asks that one to finish`,
+    command: null,
+    automatic: false,
+    args: { pids: [pid], takeOver: true },
+  };
+}
+
+/** True for a program whose hold answers no more: its control socket went with it. */
+function isOrphan(pid: number): boolean {
+  const passed = passedTo(pid);
+  if (passed === null || passed.control === '') return false;
+  const { sockets } = os();
+  const fd = sockets.open('unix', 4);
+  try {
+    sockets.connect(fd, { protocol: 'unix', path: controlPath(passed.control) });
+    return false;
+  } catch (error) {
+    if (!isNativeError(error)) throw error;
+    // EAGAIN: it is there, and busy.
+    return error.code === 'ECONNREFUSED';
+  } finally {
+    sockets.close(fd);
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * How the held sockets reach the command: descriptors from 3 upward, and the environment that tells about them.
+ */
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, resolve } from 'node:path';
+import { isatty } from 'node:tty';
+import { formatEndpoint } from '../model/endpoint.ts';
+import { os } from '../os/index.ts';
+import type { HeldSocket } from './held-socket.ts';
+import { generationVariable, type Passed, passedVariable } from './wire/passed.ts';
+
+/** Copies of each socket: one to serve on, one to hand on or to listen again. */
+export const copies = 2;
+
+/** The preload's address: Node programs get it through NODE_OPTIONS. */
+export const adoptUrl = new URL('../preload/adopt.js', import.meta.url).href;
+
+/** Variables of somebody else's socket activation, and the process that hold itself is to a watchdog (sd_watchdog_enabled(3)). */
+const foreignVariables = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID', 'WATCHDOG_PID'];
+
+export interface Spawning {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  /** What follows stdin, stdout and stderr. */
+  readonly descriptors: readonly number[];
+}
+
+/**
+ * What to start, so that the command finds the sockets.
+ *
+ * LISTEN_PID must be the number of the process that reads it (sd_listen_fds(3)), which only a process in the command's
+ * own place can know: so a shell sets it and becomes the command.
+ */
+export function spawning(
+  command: readonly string[],
+  sockets: readonly HeldSocket[],
+  passed: Omit<Passed, 'sockets' | 'copies' | 'version'>,
+  base: NodeJS.ProcessEnv,
+  notify: string | null,
+): Spawning {
+  const [file = '', ...args] = command;
+  const environment: NodeJS.ProcessEnv = { ...base };
+  for (const name of foreignVariables) delete environment[name];
+  const described: Passed = {
+    version: 1,
+    ...passed,
+    copies,
+    sockets: sockets.map(({ endpoint, identity, explicit, asked }) => ({ endpoint, identity, explicit, asked })),
+  };
+  environment[passedVariable] = JSON.stringify(described);
+  environment[generationVariable] = String(passed.generation);
+  environment['NODE_OPTIONS'] = mergeNodeOptions(base['NODE_OPTIONS']);
+  if (notify !== null) environment['NOTIFY_SOCKET'] = notify;
+  const descriptors = Array.from({ length: copies }, () => sockets.map(({ fd }) => fd)).flat();
+  const shell = sockets.length === 0 ? null : shellFor(environment);
+  if (shell === null) return { file, args, environment, descriptors };
+  environment['LISTEN_FDS'] = String(sockets.length);
+  environment['LISTEN_FDNAMES'] = sockets.map(({ endpoint }) => fdName(formatEndpoint(endpoint))).join(':');
+  return {
+    file: shell.file,
+    args: [...shell.args, '-c', 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', 'sh', file, ...args],
+    environment,
+    descriptors,
+  };
+}
+
+/** The command's stdin. The kernel would not stop it, in a session of its own, from reading what is typed for the shell while hold is in the background. */
+export function stdinFor(): 'inherit' | 'ignore' {
+  return isatty(0) && os().processes.terminal() === 'background' ? 'ignore' : 'inherit';
+}
+
+/** What was in NODE_OPTIONS stays; the preload is added once. */
+function mergeNodeOptions(options: string | undefined): string {
+  const ours = `--import=${adoptUrl}`;
+  if (options === undefined || options.trim() === '') return ours;
+  return options.split(/\s+/).includes(ours) ? options : `${options} ${ours}`;
+}
+
+/** FDNAMES are separated by colons, so an address cannot carry any (sd_listen_fds_with_names(3)). */
+function fdName(endpoint: string): string {
+  return endpoint.replace(/[^!-9;-~]/g, '_').slice(0, 255);
+}
+
+/**
+ * A shell that hands on every variable. dash and busybox drop those whose name no shell could write, such as npm's
+ * `npm_config_//registry…:_authToken`; bash keeps them, and with -p it reads no file and no function of the environment.
+ *
+ * Null in an image without one: the command still gets descriptors, and Node programs adopt them.
+ */
+function shellFor(environment: NodeJS.ProcessEnv): { readonly file: string; readonly args: readonly string[] } | null {
+  const isPlain = Object.keys(environment).every((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  const shell = isPlain ? { file: '/bin/sh', args: [] } : { file: '/bin/bash', args: ['-p'] };
+  try {
+    accessSync(shell.file, constants.X_OK);
+    return shell;
+  } catch {
+    return null;
+  }
+}
+
+/** Where a command is, or why it cannot be started. */
+export type FoundCommand =
+  | { readonly path: string }
+  | { readonly path: null; readonly why: 'not-found' | 'not-executable' };
+
+/** Looks a command up as execvp(3) does, so that it can be told before anything is bound. */
+export function findCommand(file: string, environment: NodeJS.ProcessEnv, cwd: string): FoundCommand {
+  const candidates = file.includes('/')
+    ? [resolve(cwd, file)]
+    : (environment['PATH'] ?? '/usr/bin:/bin').split(delimiter).map((directory) => resolve(cwd, directory, file));
+  const found = candidates.map((path) => ({ path, state: stateOf(path) }));
+  const usable = found.find(({ state }) => state === 'ok');
+  if (usable !== undefined) return { path: usable.path };
+  return { path: null, why: found.some(({ state }) => state === 'not-executable') ? 'not-executable' : 'not-found' };
+}
+
+function stateOf(path: string): 'ok' | 'not-found' | 'not-executable' {
+  let isDirectory: boolean;
+  try {
+    isDirectory = statSync(path).isDirectory();
+  } catch {
+    // Also a directory of PATH that may not be searched: it has no such command for us, as for a shell.
+    return 'not-found';
+  }
+  try {
+    accessSync(path, constants.X_OK);
+    return isDirectory ? 'not-executable' : 'ok';
+  } catch {
+    return 'not-executable';
+  }
+}

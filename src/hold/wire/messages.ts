@@ -1,0 +1,103 @@
+/**
+ * What hold and the programs it runs tell each other over the control socket: one JSON document a line.
+ */
+import type { Endpoint } from '../../model/endpoint.ts';
+import type { PassedSocket } from './passed.ts';
+
+/** How connections ended when a program was asked to drain. */
+export interface DrainCounts {
+  /** Answered, and closed after the answer. */
+  readonly finished: number;
+  /** Idle, and closed after the linger. */
+  readonly idle: number;
+  /** Cut off because the grace was over. */
+  readonly killed: number;
+  /** Given to the next generation while idle. */
+  readonly handedOff: number;
+}
+
+/** How hold answers `give`; the descriptor travels with the line. */
+export type GiveAnswer = { readonly socket: PassedSocket } | { readonly why: string };
+
+/** From a program to hold. */
+export type AgentMessage =
+  /** The first line. `thread` is 0 for the main thread. */
+  | {
+      readonly kind: 'hello';
+      readonly token: string;
+      readonly pid: number;
+      readonly parent: number;
+      readonly thread: number;
+      readonly generation: number;
+      readonly title: string;
+    }
+  /** A server listens on a held socket; `receiver` is where it takes idle connections of its predecessor, if it does. */
+  | {
+      readonly kind: 'listening';
+      readonly identity: string;
+      readonly note: string | null;
+      readonly receiver: string | null;
+    }
+  /** The program said that it is ready. */
+  | { readonly kind: 'ready' }
+  /** A server listens on a port that is not held; `descriptor` is its number in that process. */
+  | {
+      readonly kind: 'unmanaged';
+      readonly endpoint: Endpoint;
+      /** What was passed to listen(): port 0 is another port each time. */
+      readonly asked: { readonly host: string | null; readonly port: number };
+      readonly descriptor: number;
+      readonly identity: string;
+    }
+  /** An endpoint that is not held could not be bound. */
+  | { readonly kind: 'blocked'; readonly endpoint: Endpoint; readonly code: string }
+  /** The program is about to end because of this error. A connection of its own: there is no time for the other one. */
+  | { readonly kind: 'failed'; readonly token: string; readonly generation: number; readonly message: string }
+  /** It accepts no more. */
+  | { readonly kind: 'stopped' }
+  /** Every connection is over. */
+  | { readonly kind: 'drained'; readonly counts: DrainCounts }
+  /** It wants the socket over this connection: a wrapper dropped the descriptors, or another address is needed (see fetch.ts). */
+  | { readonly kind: 'give'; readonly token: string; readonly identity: string; readonly host: string | null };
+
+/** From hold to a program. */
+export type HoldMessage =
+  /** Accept no more, and answer `stopped`. */
+  | { readonly kind: 'stop' }
+  /** Let the open connections end, and answer `drained`. */
+  | ({ readonly kind: 'drain' } & DrainOrder);
+
+export interface DrainOrder {
+  readonly graceMs: number;
+  readonly lingerMs: number;
+  /** Where idle connections may go on, by the identity of the held socket that they came from. */
+  readonly receivers: Readonly<Record<string, string>>;
+}
+
+/** From another terminal to hold. */
+export type Ask = { readonly kind: 'status' } | { readonly kind: 'restart' };
+
+/** Splits text into JSON lines. The function it returns answers false when the other side does not speak this protocol. */
+export function readLines(onLine: (value: unknown) => void, limit = 1_048_576): (chunk: string) => boolean {
+  let rest = '';
+  return (chunk) => {
+    rest += chunk;
+    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
+      const line = rest.slice(0, end);
+      rest = rest.slice(end + 1);
+      let value: unknown;
+      try {
+        value = JSON.parse(line);
+      } catch {
+        return false;
+      }
+      onLine(value);
+    }
+    return rest.length <= limit;
+  };
+}
+
+/** One line of the protocol. */
+export function line(message: AgentMessage | HoldMessage | Ask | object): string {
+  return `${JSON.stringify(message)}\n`;
+}

@@ -1,0 +1,145 @@
+/**
+ * Descriptors sent from process to process over a Unix socket (SCM_RIGHTS, unix(7), cmsg(3)).
+ */
+
+import { littleEndian } from '../../byte-order.ts';
+import { NativeError } from '../../errors.ts';
+import { check, libc } from './libc.ts';
+
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+const MSG_CTRUNC = 0x8;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const EAGAIN = 11;
+const EINTR = 4;
+const EMSGSIZE = 90;
+
+/** The kernel's limit for one message (SCM_MAX_FD in include/net/scm.h). */
+const mostDescriptors = 253;
+/** Enough for any message this program sends. */
+const mostData = 65_536;
+
+const pointerSize = ['arm', 'ia32', 'mipsel'].includes(process.arch) ? 4 : 8;
+
+/**
+ * Sends descriptors with data, which must not be empty: a stream carries no message without a byte.
+ *
+ * @throws {NativeError}
+ */
+export function sendDescriptors(fd: number, descriptors: readonly number[], data: Buffer): void {
+  if (descriptors.length > mostDescriptors)
+    throw new NativeError('sendmsg', EMSGSIZE, `one message takes at most ${mostDescriptors} descriptors`);
+  const control = Buffer.alloc(descriptors.length === 0 ? 0 : controlSize(descriptors.length));
+  if (descriptors.length > 0) {
+    writeWord(control, 0, pointerSize + 8 + 4 * descriptors.length);
+    writeInt(control, pointerSize, SOL_SOCKET);
+    writeInt(control, pointerSize + 4, SCM_RIGHTS);
+    for (const [index, descriptor] of descriptors.entries()) writeInt(control, pointerSize + 8 + 4 * index, descriptor);
+  }
+  let rest = data;
+  let rights = control;
+  do {
+    const sent = retry('sendmsg', () => withMessage(rest, rights, (message) => libc().sendmsg(fd, message, 0)));
+    if (sent === null) throw new NativeError('sendmsg', EAGAIN);
+    rest = rest.subarray(sent);
+    // The descriptors went with the first byte.
+    rights = Buffer.alloc(0);
+  } while (rest.length > 0);
+}
+
+/**
+ * Receives one message. Null when nothing is there yet, empty `data` at the end.
+ *
+ * @throws {NativeError}
+ */
+export function receiveDescriptors(fd: number): { data: Buffer; descriptors: number[] } | null {
+  const data = Buffer.alloc(mostData);
+  const control = Buffer.alloc(controlSize(mostDescriptors));
+  let flags = 0;
+  let controlLength = 0;
+  const received = retry('recvmsg', () =>
+    withMessage(data, control, (message) => {
+      const result = libc().recvmsg(fd, message, MSG_CMSG_CLOEXEC);
+      controlLength = readWord(message, 5 * pointerSize);
+      flags = readInt(message, 6 * pointerSize);
+      return result;
+    }),
+  );
+  if (received === null) return null;
+  const descriptors = readRights(control.subarray(0, controlLength));
+  if ((flags & MSG_CTRUNC) !== 0) {
+    for (const descriptor of descriptors) libc().close(descriptor);
+    throw new NativeError('recvmsg', EMSGSIZE, 'some of the descriptors did not fit');
+  }
+  return { data: data.subarray(0, received), descriptors };
+}
+
+function retry(syscall: string, call: () => number): number | null {
+  for (;;) {
+    const result = call();
+    if (result !== -1) return result;
+    const errno = libc().errno();
+    if (errno === EAGAIN) return null;
+    if (errno !== EINTR) check(syscall, result);
+  }
+}
+
+/** Lays out struct msghdr: name, namelen, iov, iovlen, control, controllen, flags, each as wide as a pointer. */
+function withMessage(data: Buffer, control: Buffer, call: (message: Buffer) => number): number {
+  const vector = Buffer.alloc(2 * pointerSize);
+  writeWord(vector, 0, libc().address(data));
+  writeWord(vector, pointerSize, data.length);
+  const message = Buffer.alloc(7 * pointerSize);
+  writeWord(message, 2 * pointerSize, libc().address(vector));
+  writeWord(message, 3 * pointerSize, 1);
+  if (control.length > 0) writeWord(message, 4 * pointerSize, libc().address(control));
+  writeWord(message, 5 * pointerSize, control.length);
+  const result = call(message);
+  // The kernel wrote through addresses that the collector does not see: the buffers must live until here.
+  keepAlive(data, control, vector);
+  return result;
+}
+
+function keepAlive(..._buffers: Buffer[]): void {}
+
+function readRights(control: Buffer): number[] {
+  const descriptors: number[] = [];
+  const header = pointerSize + 8;
+  for (let at = 0; at + header <= control.length; ) {
+    const length = readWord(control, at);
+    if (length < header || at + length > control.length) break;
+    if (readInt(control, at + pointerSize) === SOL_SOCKET && readInt(control, at + pointerSize + 4) === SCM_RIGHTS) {
+      for (let i = at + header; i + 4 <= at + length; i += 4) descriptors.push(readInt(control, i));
+    }
+    at += align(length);
+  }
+  return descriptors;
+}
+
+function controlSize(count: number): number {
+  return pointerSize + 8 + align(4 * count);
+}
+
+function align(length: number): number {
+  return (length + pointerSize - 1) & ~(pointerSize - 1);
+}
+
+function writeWord(bytes: Buffer, at: number, value: number | bigint): void {
+  if (pointerSize === 4) writeInt(bytes, at, Number(value) | 0);
+  else if (littleEndian) bytes.writeBigUInt64LE(BigInt(value), at);
+  else bytes.writeBigUInt64BE(BigInt(value), at);
+}
+
+function readWord(bytes: Buffer, at: number): number {
+  if (pointerSize === 4) return readInt(bytes, at);
+  return Number(littleEndian ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
+}
+
+function writeInt(bytes: Buffer, at: number, value: number): void {
+  if (littleEndian) bytes.writeInt32LE(value, at);
+  else bytes.writeInt32BE(value, at);
+}
+
+function readInt(bytes: Buffer, at: number): number {
+  return littleEndian ? bytes.readInt32LE(at) : bytes.readInt32BE(at);
+}

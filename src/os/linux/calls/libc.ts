@@ -1,0 +1,181 @@
+/**
+ * Every system call that rebind makes itself, declared once. Loaded at the first call, never at import.
+ *
+ * Numbers of system calls that glibc 2.35 and older has no wrapper for are the same on every architecture
+ * since Linux 5.0 (include/uapi/asm-generic/unistd.h: 424 and above).
+ */
+import { NativeError, UnsupportedError } from '../../errors.ts';
+import { type Koffi, loadKoffi } from '../../koffi.ts';
+
+const SYS_pidfd_send_signal = 424;
+const SYS_pidfd_open = 434;
+const SYS_pidfd_getfd = 438;
+
+/** Not in every C library; the number is older than the common ones (the syscall.tbl of each architecture). */
+const SYS_getdents64: Readonly<Record<string, number>> = {
+  x64: 217,
+  ia32: 220,
+  arm: 217,
+  arm64: 61,
+  riscv64: 61,
+  loong64: 61,
+  ppc64: 202,
+  s390x: 220,
+};
+
+type Call = (...args: unknown[]) => number;
+/** The raw calls: they return what the C function returns; `errno()` is valid until the next call. */
+export interface Libc {
+  errno(): number;
+  socket: Call;
+  bind: Call;
+  listen: Call;
+  connect: Call;
+  accept4: Call;
+  shutdown: Call;
+  close: Call;
+  getsockname: Call;
+  getsockopt: Call;
+  setsockopt: Call;
+  sendto: Call;
+  recv: Call;
+  sendmsg: Call;
+  recvmsg: Call;
+  fcntl: Call;
+  poll: Call;
+  eventfd: Call;
+  write: Call;
+  read: Call;
+  prctl: Call;
+  setsid: Call;
+  open: Call;
+  readlinkat: Call;
+  /** Null where its number is not known. */
+  getdents64: ((fd: number, buffer: Buffer, size: number) => number) | null;
+  ioctl: Call;
+  /** Null where the C library is not glibc. */
+  mallocTrim: Call | null;
+  if_nametoindex: Call;
+  if_indextoname: (index: number, name: Buffer) => unknown;
+  pidfdOpen(pid: number, flags: number): number;
+  pidfdGetfd(pidfd: number, descriptor: number, flags: number): number;
+  pidfdSendSignal(pidfd: number, signal: number): number;
+  /** Where a buffer lies, for structures that point to others. Keep the buffer referenced until after the call. */
+  address(buffer: Buffer): bigint;
+  /** Calls back when the descriptor has input, from Node's own event loop (uv_poll_t): no thread, no polling. The loop must not watch the same descriptor elsewhere. */
+  watch(fd: number, onReadable: () => void): Watch;
+}
+
+/** A descriptor in the event loop. */
+export interface Watch {
+  /** Stops at once; the descriptor may be closed afterwards. */
+  close(): void;
+  /** Lets the process end although this is watched. */
+  unref(): void;
+}
+
+let loaded: Libc | undefined;
+let failure: UnsupportedError | undefined;
+
+/**
+ * The C library, loaded at the first call.
+ *
+ * @throws {UnsupportedError} when koffi or its binary for this platform cannot be loaded; always the same error, so that callers can fall back.
+ */
+export function libc(): Libc {
+  if (loaded !== undefined) return loaded;
+  if (failure !== undefined) throw failure;
+  try {
+    loaded = declare(loadKoffi());
+    return loaded;
+  } catch (error) {
+    failure = new UnsupportedError(
+      `Cannot load koffi, which makes the system calls: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+    throw failure;
+  }
+}
+
+/** True when the C library can be called; loads it. */
+export function hasLibc(): boolean {
+  try {
+    libc();
+    return true;
+  } catch (error) {
+    if (error instanceof UnsupportedError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Turns a result of -1 into a `NativeError`.
+ *
+ * @throws {NativeError}
+ */
+export function check(syscall: string, result: number): number {
+  if (result === -1) throw new NativeError(syscall, libc().errno());
+  return result;
+}
+
+function declare(koffi: Koffi): Libc {
+  // A null path looks symbols up in the running program, which is linked with glibc or musl alike.
+  const library = koffi.load(null);
+  const fn = (name: string, result: string, args: string[]): Call =>
+    library.func(name, result, args) as unknown as Call;
+  const getdents = fn('syscall', 'long', ['long', 'int', 'void *', 'size_t']);
+  const getdentsNumber = SYS_getdents64[process.arch];
+  const pidfdOpen = fn('syscall', 'long', ['long', 'int', 'uint']);
+  const pidfdGetfd = fn('syscall', 'long', ['long', 'int', 'int', 'uint']);
+  const pidfdSendSignal = fn('syscall', 'long', ['long', 'int', 'int', 'void *', 'uint']);
+  return {
+    errno: () => koffi.errno(),
+    socket: fn('socket', 'int', ['int', 'int', 'int']),
+    bind: fn('bind', 'int', ['int', 'void *', 'uint32']),
+    listen: fn('listen', 'int', ['int', 'int']),
+    connect: fn('connect', 'int', ['int', 'void *', 'uint32']),
+    accept4: fn('accept4', 'int', ['int', 'void *', 'void *', 'int']),
+    shutdown: fn('shutdown', 'int', ['int', 'int']),
+    close: fn('close', 'int', ['int']),
+    getsockname: fn('getsockname', 'int', ['int', 'void *', 'void *']),
+    getsockopt: fn('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
+    setsockopt: fn('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32']),
+    sendto: fn('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32']),
+    recv: fn('recv', 'intptr_t', ['int', 'void *', 'size_t', 'int']),
+    sendmsg: fn('sendmsg', 'intptr_t', ['int', 'void *', 'int']),
+    recvmsg: fn('recvmsg', 'intptr_t', ['int', 'void *', 'int']),
+    fcntl: fn('fcntl', 'int', ['int', 'int', 'long']),
+    poll: fn('poll', 'int', ['void *', 'ulong', 'int']),
+    eventfd: fn('eventfd', 'int', ['uint', 'int']),
+    write: fn('write', 'intptr_t', ['int', 'void *', 'size_t']),
+    read: fn('read', 'intptr_t', ['int', 'void *', 'size_t']),
+    prctl: fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),
+    setsid: fn('setsid', 'int', []),
+    open: fn('open', 'int', ['str', 'int']),
+    readlinkat: fn('readlinkat', 'intptr_t', ['int', 'void *', 'void *', 'size_t']),
+    getdents64: getdentsNumber === undefined ? null : (fd, buffer, size) => getdents(getdentsNumber, fd, buffer, size),
+    ioctl: fn('ioctl', 'int', ['int', 'ulong', 'long']),
+    mallocTrim: orNull(() => fn('malloc_trim', 'int', ['size_t'])),
+    if_nametoindex: fn('if_nametoindex', 'uint', ['str']),
+    if_indextoname: library.func('if_indextoname', 'void *', ['uint', 'void *']) as unknown as Libc['if_indextoname'],
+    address: (buffer) => koffi.address(buffer),
+    watch: (fd, onReadable) =>
+      koffi.node.poll(fd, { readable: true }, () => {
+        onReadable();
+        // Node 26 does not run what a promise has waiting after a native callback; it does after an immediate.
+        setImmediate(() => {});
+      }),
+    pidfdOpen: (pid, flags) => pidfdOpen(SYS_pidfd_open, pid, flags),
+    pidfdGetfd: (pidfd, descriptor, flags) => pidfdGetfd(SYS_pidfd_getfd, pidfd, descriptor, flags),
+    pidfdSendSignal: (pidfd, signal) => pidfdSendSignal(SYS_pidfd_send_signal, pidfd, signal, null, 0),
+  };
+}
+
+/** A function that not every C library has: koffi throws where it is not found. */
+function orNull(find: () => Call): Call | null {
+  try {
+    return find();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The addresses of this machine, also of interfaces that are down: rtnetlink(7), include/uapi/linux/if_addr.h.
+ * getifaddrs(3) as Node wraps it leaves those out, and a bind to them succeeds.
+ */
+import { networkInterfaces } from 'node:os';
+import { formatIpv6 } from '../../../model/address.ts';
+import { littleEndian } from '../../byte-order.ts';
+import { isNativeError } from '../../errors.ts';
+import { hasLibc } from '../calls/libc.ts';
+import { deviceName } from '../calls/sockaddr.ts';
+import { eachAttribute } from './attributes.ts';
+import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
+import { NETLINK_ROUTE, openNetlink } from './netlink-socket.ts';
+
+const RTM_GETADDR = 22;
+const AF_INET = 2;
+const AF_INET6 = 10;
+
+/** struct ifaddrmsg. */
+const message = { family: 0, flags: 2, index: 4, size: 8 } as const;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_F_OPTIMISTIC = 0x04;
+const IFA_F_TENTATIVE = 0x40;
+
+export interface LocalAddress {
+  readonly address: string;
+  readonly device: string;
+  /** True while duplicate address detection has not approved it (RFC 4862): the kernel refuses to bind it. */
+  readonly tentative?: boolean;
+}
+
+/** Every address, or none when neither the kernel nor Node tells them. */
+export function readAddresses(): LocalAddress[] {
+  if (!hasLibc()) return fromNode();
+  try {
+    const kernel = openNetlink(NETLINK_ROUTE);
+    try {
+      const names = new Map<number, string>();
+      const nameOf = (index: number): string => {
+        const known = names.get(index) ?? deviceName(index);
+        names.set(index, known);
+        return known;
+      };
+      return addressesFrom(kernel, nameOf);
+    } finally {
+      kernel.close();
+    }
+  } catch (error) {
+    if (isNativeError(error) || error instanceof NetlinkError) return fromNode();
+    throw error;
+  }
+}
+
+/** @throws {NativeError} @throws {NetlinkError} */
+export function addressesFrom(conversation: Conversation, nameOf: (index: number) => string): LocalAddress[] {
+  // struct ifaddrmsg of zeros asks for both families.
+  return dump(conversation, RTM_GETADDR, Buffer.alloc(message.size), (body) => decodeAddress(body, nameOf)).rows;
+}
+
+function decodeAddress(body: Buffer, nameOf: (index: number) => string): LocalAddress | null {
+  if (body.length < message.size) throw new NetlinkError(`An address of ${body.length} bytes is cut off`);
+  const family = body[message.family];
+  let address: Buffer | undefined;
+  let local: Buffer | undefined;
+  eachAttribute(body, message.size, (type, value) => {
+    if (type === IFA_ADDRESS) address = value;
+    if (type === IFA_LOCAL) local = value;
+  });
+  // On a point-to-point link IFA_ADDRESS is the other end.
+  const own = local ?? address;
+  if (own === undefined) return null;
+  const device = nameOf(viewOf(body).getUint32(message.index, littleEndian));
+  if (family === AF_INET && own.length === 4) return { address: own.join('.'), device };
+  if (family === AF_INET6 && own.length === 16) {
+    const address = textOf(own, device);
+    return isTentative(body[message.flags] ?? 0) ? { address, device, tentative: true } : { address, device };
+  }
+  return null;
+}
+
+/** net/ipv6/addrconf.c, __ipv6_chk_addr_and_flags: an optimistic address may be used before it is approved. */
+function isTentative(flags: number): boolean {
+  return (flags & IFA_F_TENTATIVE) !== 0 && (flags & IFA_F_OPTIMISTIC) === 0;
+}
+
+/** A link-local address means something only together with its interface. */
+function textOf(bytes: Buffer, device: string): string {
+  const text = formatIpv6(Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(2 * index)));
+  return isLinkLocal(text) ? `${text}%${device}` : text;
+}
+
+/** fe80::/10. */
+export function isLinkLocal(address: string): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(address);
+}
+
+function fromNode(): LocalAddress[] {
+  const found: LocalAddress[] = [];
+  for (const [device, addresses] of Object.entries(networkInterfaces()))
+    for (const { address } of addresses ?? [])
+      found.push({ address: isLinkLocal(address) ? `${address}%${device}` : address, device });
+  return found;
+}

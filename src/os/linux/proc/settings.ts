@@ -1,0 +1,78 @@
+/**
+ * The settings that decide about a bind: ip-sysctl.rst, capabilities(7), and the addresses of this machine.
+ */
+import type { Settings } from '../../../model/facts.ts';
+import { hasLibc, libc } from '../calls/libc.ts';
+import { readAddresses } from '../netlink/addresses.ts';
+import { attempt, type Proc } from './proc.ts';
+
+// include/uapi/linux/capability.h
+const CAP_NET_BIND_SERVICE = 10n;
+const CAP_NET_ADMIN = 12n;
+
+/** _IO(NSIO, 1): the user namespace that owns a namespace (ioctl_ns(2)). */
+const NS_GET_USERNS = 0xb701;
+const EPERM = 1;
+
+/** Reads all of them; what cannot be read is null or empty. */
+export function readSettingsOf(proc: Proc): Settings {
+  const sysctl = (name: string): string | null => attempt(() => proc.text(`sys/net/${name}`, 1_048_576).trim());
+  const capabilities = effectiveCapabilities(proc);
+  const has = (capability: bigint): boolean | null =>
+    capabilities === null ? null : (capabilities & (1n << capability)) === 0n ? false : capabilitiesCount(proc);
+  return {
+    automaticPorts: parseRange(sysctl('ipv4/ip_local_port_range')),
+    reservedPorts: parseRanges(sysctl('ipv4/ip_local_reserved_ports') ?? ''),
+    firstUnprivilegedPort: parseNumber(sysctl('ipv4/ip_unprivileged_port_start')),
+    mayBindPrivileged: has(CAP_NET_BIND_SERVICE),
+    mayAdministerNetwork: has(CAP_NET_ADMIN),
+    // The file is made with the first IPv6 address table; a kernel started with ipv6.disable=1 has none.
+    ipv6: attempt(() => proc.read('net/if_inet6', 1)) !== null,
+    nonlocalBind: { v4: sysctl('ipv4/ip_nonlocal_bind') === '1', v6: sysctl('ipv6/ip_nonlocal_bind') === '1' },
+    localAddresses: readAddresses(),
+  };
+}
+
+/** `32768\t60999` */
+export function parseRange(text: string | null): [number, number] | null {
+  const found = text === null ? null : /^(\d{1,5})\s+(\d{1,5})$/.exec(text);
+  return found === null ? null : [Number(found[1]), Number(found[2])];
+}
+
+/** `8080,9148,10000-10100`; parts that are no ports are left out. */
+export function parseRanges(text: string): (readonly [number, number])[] {
+  const ranges: (readonly [number, number])[] = [];
+  for (const part of text.split(',')) {
+    const found = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim());
+    if (found !== null) ranges.push([Number(found[1]), Number(found[2] ?? found[1])]);
+  }
+  return ranges;
+}
+
+function parseNumber(text: string | null): number | null {
+  return text !== null && /^\d+$/.test(text) ? Number(text) : null;
+}
+
+function effectiveCapabilities(proc: Proc): bigint | null {
+  const mask = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(attempt(() => proc.text('self/status')) ?? '')?.[1];
+  return mask === undefined ? null : BigInt(`0x${mask}`);
+}
+
+/**
+ * A capability counts for a network only when its owner is our user namespace, or one below it (user_namespaces(7)).
+ * The kernel names the owner to exactly those, so asking for it is the test. Null when it could not be asked.
+ */
+function capabilitiesCount(proc: Proc): boolean | null {
+  if (!hasLibc()) return null;
+  const c = libc();
+  const network = c.open(`${proc.root}/self/ns/net`, 0);
+  if (network < 0) return null;
+  try {
+    const owner = c.ioctl(network, NS_GET_USERNS, 0);
+    if (owner < 0) return c.errno() === EPERM ? false : null;
+    c.close(owner);
+    return true;
+  } finally {
+    c.close(network);
+  }
+}

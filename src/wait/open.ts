@@ -1,0 +1,86 @@
+/**
+ * Waits until a program listens.
+ */
+import { look } from '../ask/look.ts';
+import { causes } from '../causes/index.ts';
+import type { Request } from '../model/endpoint.ts';
+import type { Facts, Holder, Socket } from '../model/facts.ts';
+import { answer } from '../model/judge.ts';
+import { listenersOn } from '../model/reach.ts';
+import type { Finding } from '../model/verdict.ts';
+import type { Os } from '../os/os.ts';
+import type { Clock, End, WaitOptions, WaitReport } from './options.ts';
+import { openSleeper } from './sleeper.ts';
+
+/** While nobody listens yet, a look follows after a tenth of the time waited so far, within these bounds. */
+const [shortestLookMs, longestLookMs] = [5, 1_000];
+
+export async function untilOpen(os: Os, request: Request, options: WaitOptions, clock: Clock): Promise<End> {
+  const { pid } = options;
+  const identity = pid === undefined ? null : os.processes.identify(pid);
+  const handle = identity === null ? null : os.processes.open(identity);
+  if (pid !== undefined && handle === null) return { failure: 'process-ended' };
+  try {
+    options.onProgress?.({ elapsedMs: clock.elapsedMs(), errno: null, verdict: null, expiresInMs: null });
+    using sleeper = openSleeper(os, request, options.signal);
+    for (let quietSinceMs = 0; ; ) {
+      // Before the look: a process that ended after it listened has not kept its promise.
+      const alive = handle?.isAlive() ?? true;
+      const now = whoListens(os, request, pid);
+      const { right = false, ...rest } = now ?? {};
+      if (right && alive) return { failure: null, ...rest };
+      if (!alive) return { failure: 'process-ended', ...rest };
+      const leftMs = clock.leftMs();
+      if (leftMs <= 0 && now === null) return { failure: 'timeout', verdict: whoOnlyBound(os, request) };
+      if (leftMs <= 0) return { failure: 'other-process', ...rest };
+      const pauseMs = Math.min(Math.max((clock.elapsedMs() - quietSinceMs) / 10, shortestLookMs), longestLookMs);
+      const { kind } = await sleeper.sleep({
+        processes: handle === null ? [] : [handle],
+        timeoutMs: Math.min(leftMs, pauseMs),
+      });
+      // Its file is there a moment before its server listens.
+      if (kind === 'destroyed') quietSinceMs = clock.elapsedMs();
+    }
+  } finally {
+    handle?.close();
+  }
+}
+
+interface Opened extends Pick<WaitReport, 'listeners' | 'addresses' | 'gaps'> {
+  readonly right: boolean;
+}
+
+/** Null when nobody listens. */
+function whoListens(os: Os, request: Request, pid: number | undefined): Opened | null {
+  const table = os.readFacts(request, { holders: 'none' });
+  if (listenersOn(request.endpoint, table.sockets).length === 0) return null;
+  const facts = os.readFacts(request, { holders: pid === undefined ? 'likely' : 'all' });
+  const sockets = listenersOn(request.endpoint, facts.sockets);
+  if (sockets.length === 0) return null;
+  const holders = holdersOf(sockets, facts);
+  // With a second server on the port by SO_REUSEPORT, or on another address, a client may reach either: every one must be right.
+  const right =
+    pid === undefined ||
+    sockets.every((socket) => holdersOf([socket], facts).some((holder) => holder.pid === pid || isBelow(holder, pid)));
+  return {
+    right,
+    listeners: holders.map(({ pid: of, command, argv }) => ({ pid: of, command, argv })),
+    addresses: sockets.map((socket) => (socket.protocol === 'unix' ? { address: socket.path, port: 0 } : socket.local)),
+    gaps: facts.gaps,
+  };
+}
+
+/** A server that hangs between bind and listen is what a timeout would not tell. */
+function whoOnlyBound(os: Os, request: Request): Finding | null {
+  const { verdict } = answer(look(request, os), causes);
+  return verdict?.cause === 'bound-not-listening' ? verdict : null;
+}
+
+function holdersOf(sockets: readonly Socket[], facts: Facts): Holder[] {
+  const all = sockets.flatMap((socket) => facts.holders.get(socket.inode) ?? []);
+  return [...new Map(all.map((holder) => [holder.pid, holder])).values()];
+}
+
+function isBelow(holder: Holder, pid: number): boolean {
+  return holder.parents.some((parent) => parent.pid === pid);
+}
