@@ -16,7 +16,7 @@ import {
   type WhyEndpoint,
   type WhyOptions,
 } from './ask/request.ts';
-import { causes } from './causes/index.ts';
+import { causes } from './causes/bind/index.ts';
 import { checkOptions as checkNames } from './check.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Gap, Holder } from './model/facts.ts';

@@ -5,7 +5,7 @@
 export type { Respawn } from './act/respawn.ts';
 export type { AdoptOptions } from './adopt/adopt.ts';
 export type { ListenLike, WhyEndpoint, WhyOptions } from './ask/request.ts';
-export type { Verdict } from './causes/index.ts';
+export type { Verdict } from './causes/bind/index.ts';
 export type { BlockedPortFields } from './errors.ts';
 export {
   BlockedPortError,

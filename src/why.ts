@@ -11,7 +11,7 @@ import {
   type WhyEndpoint,
   type WhyOptions,
 } from './ask/request.ts';
-import { causes } from './causes/index.ts';
+import { causes } from './causes/bind/index.ts';
 import { checkOptions as checkNames } from './check.ts';
 import type { Request } from './model/endpoint.ts';
 import { answer } from './model/judge.ts';

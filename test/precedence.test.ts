@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { causes } from '../src/causes/index.ts';
+import { causes } from '../src/causes/bind/index.ts';
 import { nodeTcpOptions, type Request } from '../src/model/endpoint.ts';
 import type { Facts, Holder, InetSocket } from '../src/model/facts.ts';
 import { answer } from '../src/model/judge.ts';

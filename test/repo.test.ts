@@ -7,8 +7,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { causes } from '../src/causes/bind/index.ts';
 import type { Cause } from '../src/causes/cause.ts';
-import { causes } from '../src/causes/index.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -80,7 +80,9 @@ describe('the layers', () => {
   test('causes and stage take nothing but types from each other', () => {
     for (const [name, text] of sources) {
       const other = { causes: 'stage', stage: 'causes' }[partOf(name)];
-      for (const line of text.split('\n').filter((one) => other !== undefined && one.includes(`from '../${other}/`)))
+      for (const line of text
+        .split('\n')
+        .filter((one) => other !== undefined && new RegExp(`from '(\\.\\./)+${other}/`).test(one)))
         assert.match(line, /^import type/, name);
     }
   });
@@ -148,12 +150,12 @@ describe('the registry of causes', () => {
   const registry: readonly Cause<string, object>[] = causes;
 
   test('every file of a cause is in the registry, and the other way round', () => {
-    const files = [...sources.keys()].flatMap((name) => /^causes\/([a-z0-9-]+)\.ts$/.exec(name)?.[1] ?? []);
+    const files = [...sources.keys()].flatMap((name) => /^causes\/bind\/([a-z0-9-]+)\.ts$/.exec(name)?.[1] ?? []);
     const ids = registry.map(({ id }) => id);
     assert.equal(new Set(ids).size, ids.length);
-    for (const id of ids) assert(files.includes(id), `src/causes/${id}.ts`);
+    for (const id of ids) assert(files.includes(id), `src/causes/bind/${id}.ts`);
     for (const name of files) {
-      const text = sources.get(`causes/${name}.ts`) ?? '';
+      const text = sources.get(`causes/bind/${name}.ts`) ?? '';
       if (/^export (default|const \w+ =) .*\bcause\(/m.test(text))
         assert(ids.includes(name), `${name} is not in the registry`);
     }

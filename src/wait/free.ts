@@ -3,7 +3,7 @@
  */
 import { isBindable } from '../ask/bindable.ts';
 import { look } from '../ask/look.ts';
-import { causes } from '../causes/index.ts';
+import { causes } from '../causes/bind/index.ts';
 import type { Request } from '../model/endpoint.ts';
 import type { Socket } from '../model/facts.ts';
 import { answer } from '../model/judge.ts';

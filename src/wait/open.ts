@@ -2,7 +2,7 @@
  * Waits until a program listens.
  */
 import { look } from '../ask/look.ts';
-import { causes } from '../causes/index.ts';
+import { causes } from '../causes/bind/index.ts';
 import type { Request } from '../model/endpoint.ts';
 import type { Facts, Holder, Socket } from '../model/facts.ts';
 import { answer } from '../model/judge.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { causes } from '../../src/causes/index.ts';
+import { causes } from '../../src/causes/bind/index.ts';
 import { plan } from '../../src/model/advice.ts';
 import type { Request } from '../../src/model/endpoint.ts';
 import type { Facts, InetSocket, Probe, SocketState } from '../../src/model/facts.ts';

@@ -1,8 +1,9 @@
 /**
  * docs/causes/*.md and the list of all causes, from the files of the causes.
  */
+
+import { causes } from '../../src/causes/bind/index.ts';
 import type { Cause } from '../../src/causes/cause.ts';
-import { causes } from '../../src/causes/index.ts';
 
 type AnyCause = Cause<string, object>;
 

@@ -1,8 +1,8 @@
 /** `rebind demo [cause]`: a cause brought about with real processes, and what `rebind why` says about it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { causes } from '../../causes/bind/index.ts';
 import type { Cause, StagedVariant } from '../../causes/cause.ts';
-import { causes } from '../../causes/index.ts';
 import { escapeText } from '../../model/text.ts';
 import { insideNamespace, namespaceCommand, namespaceEnvironment, raiseLoopback } from '../../stage/namespace.ts';
 import { missing } from '../../stage/needs.ts';

@@ -17,7 +17,7 @@ async function textOf(topic: string | undefined, { commands }: Invocation, io: I
   if (topic === undefined) return helpForAll(commands, canvas(io));
   const command = commands.find(({ name }) => name === topic);
   if (command !== undefined) return helpFor(command, canvas(io));
-  const { causes } = await import('../../causes/index.ts');
+  const { causes } = await import('../../causes/bind/index.ts');
   const cause = causes.find(({ id }) => id === topic);
   if (cause !== undefined) return causePageText(cause, canvas(io));
   const topics = [...commands.filter(({ hidden }) => !hidden).map(({ name }) => name), ...causes.map(({ id }) => id)];

@@ -11,7 +11,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
 
 async function valuesOf({ operands: [kind], commands }: Invocation): Promise<string[]> {
   if (kind === 'endpoints') return endpoints();
-  const { causes } = await import('../../causes/index.ts');
+  const { causes } = await import('../../causes/bind/index.ts');
   const ids = causes.map(({ id }) => id);
   if (kind === 'causes') return ids;
   return [...commands.filter(({ hidden }) => !hidden).map(({ name }) => name), ...ids];

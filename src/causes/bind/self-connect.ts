@@ -1,7 +1,7 @@
-import { cause } from './cause.ts';
-import { blockersOf, holdersOf } from './shared/kinds.ts';
-import { cutConnections, longest, removeLeftovers, reservePort, wait } from './shared/remedies.ts';
-import { asked, localOf, processes, seconds, who } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { blockersOf, holdersOf } from '../shared/kinds.ts';
+import { cutConnections, longest, removeLeftovers, reservePort, wait } from '../shared/remedies.ts';
+import { asked, localOf, processes, seconds, who } from '../shared/words.ts';
 
 /** A client that waits for a server, and found itself. */
 export default cause({

@@ -1,8 +1,8 @@
-import { cause } from './cause.ts';
-import { blockersOf, holdersOf } from './shared/kinds.ts';
-import { stopServers } from './shared/remedies.ts';
-import { connected } from './shared/scenes.ts';
-import { agree, asked, localOf, processes, remoteOf, who } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { blockersOf, holdersOf } from '../shared/kinds.ts';
+import { stopServers } from '../shared/remedies.ts';
+import { connected } from '../shared/scenes.ts';
+import { agree, asked, localOf, processes, remoteOf, who } from '../shared/words.ts';
 
 /** An accepted connection that outlives its listener. */
 export default cause({

@@ -1,9 +1,9 @@
-import type { UnixSocket } from '../model/facts.ts';
-import type { Question } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { stopHolders } from './shared/remedies.ts';
-import { agree, asked, processes, who } from './shared/words.ts';
+import type { UnixSocket } from '../../model/facts.ts';
+import type { Question } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { stopHolders } from '../shared/remedies.ts';
+import { agree, asked, processes, who } from '../shared/words.ts';
 
 /** A Unix socket that somebody really has. */
 export default cause({

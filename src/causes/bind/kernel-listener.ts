@@ -1,6 +1,6 @@
-import { cause } from './cause.ts';
-import { listenersOf } from './shared/listeners.ts';
-import { asked, list, localOf } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { listenersOf } from '../shared/listeners.ts';
+import { asked, list, localOf } from '../shared/words.ts';
 
 /** A socket of the kernel itself. */
 export default cause({

@@ -1,9 +1,9 @@
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { listenersOf } from './shared/listeners.ts';
-import { stopServers } from './shared/remedies.ts';
-import { listening } from './shared/scenes.ts';
-import { agree, asked, list, localOf, processes, who } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { listenersOf } from '../shared/listeners.ts';
+import { stopServers } from '../shared/remedies.ts';
+import { listening } from '../shared/scenes.ts';
+import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
 /** SO_REUSEPORT on both sides, and still no sharing. */
 export default cause({

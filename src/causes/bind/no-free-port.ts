@@ -1,4 +1,4 @@
-import { cause } from './cause.ts';
+import { cause } from '../cause.ts';
 
 /** Port 0, and nothing left to choose from. */
 export default cause({

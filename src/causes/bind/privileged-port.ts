@@ -1,6 +1,6 @@
-import { formatEndpoint } from '../model/endpoint.ts';
-import { cause } from './cause.ts';
-import { listening } from './shared/scenes.ts';
+import { formatEndpoint } from '../../model/endpoint.ts';
+import { cause } from '../cause.ts';
+import { listening } from '../shared/scenes.ts';
 
 const usualFirst = 1024;
 

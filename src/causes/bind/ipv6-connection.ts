@@ -1,11 +1,11 @@
-import type { InetSocket } from '../model/facts.ts';
-import { canonical } from '../model/rules/linux-address.ts';
-import type { Question } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { blockersOf } from './shared/kinds.ts';
-import { useLoopback } from './shared/remedies.ts';
-import { connected } from './shared/scenes.ts';
-import { agree, asked, list, localOf } from './shared/words.ts';
+import type { InetSocket } from '../../model/facts.ts';
+import { canonical } from '../../model/rules/linux-address.ts';
+import type { Question } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { blockersOf } from '../shared/kinds.ts';
+import { useLoopback } from '../shared/remedies.ts';
+import { connected } from '../shared/scenes.ts';
+import { agree, asked, list, localOf } from '../shared/words.ts';
 
 /** Rides along with the cause that says what the connection is; this one says why an IPv6 connection blocks IPv4 at all. */
 export default cause({

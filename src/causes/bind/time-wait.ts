@@ -1,9 +1,9 @@
-import type { Question, Remedy } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { blockersOf } from './shared/kinds.ts';
-import { longest, removeLeftovers, wait } from './shared/remedies.ts';
-import { afterKill } from './shared/scenes.ts';
-import { asked, list, localOf, seconds } from './shared/words.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { blockersOf } from '../shared/kinds.ts';
+import { longest, removeLeftovers, wait } from '../shared/remedies.ts';
+import { afterKill } from '../shared/scenes.ts';
+import { asked, list, localOf, seconds } from '../shared/words.ts';
 
 /** Connections that are over, left by a server, or a client, without SO_REUSEADDR. */
 export default cause({

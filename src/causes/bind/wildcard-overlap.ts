@@ -1,9 +1,9 @@
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { listenersOf } from './shared/listeners.ts';
-import { stopServers, useLoopback } from './shared/remedies.ts';
-import { listening } from './shared/scenes.ts';
-import { asked, hears, list, localOf, processes, reach, who } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { listenersOf } from '../shared/listeners.ts';
+import { stopServers, useLoopback } from '../shared/remedies.ts';
+import { listening } from '../shared/scenes.ts';
+import { asked, hears, list, localOf, processes, reach, who } from '../shared/words.ts';
 
 /** One address against all addresses of the same family. */
 export default cause({

@@ -1,9 +1,9 @@
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { listenersOf } from './shared/listeners.ts';
-import { stopServers } from './shared/remedies.ts';
-import { connected, listening } from './shared/scenes.ts';
-import { asked, hears, list, localOf, processes, who } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { listenersOf } from '../shared/listeners.ts';
+import { stopServers } from '../shared/remedies.ts';
+import { connected, listening } from '../shared/scenes.ts';
+import { asked, hears, list, localOf, processes, who } from '../shared/words.ts';
 
 /** The plain case: somebody listens exactly there. */
 export default cause({

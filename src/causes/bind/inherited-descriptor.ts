@@ -1,9 +1,9 @@
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { idleHolders, listenersOf } from './shared/listeners.ts';
-import { stopServers } from './shared/remedies.ts';
-import { listening } from './shared/scenes.ts';
-import { agree, asked, list, localOf, processes, who } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { idleHolders, listenersOf } from '../shared/listeners.ts';
+import { stopServers } from '../shared/remedies.ts';
+import { listening } from '../shared/scenes.ts';
+import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
 /** A listener that some process has open without being its server. */
 export default cause({

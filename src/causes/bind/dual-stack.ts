@@ -1,11 +1,11 @@
-import { canonical } from '../model/rules/linux-address.ts';
-import type { Question, Remedy } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { listenersOf } from './shared/listeners.ts';
-import { stopServers, useLoopback, worksWith } from './shared/remedies.ts';
-import { listening } from './shared/scenes.ts';
-import { asked, hears, list, localOf, processes, reach, who } from './shared/words.ts';
+import { canonical } from '../../model/rules/linux-address.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { listenersOf } from '../shared/listeners.ts';
+import { stopServers, useLoopback, worksWith } from '../shared/remedies.ts';
+import { listening } from '../shared/scenes.ts';
+import { asked, hears, list, localOf, processes, reach, who } from '../shared/words.ts';
 
 /** IPv4 and IPv6 that meet on one port: a `::` socket also has IPv4. */
 export default cause({

@@ -1,8 +1,8 @@
-import { cause } from './cause.ts';
-import { blockersOf, holdersOf } from './shared/kinds.ts';
-import { cutConnections, reservePort, useLoopback, wait } from './shared/remedies.ts';
-import { listening } from './shared/scenes.ts';
-import { agree, asked, localOf, processes, remoteOf, who } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { blockersOf, holdersOf } from '../shared/kinds.ts';
+import { cutConnections, reservePort, useLoopback, wait } from '../shared/remedies.ts';
+import { listening } from '../shared/scenes.ts';
+import { agree, asked, localOf, processes, remoteOf, who } from '../shared/words.ts';
 
 /** The port is somebody's source port. */
 export default cause({

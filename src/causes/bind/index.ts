@@ -1,9 +1,10 @@
 /**
  * Every known cause. The order is precedence: the first that recognises a question is the verdict, the others come along.
  */
+
+import type { Cause } from '../cause.ts';
 import addressNotHere from './address-not-here.ts';
 import boundNotListening from './bound-not-listening.ts';
-import type { Cause } from './cause.ts';
 import containerPort from './container-port.ts';
 import dualStack from './dual-stack.ts';
 import inheritedDescriptor from './inherited-descriptor.ts';

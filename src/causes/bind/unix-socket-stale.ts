@@ -1,6 +1,6 @@
-import { cause } from './cause.ts';
-import { shellWord, typed } from './shared/remedies.ts';
-import { asked } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { shellWord, typed } from '../shared/remedies.ts';
+import { asked } from '../shared/words.ts';
 
 /** A path that is occupied by a file and by no socket. */
 export default cause({

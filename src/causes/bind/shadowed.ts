@@ -1,10 +1,10 @@
-import { familyOf, formatAddress, isWildcard } from '../model/address.ts';
-import type { InetSocket } from '../model/facts.ts';
-import type { Question, Remedy } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { listening } from './shared/scenes.ts';
-import { agree, asked, list, localOf, processes, who } from './shared/words.ts';
+import { familyOf, formatAddress, isWildcard } from '../../model/address.ts';
+import type { InetSocket } from '../../model/facts.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { listening } from '../shared/scenes.ts';
+import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
 /** The bind works, and still somebody else gets the connections. */
 export default cause({

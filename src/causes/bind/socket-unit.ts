@@ -1,10 +1,10 @@
-import type { Holder } from '../model/facts.ts';
-import type { Question, Remedy } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { isActivator, listenersOf } from './shared/listeners.ts';
-import { typed } from './shared/remedies.ts';
-import { agree, asked, list, localOf, processes, who } from './shared/words.ts';
+import type { Holder } from '../../model/facts.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { isActivator, listenersOf } from '../shared/listeners.ts';
+import { typed } from '../shared/remedies.ts';
+import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
 /** systemd, xinetd and their like listen on behalf of programs that they start. */
 export default cause({

@@ -1,7 +1,7 @@
-import type { Remedy } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { typed } from './shared/remedies.ts';
-import { asked, list } from './shared/words.ts';
+import type { Remedy } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { typed } from '../shared/remedies.ts';
+import { asked, list } from '../shared/words.ts';
 
 /** The kernel and the model disagree, or nothing that was seen explains what the kernel says. */
 export default cause({

@@ -1,8 +1,8 @@
-import { formatAddress } from '../model/address.ts';
-import type { InetEndpoint } from '../model/endpoint.ts';
-import type { Question, Remedy } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { asked, list } from './shared/words.ts';
+import { formatAddress } from '../../model/address.ts';
+import type { InetEndpoint } from '../../model/endpoint.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { asked, list } from '../shared/words.ts';
 
 const shownAddresses = 6;
 

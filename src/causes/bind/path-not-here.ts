@@ -1,6 +1,6 @@
-import { cause } from './cause.ts';
-import { shellWord } from './shared/remedies.ts';
-import { asked } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { shellWord } from '../shared/remedies.ts';
+import { asked } from '../shared/words.ts';
 
 /** A Unix socket whose file cannot be made. */
 export default cause({

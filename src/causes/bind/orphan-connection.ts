@@ -1,8 +1,8 @@
-import { cause } from './cause.ts';
-import { blockersOf } from './shared/kinds.ts';
-import { longest, removeLeftovers, wait } from './shared/remedies.ts';
-import { connected } from './shared/scenes.ts';
-import { asked, list, remoteOf, seconds } from './shared/words.ts';
+import { cause } from '../cause.ts';
+import { blockersOf } from '../shared/kinds.ts';
+import { longest, removeLeftovers, wait } from '../shared/remedies.ts';
+import { connected } from '../shared/scenes.ts';
+import { asked, list, remoteOf, seconds } from '../shared/words.ts';
 
 const mebibyte = 2 ** 20;
 

@@ -1,10 +1,10 @@
-import type { Holder } from '../model/facts.ts';
-import type { Remedy } from '../model/verdict.ts';
-import { cause } from './cause.ts';
-import { holdersOf } from './shared/kinds.ts';
-import { isPortHolder, listenersOf } from './shared/listeners.ts';
-import { shellWord } from './shared/remedies.ts';
-import { agree, asked, list, localOf, processes, who } from './shared/words.ts';
+import type { Holder } from '../../model/facts.ts';
+import type { Remedy } from '../../model/verdict.ts';
+import { cause } from '../cause.ts';
+import { holdersOf } from '../shared/kinds.ts';
+import { isPortHolder, listenersOf } from '../shared/listeners.ts';
+import { shellWord } from '../shared/remedies.ts';
+import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
 /** A container as it can be told from outside: by the cgroup of a process in it, or by who holds its port. */
 export interface Publisher {
