@@ -20,7 +20,7 @@ import { causes } from './causes/bind/index.ts';
 import { checkOptions as checkNames } from './check.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Gap, Holder } from './model/facts.ts';
-import { answer } from './model/judge.ts';
+import { answer, bindable } from './model/judge.ts';
 import type { ActResult, PlannedStep, StepTarget } from './model/step.ts';
 import { isFutile, isPlainlySafe, planSteps } from './model/steps.ts';
 import { withNeeds } from './model/steps-needed.ts';
@@ -170,7 +170,10 @@ async function makeFree(os: Os, request: Request, options: FreeOptions, steps: F
   const known = inodes(first.facts.sockets);
   const stopped: Holder[] = [];
   for (let question = first, round = 1; ; question = look(request, os, 'all'), round++) {
-    if (question.errno === null) break;
+    if (question.errno === null) {
+      if (bindable(question) === true) break;
+      return { report: answer(question, causes), respawn: null };
+    }
     const respawn = returned(question, known, stopped, os);
     if (respawn !== null) return { report: answer(question, causes), respawn };
     const all = (await plan(os, question, options)).map((step) => sparingNewcomers(step, known));
@@ -187,7 +190,7 @@ async function makeFree(os: Os, request: Request, options: FreeOptions, steps: F
     for (const step of fresh) tried.add(keyOf(step));
     stopped.push(...holdersOf(allowed, question));
     await act(allowed, actContext(os, request, options, question, round), (result) => record(result.step, result));
-    if (isBindable(os, request)) {
+    if (isBindable(os, request) === true) {
       const again = await watchForReturn(os, question, stopped, () => look(request, os, 'likely'), options.signal);
       if (again !== null) return { report: answer(look(request, os, 'likely'), causes), respawn: again };
       break;
@@ -251,7 +254,7 @@ function actContext(os: Os, request: Request, options: FreeOptions, { facts }: Q
     withoutAsking: options.force === true && round > politeRounds,
     uid: facts.asker.uid,
     signal: options.signal,
-    isFree: () => isBindable(os, request),
+    isFree: () => isBindable(os, request) === true,
     stillHolding: (holders) => stillHolding(os, request, holders),
     onWaiting: (waiting) => options.onProgress?.({ kind: 'waiting', waiting }),
   };

@@ -256,7 +256,7 @@ function facts(sockets: readonly InetSocket[], holders: ReadonlyMap<number, read
     readAtMs: 0,
     sockets,
     holders,
-    holdersComplete: true,
+    unseen: { sockets: false, processes: false },
     unixFile: null,
     users: new Map(),
     settings: {

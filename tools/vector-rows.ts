@@ -235,7 +235,7 @@ function factsOf(binder: Binder, occupants: readonly Known[]): Facts {
     readAtMs: 0,
     sockets,
     holders: new Map(),
-    holdersComplete: true,
+    unseen: { sockets: false, processes: false },
     unixFile: null,
     users: new Map(),
     settings: twoDevices,

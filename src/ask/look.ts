@@ -2,7 +2,7 @@
  * Facts and the answer of the kernel, read until they agree.
  */
 import type { Request } from '../model/endpoint.ts';
-import type { Probe } from '../model/facts.ts';
+import type { Gap, Probe } from '../model/facts.ts';
 import { ask } from '../model/judge.ts';
 import type { Question } from '../model/verdict.ts';
 import type { HolderSearch, Os } from '../os/os.ts';
@@ -17,8 +17,10 @@ const furtherLooks = 2;
 /** Reads, asks the kernel, and compares; looks again while they disagree. */
 export function look(request: Request, os: Os, holders: HolderSearch = 'likely'): Question {
   for (let again = 0; ; again++) {
-    const facts = os.readFacts(request, { holders });
-    const probe = os.probe(request);
+    const read = os.readFacts(request, { holders });
+    const gaps: Gap[] = [];
+    const probe = os.probe(request, gaps);
+    const facts = gaps.length === 0 ? read : { ...read, gaps: [...read.gaps, ...gaps] };
     const question = ask(request, facts, probe, {
       reusing: probeReusing(request, probe, os),
       // Nobody is in the way of a bind that works.

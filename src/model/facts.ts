@@ -198,6 +198,14 @@ export interface Probe {
   readonly port: number | null;
 }
 
+/** Not seen is not the same as not there. */
+export interface Unseen {
+  /** True when sockets of the asked port may exist that are not listed. */
+  readonly sockets: boolean;
+  /** True when processes of this process namespace could not be looked into, or came and went too fast. */
+  readonly processes: boolean;
+}
+
 /** Everything that was read for one request, at one moment. */
 export interface Facts {
   readonly platform: Platform;
@@ -209,8 +217,8 @@ export interface Facts {
   readonly sockets: readonly Socket[];
   /** Who has a socket open, by inode number. An inode without an entry was not found in any process that we may look into. */
   readonly holders: ReadonlyMap<number, readonly Holder[]>;
-  /** False when the search stopped at processes related to the socket: other holders may exist. */
-  readonly holdersComplete: boolean;
+  /** What may exist beside what is listed here; `gaps` says why. */
+  readonly unseen: Unseen;
   readonly unixFile: UnixFile | null;
   /** The names of those who made these sockets and this file, by uid; the number as text where it has no name. */
   readonly users: ReadonlyMap<number, string>;

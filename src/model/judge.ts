@@ -121,11 +121,12 @@ function findBehind(question: Question, causes: readonly JudgeCause[], entries: 
 }
 
 /** Null when there was no probe and the rules allow both. */
-function bindable({ probe, predicted, errno }: Question): boolean | null {
+export function bindable({ probe, predicted, errno, facts }: Question): boolean | null {
   if (probe !== null) return probe.errno === null;
   if (predicted === null) return null;
   const free = predicted.includes(null);
-  return free && predicted.length > 1 ? null : errno === null;
+  // A socket that cannot be seen may be in the way of a bind that was not tried.
+  return free && (predicted.length > 1 || facts.unseen.sockets) ? null : errno === null;
 }
 
 function likeliest(prediction: Prediction | null, candidates: readonly Candidate[]): Outcome {

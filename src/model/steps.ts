@@ -183,9 +183,11 @@ function hidden(socket: Socket, { facts }: Question): PlannedStep {
   const user = facts.users.get(socket.uid) ?? socket.uid;
   const who = `a process of user ${user}`;
   const refusal =
-    facts.asker.uid === 0
-      ? 'no process that can be seen here holds it: the kernel itself does, or a process in another namespace'
-      : `which process it is cannot be seen${foreign ? '' : ' or signalled'} as user ${facts.asker.user}: run this as ${foreign ? 'that user or as ' : ''}root`;
+    facts.asker.uid === 0 && facts.unseen.processes
+      ? 'which process it is could not be seen: the answer of "rebind why" tells what was in the way'
+      : facts.asker.uid === 0
+        ? 'no process that can be seen here holds it: the kernel itself does, or a process in another namespace'
+        : `which process it is cannot be seen${foreign ? '' : ' or signalled'} as user ${facts.asker.user}: run this as ${foreign ? 'that user or as ' : ''}root`;
   return {
     remedy: 'stop-process',
     sentence: `Stop whoever holds ${describe(socket)}, ${facts.asker.uid === 0 ? `which user ${user} made` : who}`,

@@ -38,8 +38,11 @@ export interface Reading {
   readFacts(request: Request, options?: ReadOptions): Facts;
   readInventory(): Inventory;
   readSettings(): Settings;
-  /** A throw-away bind with exactly these options, closed at once, never a listen. Null for a Unix path, where trying would leave a file. */
-  probe(request: Request): Probe | null;
+  /**
+   * A throw-away bind with exactly these options, closed at once, never a listen. Null for a Unix path, where trying would leave a file,
+   * and where it could not be tried; then `gaps` is told why.
+   */
+  probe(request: Request, gaps?: Gap[]): Probe | null;
   /** The holder as it is now, or null when that process is gone (or the number belongs to another one). */
   readProcess(identity: ProcessIdentity): Holder | null;
 }

@@ -190,3 +190,9 @@ export async function reportOf(plan: Plan): Promise<Report | null> {
     throw error;
   }
 }
+
+/** An explanation that fails must not replace the error that it was to explain. */
+export function warnUnexplained(error: unknown, failure: unknown): void {
+  const [what, why] = [error, failure].map((each) => (each instanceof Error ? each.message : String(each)));
+  process.emitWarning(`rebind cannot explain ${what}: ${why}`, { code: 'REBIND_EXPLAIN' });
+}

@@ -10,7 +10,7 @@ import { isNativeError } from '../os/errors.ts';
 import { isServer } from './arguments.ts';
 import { chooseWay } from './attempt.ts';
 import type { UnsetOption } from './bind-options.ts';
-import { listenInstead, listenLater, listenNext, reportOf } from './busy.ts';
+import { listenInstead, listenLater, listenNext, reportOf, warnUnexplained } from './busy.ts';
 import { close } from './close.ts';
 import { connectionsOf } from './connections.ts';
 import { isListening, type ListenTarget, type Plan, readPlan } from './listen-plan.ts';
@@ -85,8 +85,13 @@ async function explain(plan: Plan, error: unknown): Promise<unknown> {
     return error;
   // EACCES of an option has nothing to do with the port.
   if (isNativeError(error) && error.syscall === 'setsockopt') return error;
-  const report = await reportOf(plan);
-  return report === null ? error : new BlockedPortError(report, { cause: error });
+  try {
+    const report = await reportOf(plan);
+    return report === null ? error : new BlockedPortError(report, { cause: error });
+  } catch (failure) {
+    warnUnexplained(error, failure);
+    return error;
+  }
 }
 
 function closeOnAbort({ server }: Plan, signal: AbortSignal): void {

@@ -11,6 +11,7 @@ import { os as thisOs } from '../os/index.ts';
 import type { Os } from '../os/os.ts';
 import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { isWorker, owned } from './attempt.ts';
+import { warnUnexplained } from './busy.ts';
 import { bindByNode, listenOnDescriptor } from './node-listen.ts';
 import { bindRaw, letSuccessorsIn, setReuseAddress } from './raw-socket.ts';
 
@@ -70,9 +71,17 @@ export async function reserve(options: ReserveOptions = {}): Promise<Reservation
     if (isUnsupportedError(error) && plan.protocol === 'tcp' && !plan.exclusive) return boundByNode(plan, error);
     const { code } = error as NodeJS.ErrnoException;
     if (!isNativeError(error) || error.syscall !== 'bind' || code === undefined) throw error;
+    throw await explained(error, plan);
+  }
+}
+
+async function explained(error: unknown, { protocol, port, host, exclusive }: ReservePlan): Promise<unknown> {
+  try {
     const { why } = await import('../why.ts');
-    const { protocol, port, host, exclusive } = plan;
-    throw new BlockedPortError(await why({ protocol, port, host }, { reuseAddress: !exclusive }), { cause: error });
+    return new BlockedPortError(await why({ protocol, port, host }, { reuseAddress: !exclusive }), { cause: error });
+  } catch (failure) {
+    warnUnexplained(error, failure);
+    return error;
   }
 }
 

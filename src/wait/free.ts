@@ -23,13 +23,13 @@ const [latestMs, overdueEveryMs] = [5_000, 50];
 const restMs = 2;
 
 export async function untilFree(os: Os, request: Request, options: WaitOptions, clock: Clock): Promise<End> {
-  if (isBindable(os, request)) return { failure: null };
+  if (isBindable(os, request) === true) return { failure: null };
   const { endpoint } = request;
   const port = endpoint.protocol === 'unix' ? null : endpoint;
   using sleeper = openSleeper(os, request, options.signal);
   for (;;) {
     const question = look(request, os, 'likely');
-    if (question.errno === null) return { failure: null };
+    if (question.errno === null) return settled(question);
     const { verdict } = answer(question, causes);
     const { errno } = question;
     options.onProgress?.({ elapsedMs: clock.elapsedMs(), errno, verdict, expiresInMs: lastExpiry(question) });
@@ -45,7 +45,7 @@ export async function untilFree(os: Os, request: Request, options: WaitOptions, 
       if (now === table && question.errno === 'EADDRINUSE' && port !== null) return false;
       changed ||= now !== table;
       table = now;
-      return isBindable(os, request);
+      return isBindable(os, request) === true;
     };
     try {
       // Who is to blame is asked anew when somebody came or went, but not for every connection of a busy server.
@@ -61,7 +61,7 @@ export async function untilFree(os: Os, request: Request, options: WaitOptions, 
         if (event.kind === 'ready') return { failure: null };
         const ended = clock.elapsedMs() >= (ends[0] ?? Number.POSITIVE_INFINITY);
         if (ended) putOff(ends, question, lookedAtMs, clock.elapsedMs());
-        if ((ended || event.kind !== 'timeout') && isBindable(os, request)) return { failure: null };
+        if ((ended || event.kind !== 'timeout') && isBindable(os, request) === true) return { failure: null };
         if (event.kind === 'exit') break;
         if (event.kind === 'destroyed')
           await sleeper.sleep({ timeoutMs: Math.min(restMs, Math.max(0, clock.leftMs())) });
@@ -70,6 +70,12 @@ export async function untilFree(os: Os, request: Request, options: WaitOptions, 
       for (const handle of handles) handle.close();
     }
   }
+}
+
+/** No refusal is expected; where it could not be tried, only what is seen speaks for it. */
+function settled(question: Question): End {
+  const { bindable, verdict, gaps } = answer(question, causes);
+  return bindable === true ? { failure: null } : { failure: 'unknown', verdict, gaps };
 }
 
 /** The reason as it is now: what ends by itself is nearer to its end than at the last look. */

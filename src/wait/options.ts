@@ -32,6 +32,8 @@ export interface WaitProgress {
 /** Why a wait ended without what it waited for. */
 export type WaitFailure =
   | 'timeout'
+  /** Whether it is free cannot be told here; the gaps say why. */
+  | 'unknown'
   /** The process of `pid` is gone, so that it will never listen. */
   | 'process-ended'
   /** In time, somebody listened, but not the process of `pid`, or it could not be seen who. */

@@ -72,7 +72,7 @@ export function facts(over: Partial<Facts> = {}): Facts {
     readAtMs: 1_700_000_000_000,
     sockets: [],
     holders: new Map(),
-    holdersComplete: true,
+    unseen: { sockets: false, processes: false },
     unixFile: null,
     users: new Map(),
     settings,

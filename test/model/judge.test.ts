@@ -232,7 +232,7 @@ const anyFacts: fc.Arbitrary<Facts> = fc
     kernel: fc.constantFrom('6.18.44', '6.1.0-18-amd64', '', 'x'),
     sockets: fc.array(fc.oneof(anySocket, anyUnixSocket), { maxLength: 6 }),
     holders: fc.array(fc.tuple(fc.nat(3), fc.array(anyHolder, { maxLength: 3 }))).map((entries) => new Map(entries)),
-    holdersComplete: fc.boolean(),
+    unseen: fc.record({ sockets: fc.boolean(), processes: fc.boolean() }),
     unixFile: fc.option(
       fc.record({
         kind: fc.constantFrom('none', 'socket', 'other'),

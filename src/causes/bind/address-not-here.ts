@@ -25,7 +25,8 @@ export default cause({
     const reason = reasonOf(errno, endpoint);
     if (reason === null) return null;
     const family = endpoint.address.includes(':') ? 6 : 4;
-    const sameFamily = facts.settings.localAddresses.filter(({ address }) => address.includes(':') === (family === 6));
+    const usable = reason === 'no-ipv6' ? 4 : family;
+    const sameFamily = facts.settings.localAddresses.filter(({ address }) => address.includes(':') === (usable === 6));
     return {
       endpoint: asked(question),
       address: endpoint.address,

@@ -109,10 +109,9 @@ function storyOf(socket: InetSocket, question: Question): Story {
   return sameFamily ? 'wildcard' : 'dual-stack';
 }
 
-/** Nobody has it open although everybody could be looked at. Kernel services make their sockets as root (sk_kern_sock). */
+/** No process has it open, and root looked into every one. Kernel services make their sockets as root (sk_kern_sock). */
 function isKernels(socket: InetSocket, { facts }: Question): boolean {
-  const lookedEverywhere = facts.asker.uid === 0 && !facts.gaps.some(({ why }) => why === 'EACCES' || why === 'EPERM');
-  return lookedEverywhere && socket.uid === 0;
+  return facts.asker.uid === 0 && !facts.unseen.processes && socket.uid === 0;
 }
 
 /** You want to share, and the user is wrong; whether the other side wants to may be hidden. */

@@ -23,6 +23,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   io.stdout.write(
     invocation.flag('json') ? print(waitDocument(report, interrupted)) : picture(report, interrupted, io),
   );
+  if (report.failure === 'unknown') return exit.unknown;
   return report.done ? exit.ok : exit.blocked;
 }
 
@@ -99,6 +100,13 @@ function said(report: WaitReport): [string, string] {
   if (report.done && report.for === 'free') return ['Free:', `${endpoint} can be bound now, ${after}`];
   const at = placesOf(report);
   if (report.done) return ['Open:', `${who || 'somebody'} listens on ${at}, ${after}`];
+  if (report.failure === 'unknown') {
+    const gap = report.gaps.at(-1);
+    return [
+      'Cannot tell:',
+      `whether ${endpoint} can be bound${gap === undefined ? '' : `. ${gap.what} (${gap.why}); ${gap.hint}`}`,
+    ];
+  }
   if (report.failure === 'process-ended')
     return ['Ended:', `the process is gone and did not listen on ${endpoint}${who === '' ? '' : `; ${who} does`}`];
   if (report.failure === 'other-process')

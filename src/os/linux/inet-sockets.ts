@@ -6,12 +6,12 @@ import { isNativeError, isUnsupportedError } from '../errors.ts';
 import { findUnlisted, kernelShowsBoundSockets, noteBoundSocketSeen } from './calls/bound-only.ts';
 import { processes } from './calls/pidfd.ts';
 import { deviceName } from './calls/sockaddr.ts';
-import { isLinkLocal } from './netlink/addresses.ts';
 import { type Conversation, NetlinkError } from './netlink/netlink.ts';
 import { type DiagQuery, type DiagSocket, readSockets, stateBits } from './netlink/sock-diag.ts';
 import { readUnixInodes } from './netlink/unix-diag.ts';
 import { hidesProcesses } from './proc/gaps.ts';
 import { type Proc, ProcError } from './proc/proc.ts';
+import { isLinkLocal } from './proc/proc-addresses.ts';
 import { readProcNet } from './proc/proc-net.ts';
 
 type Protocol = 'tcp' | 'udp';

@@ -5,17 +5,7 @@
 
 import { isWildcard } from '../../model/address.ts';
 import type { Endpoint, InetEndpoint, Request } from '../../model/endpoint.ts';
-import type {
-  Asker,
-  Facts,
-  Gap,
-  Holder,
-  InetSocket,
-  Probe,
-  ProcessIdentity,
-  Settings,
-  Socket,
-} from '../../model/facts.ts';
+import type { Asker, Facts, Gap, Holder, InetSocket, ProcessIdentity, Settings, Socket } from '../../model/facts.ts';
 import { conflict } from '../../model/rules/linux-conflict.ts';
 import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
@@ -32,7 +22,7 @@ import { missingHolders } from './proc/gaps.ts';
 import { findHolders, type WantedSocket } from './proc/holders.ts';
 import { placeOf } from './proc/living-thread.ts';
 import { inodeOf } from './proc/open-sockets.ts';
-import { attempt, openProc, type Proc, ProcError } from './proc/proc.ts';
+import { attempt, isGone, openProc, type Proc, ProcError } from './proc/proc.ts';
 import { type Describer, openDescriber, sameProcess } from './proc/process.ts';
 import { readSettingsOf } from './proc/settings.ts';
 import { readProcNetUnix, readUnixFile, socketsAt } from './proc/unix-sockets.ts';
@@ -76,7 +66,7 @@ export function createReader(options: ReaderOptions): Reading {
       readFacts(source, describer(), request, holders, real),
     readInventory: () => readInventory(source, describer(), real),
     readSettings: (): Settings => readSettingsOf(proc),
-    probe: (request): Probe | null => (hasLibc() ? probe(request) : null),
+    probe,
     readProcess: (identity) => readProcess(describer(), identity),
   };
 }
@@ -94,6 +84,7 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     if (real && endpoint.protocol === 'tcp' && endpoint.port !== 0 && isUnexplained(request, endpoint, sockets))
       sockets = [...sockets, ...readUnlisted(source, endpoint.port, gaps)];
   }
+  const socketGaps = gaps.length;
   const asker = readAsker(proc, describer);
   const needed = (socket: Socket): boolean => mayMatter(endpoint, socket);
   const found = readHolders(proc, describer, sockets, needed, reach, gaps);
@@ -101,7 +92,7 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     const missing = sockets.filter(
       (socket) => needed(socket) && socket.inode !== 0 && !found.holders.has(socket.inode),
     );
-    gaps.push(...missingHolders(proc, missing, { uid: asker.uid, denied: found.denied, userName: describer.userName }));
+    gaps.push(...missingHolders(proc, missing, { uid: asker.uid, unseen: found.unseen, userName: describer.userName }));
   }
   const unixFile = endpoint.protocol === 'unix' ? readUnixFile(endpoint.path) : null;
   const makers = [
@@ -114,7 +105,7 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     readAtMs,
     sockets: withFlags(sockets, found.holders),
     holders: found.holders,
-    holdersComplete: found.complete,
+    unseen: { sockets: socketGaps > 0, processes: found.unseen !== null },
     unixFile,
     users: new Map(makers.map((uid) => [uid, describer.userName(uid)])),
     settings: readSettingsOf(proc),
@@ -156,10 +147,10 @@ function readInventory(source: Source, describer: Describer, real: boolean): Inv
   const gaps: Gap[] = [];
   const sockets = readWaiting(source, gaps);
   if (real && hasLibc()) sockets.push(...readUnlisted(source, null, gaps));
-  const { holders, denied } = readHolders(source.proc, describer, sockets, () => true, 'all', gaps);
+  const { holders, unseen } = readHolders(source.proc, describer, sockets, () => true, 'all', gaps);
   const missing = sockets.filter(({ inode }) => inode !== 0 && !holders.has(inode));
   const uid = process.getuid?.() ?? 0;
-  gaps.push(...missingHolders(source.proc, missing, { uid, denied, userName: describer.userName }));
+  gaps.push(...missingHolders(source.proc, missing, { uid, unseen, userName: describer.userName }));
   return { sockets, holders, users: new Map(sockets.map((each) => [each.uid, describer.userName(each.uid)])), gaps };
 }
 
@@ -187,8 +178,8 @@ function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] {
 
 interface FoundHolders {
   readonly holders: Map<number, Holder[]>;
-  readonly complete: boolean;
-  readonly denied: number;
+  /** Why processes may hold one of these sockets and are not listed; null when every process was looked into. */
+  readonly unseen: string | null;
 }
 
 function readHolders(
@@ -201,17 +192,17 @@ function readHolders(
 ): FoundHolders {
   const holders = new Map<number, Holder[]>();
   const wanted = wantedOf(sockets, needed);
-  if (reach === 'none') return { holders, complete: wanted.length === 0, denied: 0 };
-  if (wanted.length === 0) return { holders, complete: true, denied: 0 };
+  if (reach === 'none' || wanted.length === 0) return { holders, unseen: null };
   if (!isOurProc(proc)) {
     gaps.push({
       what: 'No process can be named: /proc does not show this process by its own number',
       why: 'ENOENT',
       hint: 'Mount the /proc of this pid namespace',
     });
-    return { holders, complete: false, denied: 0 };
+    return { holders, unseen: 'ENOENT' };
   }
   const search = findHolders(proc, wanted, reach);
+  let { unseen } = search;
   const listeners = new Set(sockets.filter(({ state }) => state === 'LISTEN').map(({ inode }) => inode));
   for (const [inode, byPid] of search.found) {
     const list: Holder[] = [];
@@ -221,8 +212,22 @@ function readHolders(
       if (holder !== null) list.push(holder);
     }
     if (list.length > 0) holders.set(inode, list);
+    else if (byPid.size > 0) unseen ??= whyNotRead(proc, [...byPid.keys()]);
   }
-  return { holders, complete: search.complete, denied: search.denied };
+  return { holders, unseen };
+}
+
+/** Those that had it when they were found exited since, or cannot be described. */
+function whyNotRead(proc: Proc, pids: readonly number[]): string {
+  for (const pid of pids) {
+    try {
+      proc.text(`${pid}/stat`);
+    } catch (error) {
+      if (!(error instanceof ProcError)) throw error;
+      if (!isGone(error.code)) return error.code;
+    }
+  }
+  return 'ESRCH';
 }
 
 /** Each inode once, with what the kernel says of its maker. */

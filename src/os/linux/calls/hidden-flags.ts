@@ -6,7 +6,7 @@
  */
 import type { InetSocket, ProcessIdentity } from '../../../model/facts.ts';
 import { littleEndian } from '../../byte-order.ts';
-import { NativeError } from '../../errors.ts';
+import { isSystemError, NativeError } from '../../errors.ts';
 import type { ProcessHandle } from '../../processes.ts';
 import { viewOf } from '../netlink/netlink.ts';
 import { libc } from './libc.ts';
@@ -48,7 +48,7 @@ export function openFlagReader(): FlagReader {
     read(socket, { holder, descriptor }) {
       let handle = handles.get(holder.pid);
       if (handle === undefined) {
-        handle = processes.open(holder);
+        handle = openOrNull(holder);
         handles.set(holder.pid, handle);
       }
       if (handle === null) return null;
@@ -73,6 +73,16 @@ export function openFlagReader(): FlagReader {
       handles.clear();
     },
   };
+}
+
+/** Flags are a help, and no descriptor that is left for them is no reason to say nothing at all. */
+function openOrNull(holder: ProcessIdentity): ProcessHandle | null {
+  try {
+    return processes.open(holder);
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
 }
 
 /** Null when it is not such a socket. */

@@ -89,11 +89,11 @@ export function libc(): Libc {
     loaded = declare(loadKoffi());
     return loaded;
   } catch (error) {
-    failure = new UnsupportedError(
-      `Cannot load koffi, which makes the system calls: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
-    throw failure;
+    const text = error instanceof Error ? error.message : String(error);
+    const refusal = new UnsupportedError(`Cannot load koffi, which makes the system calls: ${text}`, { cause: error });
+    // dlopen(3) tells only in words that there were no descriptors or no memory, which may pass.
+    if (!/Too many open files|Cannot allocate memory|EMFILE|ENFILE|ENOMEM/.test(text)) failure = refusal;
+    throw refusal;
   }
 }
 

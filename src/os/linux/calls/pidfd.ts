@@ -30,11 +30,13 @@ export const processes: Processes = {
   open(identity) {
     const pidfd = openPidfd(identity.pid);
     if (pidfd === 'gone') return null;
-    const same = startTicksOf(identity.pid) === identity.startTicks;
-    if (!same) {
-      if (pidfd !== null) libc().close(pidfd);
-      return null;
+    let same = false;
+    try {
+      same = startTicksOf(identity.pid) === identity.startTicks;
+    } finally {
+      if (!same && pidfd !== null) libc().close(pidfd);
     }
+    if (!same) return null;
     return pidfd === null ? checkedByStartTime(identity) : heldByPidfd(identity, pidfd);
   },
   identify(pid) {

@@ -5,9 +5,11 @@
 import { networkInterfaces } from 'node:os';
 import { formatIpv6 } from '../../../model/address.ts';
 import { littleEndian } from '../../byte-order.ts';
-import { isNativeError } from '../../errors.ts';
+import { isNativeError, isSystemError } from '../../errors.ts';
 import { hasLibc } from '../calls/libc.ts';
 import { deviceName } from '../calls/sockaddr.ts';
+import type { Proc } from '../proc/proc.ts';
+import { isLinkLocal, isTentative, type LocalAddress, readProcAddresses } from '../proc/proc-addresses.ts';
 import { eachAttribute } from './attributes.ts';
 import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
 import { NETLINK_ROUTE, openNetlink } from './netlink-socket.ts';
@@ -20,19 +22,10 @@ const AF_INET6 = 10;
 const message = { family: 0, flags: 2, index: 4, size: 8 } as const;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
-const IFA_F_OPTIMISTIC = 0x04;
-const IFA_F_TENTATIVE = 0x40;
 
-export interface LocalAddress {
-  readonly address: string;
-  readonly device: string;
-  /** True while duplicate address detection has not approved it (RFC 4862): the kernel refuses to bind it. */
-  readonly tentative?: boolean;
-}
-
-/** Every address, or none when neither the kernel nor Node tells them. */
-export function readAddresses(): LocalAddress[] {
-  if (!hasLibc()) return fromNode();
+/** Every address, or none when neither the kernel, Node nor /proc tells them. */
+export function readAddresses(proc: Proc): LocalAddress[] {
+  if (!hasLibc()) return withoutNetlink(proc);
   try {
     const kernel = openNetlink(NETLINK_ROUTE);
     try {
@@ -47,7 +40,7 @@ export function readAddresses(): LocalAddress[] {
       kernel.close();
     }
   } catch (error) {
-    if (isNativeError(error) || error instanceof NetlinkError) return fromNode();
+    if (isNativeError(error) || error instanceof NetlinkError) return withoutNetlink(proc);
     throw error;
   }
 }
@@ -79,20 +72,20 @@ function decodeAddress(body: Buffer, nameOf: (index: number) => string): LocalAd
   return null;
 }
 
-/** net/ipv6/addrconf.c, __ipv6_chk_addr_and_flags: an optimistic address may be used before it is approved. */
-function isTentative(flags: number): boolean {
-  return (flags & IFA_F_TENTATIVE) !== 0 && (flags & IFA_F_OPTIMISTIC) === 0;
-}
-
 /** A link-local address means something only together with its interface. */
 function textOf(bytes: Buffer, device: string): string {
   const text = formatIpv6(Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(2 * index)));
   return isLinkLocal(text) ? `${text}%${device}` : text;
 }
 
-/** fe80::/10. */
-export function isLinkLocal(address: string): boolean {
-  return /^fe[89ab][0-9a-f]:/.test(address);
+/** getifaddrs(3), which Node calls, asks netlink too, and fails where that is forbidden. */
+function withoutNetlink(proc: Proc): LocalAddress[] {
+  try {
+    return fromNode();
+  } catch (error) {
+    if (!isSystemError(error) && (error as NodeJS.ErrnoException).code !== 'ERR_SYSTEM_ERROR') throw error;
+    return readProcAddresses(proc);
+  }
 }
 
 function fromNode(): LocalAddress[] {

@@ -6,7 +6,7 @@
 import { cgroup2Mount, cgroupIds, cgroupMembers, readCgroupPaths } from './cgroup.ts';
 import { placeOf } from './living-thread.ts';
 import { type Look, openSocketFinder, type SocketFinder, type Which } from './open-sockets.ts';
-import { attempt, type Proc } from './proc.ts';
+import { attempt, type Proc, ProcError } from './proc.ts';
 import { relativesOf } from './relatives.ts';
 
 /** A socket whose holders are wanted, and what the kernel says of its maker. */
@@ -22,10 +22,8 @@ export interface WantedSocket {
 export interface Search {
   /** Descriptors by process, by inode. Every wanted inode has an entry, maybe an empty one. */
   readonly found: ReadonlyMap<number, ReadonlyMap<number, readonly number[]>>;
-  /** False when processes that may be looked into were not. */
-  readonly complete: boolean;
-  /** How many processes would not let us look. */
-  readonly denied: number;
+  /** Why somebody else may have one of them open: an errno, or null when all that had to be looked into was. */
+  readonly unseen: string | null;
 }
 
 /** Links worth reading for completeness after everybody wanted was found: about 4 ms. */
@@ -35,6 +33,8 @@ const relativeLinks = 2_500;
 
 /** Where descriptors that are handed over arrive: the standard ones, and what follows (sd_listen_fds(3)). */
 const givenNumbers: readonly number[] = [0, 1, 2, 3, 4];
+/** How often processes are listed again for one that nobody was found for: about 1 ms each. */
+const mostListings = 5;
 /** How many numbers are tried in a far relative. */
 const mostNumbers = 32;
 
@@ -60,7 +60,9 @@ class HolderSearch {
   readonly #denied = new Set<number>();
   /** Processes that showed no descriptor. */
   readonly #empty = new Set<number>();
-  #pids: readonly number[] = [];
+  #pids: readonly number[];
+  /** What else kept us from looking, and `ESRCH` where processes started faster than they could be looked into. */
+  #failure: string | null = null;
 
   constructor(proc: Proc, wanted: readonly WantedSocket[]) {
     this.#proc = proc;
@@ -68,7 +70,17 @@ class HolderSearch {
     this.#finder = openSocketFinder(proc);
     this.#missing = new Set(wanted.filter(({ needed }) => needed).map(({ inode }) => inode));
     for (const { inode } of wanted) this.#found.set(inode, new Map());
-    this.#pids = attempt(() => proc.pids()) ?? [];
+    this.#pids = this.#listed();
+  }
+
+  #listed(): readonly number[] {
+    try {
+      return this.#proc.pids();
+    } catch (error) {
+      if (!(error instanceof ProcError)) throw error;
+      this.#failure = error.code;
+      return [];
+    }
   }
 
   result(): Search {
@@ -78,12 +90,13 @@ class HolderSearch {
           pid,
           [...new Set(descriptors)].sort((a, b) => a - b),
         );
-    return { found: this.#found, complete: this.#isComplete(), denied: this.#denied.size };
+    return { found: this.#found, unseen: this.#denied.size > 0 ? 'EACCES' : this.#failure };
   }
 
   everywhere(): void {
     for (const pid of this.#pids) this.#lookInto(pid);
     this.#lookBehind();
+    if (this.#missing.size > 0) this.#lookAtNew();
   }
 
   likely(): void {
@@ -92,10 +105,27 @@ class HolderSearch {
       this.#searchGroup(group);
     }
     if (this.#missing.size > 0) this.#lookBehind();
+    if (this.#missing.size > 0) this.#lookAtNew();
     if (this.#missing.size > 0) return;
     // Completeness for little: on a quiet machine this is every process.
     this.#untilSpent(this.#pids, cheapLinks);
     if (!this.#isComplete()) this.#searchRelatives();
+  }
+
+  /** A holder that forks and exits in a loop is never among those that were listed: its children are, until no new ones come. */
+  #lookAtNew(): void {
+    const known = new Set(this.#pids);
+    for (let round = 0; round < mostListings; round++) {
+      const fresh = this.#listed().filter((pid) => !known.has(pid));
+      if (fresh.length === 0) return;
+      // The youngest last: the most likely to be still there.
+      for (const pid of fresh.reverse()) {
+        known.add(pid);
+        this.#lookInto(pid);
+        if (this.#missing.size === 0) return;
+      }
+    }
+    this.#failure ??= 'ESRCH';
   }
 
   #isComplete(): boolean {
@@ -177,6 +207,7 @@ class HolderSearch {
       else descriptors.push(descriptor);
     });
     if (look === 'denied') this.#denied.add(pid);
+    else if (look === 'failed') this.#failure ??= 'EMFILE';
     else if (look !== 'partly' && (look !== 'looked' || typeof which === 'string')) this.#done.add(pid);
     if (look === 'empty') this.#empty.add(pid);
     return hit ? 'hit' : look;

@@ -8,14 +8,14 @@
 import { constants, readlinkSync } from 'node:fs';
 import { littleEndian } from '../../byte-order.ts';
 import { hasLibc, type Libc, libc } from '../calls/libc.ts';
-import { isNumber, type Proc, ProcError } from './proc.ts';
+import { isGone, isNumber, type Proc, ProcError } from './proc.ts';
 
 /**
  * `looked`: every asked descriptor was read. `partly`: only the first of them were asked for, and there are more.
  * `empty`: it shows none, as a kernel thread, or a process whose first thread has ended (place.ts).
- * `denied`: the process is there and we may not look. `gone`: it is not there any more.
+ * `denied`: the process is there and we may not look. `failed`: we could not, for want of descriptors for example. `gone`: it is not there any more.
  */
-export type Look = 'looked' | 'partly' | 'empty' | 'denied' | 'gone';
+export type Look = 'looked' | 'partly' | 'empty' | 'denied' | 'failed' | 'gone';
 
 /** The first 40 or so, all, or just these. */
 export type Which = 'first' | 'all' | readonly number[];
@@ -29,8 +29,11 @@ export interface SocketFinder {
   readonly count: number;
 }
 
-const EACCES = 13;
 const EPERM = 1;
+const ENOENT = 2;
+const ESRCH = 3;
+const EACCES = 13;
+const ENOTDIR = 20;
 
 /** `socket:[4294967295]` and more than any other name that matters. */
 const linkSize = 64;
@@ -67,8 +70,10 @@ function fast(proc: Proc, c: Libc, getdents64: NonNullable<Libc['getdents64']>):
   };
 
   /** Reads the listing once, in a buffer of this size, and every link in it. */
-  const readPart = (directory: number, size: number, onSocket: OnSocket): 'more' | 'end' | 'denied' => {
+  const readPart = (directory: number, size: number, onSocket: OnSocket): 'more' | 'end' | Failure => {
     const length = getdents64(directory, entries, size);
+    // A process that exited lists nothing more.
+    if (length < 0) return failureOf(c.errno()) ?? 'end';
     for (let at = 0; at + entry.name < length; ) {
       const end = at + view.getUint16(at + entry.length, littleEndian);
       const descriptor = numberAt(entries, at + entry.name);
@@ -86,11 +91,12 @@ function fast(proc: Proc, c: Libc, getdents64: NonNullable<Libc['getdents64']>):
     },
     sockets(place, which, onSocket) {
       const directory = c.open(`${proc.root}/${place}/fd`, constants.O_RDONLY | constants.O_DIRECTORY);
-      if (directory < 0) return isDenial(c.errno()) ? 'denied' : 'gone';
+      if (directory < 0) return failureOf(c.errno()) ?? 'gone';
       const before = count;
       try {
         if (which === 'first') {
-          if (readPart(directory, firstSize, onSocket) === 'denied') return 'denied';
+          const part = readPart(directory, firstSize, onSocket);
+          if (part === 'denied' || part === 'failed') return part;
           // No entry fits: an error when there is one more, and 0 at the end.
           if (getdents64(directory, entries, nothingFits) !== 0) return 'partly';
           return count === before ? 'empty' : 'looked';
@@ -99,7 +105,7 @@ function fast(proc: Proc, c: Libc, getdents64: NonNullable<Libc['getdents64']>):
           let part: ReturnType<typeof readPart>;
           do part = readPart(directory, allSize, onSocket);
           while (part === 'more');
-          if (part === 'denied') return 'denied';
+          if (part === 'denied' || part === 'failed') return part;
           return count === before ? 'empty' : 'looked';
         }
         for (const descriptor of which)
@@ -147,8 +153,17 @@ function list(proc: Proc, place: string): string[] | Look {
     return proc.list(`${place}/fd`).filter(isNumber);
   } catch (error) {
     if (!(error instanceof ProcError)) throw error;
-    return error.code === 'EACCES' || error.code === 'EPERM' ? 'denied' : 'gone';
+    if (error.code === 'EACCES' || error.code === 'EPERM') return 'denied';
+    return isGone(error.code) ? 'gone' : 'failed';
   }
+}
+
+type Failure = 'denied' | 'failed';
+
+/** Null when the process is gone. */
+function failureOf(errno: number): Failure | null {
+  if (isDenial(errno)) return 'denied';
+  return errno === ENOENT || errno === ESRCH || errno === ENOTDIR ? null : 'failed';
 }
 
 function isDenial(errno: number): boolean {

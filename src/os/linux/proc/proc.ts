@@ -106,6 +106,11 @@ export function isNumber(name: string): boolean {
   return name.length > 0;
 }
 
+/** True for what a process that exited leaves, and false for what keeps us from reading one that runs. */
+export function isGone(code: string): boolean {
+  return code === 'ENOENT' || code === 'ESRCH' || code === 'ENOTDIR';
+}
+
 function codeOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   return typeof code === 'string' ? code : 'EIO';

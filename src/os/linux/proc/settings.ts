@@ -2,7 +2,10 @@
  * The settings that decide about a bind: ip-sysctl.rst, capabilities(7), and the addresses of this machine.
  */
 import type { Settings } from '../../../model/facts.ts';
+import { NativeError } from '../../errors.ts';
+import { hasIpv6, isShortage } from '../../node-bind.ts';
 import { hasLibc, libc } from '../calls/libc.ts';
+import { AF_INET6 } from '../calls/sockaddr.ts';
 import { readAddresses } from '../netlink/addresses.ts';
 import { attempt, type Proc } from './proc.ts';
 
@@ -13,6 +16,10 @@ const CAP_NET_ADMIN = 12n;
 /** _IO(NSIO, 1): the user namespace that owns a namespace (ioctl_ns(2)). */
 const NS_GET_USERNS = 0xb701;
 const EPERM = 1;
+
+// include/linux/net.h, asm-generic/fcntl.h
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
 
 /** Reads all of them; what cannot be read is null or empty. */
 export function readSettingsOf(proc: Proc): Settings {
@@ -26,11 +33,26 @@ export function readSettingsOf(proc: Proc): Settings {
     firstUnprivilegedPort: parseNumber(sysctl('ipv4/ip_unprivileged_port_start')),
     mayBindPrivileged: has(CAP_NET_BIND_SERVICE),
     mayAdministerNetwork: has(CAP_NET_ADMIN),
-    // The file is made with the first IPv6 address table; a kernel started with ipv6.disable=1 has none.
-    ipv6: attempt(() => proc.read('net/if_inet6', 1)) !== null,
+    ipv6: hasIpv6Sockets(proc),
     nonlocalBind: { v4: sysctl('ipv4/ip_nonlocal_bind') === '1', v6: sysctl('ipv6/ip_nonlocal_bind') === '1' },
-    localAddresses: readAddresses(),
+    localAddresses: readAddresses(proc),
   };
+}
+
+/**
+ * Whether IPv6 sockets can be made: Node asks just so before it falls back to 0.0.0.0. A sandbox may refuse them where the kernel has them.
+ * Where no socket can be made for want of descriptors the file tells, which a kernel started with ipv6.disable=1 does not have.
+ */
+function hasIpv6Sockets(proc: Proc): boolean {
+  const asked = proc.root !== '/proc' ? null : hasLibc() ? hasFamily(AF_INET6) : hasIpv6();
+  return asked ?? attempt(() => proc.read('net/if_inet6', 1)) !== null;
+}
+
+function hasFamily(family: number): boolean | null {
+  const fd = libc().socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return isShortage(new NativeError('socket', libc().errno()).code) ? null : false;
+  libc().close(fd);
+  return true;
 }
 
 /** `32768\t60999` */
