@@ -4,10 +4,11 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
 import { rolldown } from 'rolldown';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
@@ -16,13 +17,11 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const doors = Object.values(manifest.exports)
   .map((path) => /^(?:\.\/)?dist\/(.+)\.js$/.exec(path)?.[1])
   .filter((name) => name !== undefined);
-/** The commands that the command's own file does not hold. */
-const others = readdirSync('src/cli/commands')
-  .map((file) => file.replace(/\.ts$/, ''))
-  .filter((name) => !['why', 'ls', 'help', 'free', 'wait'].includes(name));
+/** The commands that are not part of the command's own file, by the table of commands. */
+const others = (await tableOfCommands()).filter(({ fast }) => !fast).map(({ name }) => name);
 const entries = [...new Set([...doors, ...startedByPath(), ...loadedLate()])].map((name) => [name, `src/${name}.ts`]);
 // As deep as the folders of src/, see below.
-for (const name of others) entries.push([`commands/${name}`, `src/cli/commands/${name}.ts`]);
+for (const file of others.map(fileOf)) entries.push([`commands/${file}`, `src/cli/commands/${file}.ts`]);
 
 rmSync('dist', { recursive: true, force: true });
 const bundle = await rolldown({
@@ -50,10 +49,28 @@ const tsc = createRequire(import.meta.url)
   .replace('package.json', 'bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 
+/** The table, read from its source. */
+async function tableOfCommands() {
+  const bundle = await rolldown({
+    input: 'src/cli/commands.ts',
+    platform: 'node',
+    external: [/^node:/, /^\.\.\/commands\//],
+  });
+  const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
+  await bundle.close();
+  const text = Buffer.from(output[0].code).toString('base64');
+  return (await import(`data:text/javascript;base64,${text}`)).commands;
+}
+
+/** The file of a command in commands/: hidden commands are written with underscores. */
+function fileOf(name) {
+  return name.replace(/^_+/, '');
+}
+
 /**
- * The command is one CommonJS file with what is asked most, `why`, `ls`, `help`, `free` and `wait`: Node 20 loads a part of itself only
- * for ES modules, which costs as much as all of our work. The file that is started runs it from compiled code, which belongs
- * to one text, known by its hash; for the other commands it loads the modules of the library.
+ * The command is one CommonJS file with the commands that are marked as fast: Node 20 loads a part of itself only for ES modules,
+ * which takes as long as all of our work. The file that is started runs it from compiled code, which belongs to one text, known
+ * by its hash; for the other commands it loads the modules of the library.
  */
 async function buildCommand() {
   const command = 'dist/cli/command.cjs';
@@ -62,18 +79,35 @@ async function buildCommand() {
     dynamicImportInCjs: false,
     plugins: [
       elsewhere((id) => {
-        const name = /^\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
-        return others.includes(name) ? `../commands/${name}.js` : null;
+        const file = /^\.\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
+        return others.map(fileOf).includes(file) ? `../commands/${file}.js` : null;
       }),
     ],
   });
+  writeFileSync(command, asFunction(readFileSync(command, 'utf8')));
   const hash = createHash('sha256').update(readFileSync(command)).digest('hex').slice(0, 16);
   const started = manifest.bin.rebind;
   await joinInto(started, 'src/cli/rebind.ts', {
     plugins: [elsewhere((id) => (id === './main.ts' ? './main.js' : null))],
-    define: { commandHash: JSON.stringify(hash), otherCommands: JSON.stringify(others) },
+    define: {
+      commandHash: JSON.stringify(hash),
+      otherCommands: JSON.stringify(others),
+      version: JSON.stringify(manifest.version),
+    },
   });
   chmodSync(started, 0o755);
+}
+
+/**
+ * A CommonJS module as the function that Node would make of it, in ASCII: V8 keeps such a text in half the space, and it is read
+ * without being decoded.
+ */
+function asFunction(text) {
+  const ascii = text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const whole = `(function (exports, require, module, __filename, __dirname) {${ascii}\n})`;
+  // Nothing but strings and patterns may hold such characters.
+  new Script(whole);
+  return whole;
 }
 
 /** Leaves modules where they are: `pathOf` says where that is, as seen from dist/cli, or null for what is joined. */

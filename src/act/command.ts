@@ -1,7 +1,6 @@
 /**
  * Running somebody else's program: without a shell, with an end, its complaint kept.
  */
-import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -32,6 +31,8 @@ export function runCommand(command: readonly string[], options: CommandOptions):
   const [file = '', ...args] = command;
   return new Promise((resolve, reject) => {
     options.signal?.throwIfAborted();
+    // Loaded here: most runs of the command start no program.
+    const { spawn } = process.getBuiltinModule('node:child_process');
     const child = spawn(file, args, { env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
     const output = { stdout: '', stderr: '' };
     let failure: string | null = null;

@@ -1,7 +1,6 @@
 /**
  * Taking away what nobody owns: connections that ended, and the file of a Unix socket that nobody listens on.
  */
-import { randomBytes } from 'node:crypto';
 import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Request } from '../model/endpoint.ts';
@@ -42,7 +41,7 @@ export function removeSocketFile(os: Os, request: Request, path: string, inode: 
   const first = lifeOf(os, path);
   if (first.kind !== 'dead') return alive(first);
   // Short, because the address of a socket holds only 107 bytes.
-  const aside = join(dirname(path), `.${randomBytes(6).toString('hex')}`);
+  const aside = join(dirname(path), `.${process.getBuiltinModule('node:crypto').randomBytes(6).toString('hex')}`);
   try {
     renameSync(path, aside);
   } catch (error) {

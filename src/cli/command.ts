@@ -1,6 +1,6 @@
 /**
- * What a command is made of. The table of all commands is commands.ts; the parser, the help, the completions,
- * the man page and docs/cli.md read it and nothing else.
+ * The entry of a command. commands.ts lists all entries; the build, the parser, the help, the completions, the man page and
+ * docs/cli.md read them and nothing else.
  */
 import type { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
@@ -58,6 +58,15 @@ export interface Example {
   readonly summary: string;
 }
 
+/** What running a command may do to the machine. */
+export type Effect =
+  /** Reads only. */
+  | 'read'
+  /** Starts processes or opens sockets of its own, and stops only those. */
+  | 'write'
+  /** Stops processes of others, or removes what they left. */
+  | 'destructive';
+
 export interface Command {
   readonly name: string;
   /** One line without a full stop, for the list of commands. */
@@ -69,13 +78,19 @@ export interface Command {
   readonly rest?: Operand;
   readonly flags: readonly Flag[];
   readonly examples: readonly Example[];
+  readonly effect: Effect;
+  /**
+   * True when the code is part of the one file that runs from compiled code. The other commands are loaded as modules, so
+   * that a command that runs for months loads nothing it does not need.
+   */
+  readonly fast: boolean;
   /** Left out of help and documentation. */
   readonly hidden?: boolean;
   /**
-   * What Ctrl-C does. `die` (the default): the process ends at once, there is nothing to clean up. `abort`: `io.signal` is
+   * What Ctrl-C does. `die` (the default): the process exits at once, there is nothing to clean up. `abort`: `io.signal` is
    * aborted, the command cleans up and returns, and the signal is raised again. `own`: the command handles signals itself.
    */
   readonly onSignal?: 'die' | 'abort' | 'own';
-  /** Loads the code, so that `--help` and a usage error never load what only a real run needs. */
+  /** Loads the code, a file in commands/, so that `--help` and a usage error never load what only a real run needs. */
   load(): Promise<CommandModule>;
 }

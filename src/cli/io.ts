@@ -14,6 +14,8 @@ export interface Output {
 export interface Io {
   readonly stdout: Output;
   readonly stderr: Output;
+  /** True when stderr is a terminal; asking the stream would make it. */
+  readonly isInteractive: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** How the command is typed; as `rebind` when it is not given. */
   readonly program?: Program;
@@ -54,11 +56,13 @@ export function canvas(io: Io, stream: 'stdout' | 'stderr' = 'stdout'): Canvas {
     ...(io.program === undefined ? {} : { program: io.program }),
     // One format at a time: with a list of them, Node 20 paints whatever the stream is.
     paint: (style, text) =>
-      formats[style].reduceRight<string>(
-        (painted, format) =>
-          styleText(format, painted, { validateStream: true, stream: output as NodeJS.WritableStream }),
-        text,
-      ),
+      output.isTTY !== true && io.env['FORCE_COLOR'] === undefined
+        ? text
+        : formats[style].reduceRight<string>(
+            (painted, format) =>
+              styleText(format, painted, { validateStream: true, stream: output as NodeJS.WritableStream }),
+            text,
+          ),
   };
 }
 

@@ -1,64 +1,116 @@
 /**
- * The door of the command: the streams and signals of the process, and its only process.exit.
+ * The entry point of the process: its streams, its signals, and its only process.exit.
  */
+import { fstatSync, writeSync } from 'node:fs';
+import type { Command } from './command.ts';
 import { exit } from './exit.ts';
-import type { Io } from './io.ts';
+import type { Io, Output } from './io.ts';
 import { programOf } from './pasted.ts';
+import { isTerminal } from './question.ts';
 
 // The global `process`, not an import of it: importing makes Node build all three streams, which costs milliseconds.
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Resolves with the name of the command that ran, or null for a help or a wrong command line. */
-async function main(argv: readonly string[]): Promise<string | null> {
+/** What a run was, for the file that keeps compiled code. */
+export interface Run {
+  readonly command: string;
+  /** True when the answer needed most of the code: a port that is free needs little. */
+  readonly whole: boolean;
+}
+
+/** Resolves to null for a help or a wrong command line. */
+async function main(argv: readonly string[]): Promise<Run | null> {
   const { commandOf, run } = await import('./run.ts');
   const command = commandOf(argv);
-  const interrupted = new AbortController();
+  let interrupted: AbortController | null = null;
   let received: NodeJS.Signals | null = null;
 
   function onSignal(signal: NodeJS.Signals): void {
     received = signal;
     // A second Ctrl-C does not wait for the cleaning up.
     for (const name of signals) process.removeListener(name, onSignal);
-    interrupted.abort(new Error(`Interrupted by ${signal}`));
+    interrupted?.abort(new Error(`Interrupted by ${signal}`));
   }
 
   // A wrong command line has nothing to clean up.
   if (command?.onSignal === 'abort') for (const name of signals) process.on(name, onSignal);
-  process.exitCode = await run(argv, ioOfThisProcess(interrupted.signal));
+  const io = ioOfThisProcess(command, () => {
+    interrupted ??= new AbortController();
+    return interrupted.signal;
+  });
+  const code = await run(argv, io);
+  process.exitCode = code;
   for (const name of signals) process.removeListener(name, onSignal);
   // Raised again, so that the shell sees a program that was interrupted (130) and not one that failed.
   if (received !== null) process.kill(process.pid, received);
-  return command?.name ?? null;
+  return command === null ? null : { command: command.name, whole: code !== exit.ok };
 }
 
-/** Each stream is made when it is first used: most runs need one of them. */
-function ioOfThisProcess(signal: AbortSignal): Io {
+/** Streams and the signal are made when they are first used: most runs need one stream. */
+function ioOfThisProcess(command: Command | null, signalOf: () => AbortSignal): Io {
   const guarded = new Set<NodeJS.WriteStream>();
   const guard = (stream: NodeJS.WriteStream): NodeJS.WriteStream => {
     if (!guarded.has(stream)) {
       guarded.add(stream);
       stream.on('error', (error: NodeJS.ErrnoException) => {
-        // Whoever read has read enough (`rebind ls | head -1`): that is success.
+        // The reader has read enough (`rebind ls | head -1`): that is success.
         if (error.code === 'EPIPE') process.exit(exit.ok);
-        // What could not be printed could not be told; a failing stderr leaves nobody to tell it to.
+        // An answer that could not be printed is no answer; where stderr fails too, only the exit status is left.
         if (stream === process.stdout) process.stderr.write(`rebind: Cannot write the answer: ${error.message}\n`);
         process.exit(exit.unknown);
       });
     }
     return stream;
   };
+  const direct = command !== null && mayWriteDirectly(command) ? directOutput(() => guard(process.stdout)) : null;
   return {
     get stdout() {
-      return guard(process.stdout);
+      return direct ?? guard(process.stdout);
     },
     get stderr() {
       return guard(process.stderr);
     },
+    get isInteractive() {
+      return isTerminal(2);
+    },
     env: process.env,
     program: programOf(process.execPath, process.argv[1] ?? '', process.env),
     now: () => Date.now(),
-    signal,
+    get signal() {
+      return signalOf();
+    },
+  };
+}
+
+/**
+ * Node's stream for stdout takes milliseconds to make. To pipes, sockets and files it writes
+ * synchronously (process I/O in Node's documentation), and so does this. A terminal is asked for its width and colours.
+ */
+function mayWriteDirectly({ fast }: Command): boolean {
+  if (!fast || process.platform === 'win32' || process.env['FORCE_COLOR'] !== undefined) return false;
+  try {
+    return !fstatSync(1).isCharacterDevice();
+  } catch {
+    // A closed descriptor is what Node's stream knows how to report.
+    return false;
+  }
+}
+
+function directOutput(stream: () => NodeJS.WriteStream): Output {
+  let failed = false;
+  return {
+    write(text) {
+      const bytes = Buffer.from(text);
+      let written = 0;
+      try {
+        while (!failed && written < bytes.length) written += writeSync(1, bytes, written);
+      } catch {
+        // EAGAIN from a pipe that does not block, EPIPE, a full disk: Node's stream waits, or reports.
+        failed = true;
+      }
+      if (failed) stream().write(bytes.subarray(written));
+    },
   };
 }
 

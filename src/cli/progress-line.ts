@@ -23,7 +23,7 @@ export interface Status extends Disposable {
 const everyMs = 1_000;
 
 export function openStatus(io: Io): Status {
-  if (io.stderr.isTTY !== true) return { show: () => {}, clear: () => {}, [Symbol.dispose]: () => {} };
+  if (!io.isInteractive) return { show: () => {}, clear: () => {}, [Symbol.dispose]: () => {} };
   const { width, unicode, paint } = canvas(io, 'stderr');
   let situation: Situation | null = null;
   let sinceMs = 0;

@@ -6,7 +6,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 export type Koffi = typeof import('koffi');
 
@@ -25,7 +24,7 @@ function prebuilt(): Koffi | null {
   const folder = folders[process.arch];
   if (folder === undefined) return null;
   const inside = join('node_modules/@koromix', `koffi-linux-${process.arch}`, folder, 'koffi.node');
-  for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
+  for (let at = import.meta.dirname; ; at = dirname(at)) {
     const file = join(at, inside);
     if (existsSync(file)) return open(file);
     if (at === dirname(at)) return null;

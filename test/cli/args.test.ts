@@ -22,6 +22,8 @@ const shapes: readonly Command[] = [
       { name: 'quiet', short: 'q', summary: 'Say nothing' },
     ],
     examples: [],
+    effect: 'read',
+    fast: false,
     load: () => Promise.reject(new Error('Reading arguments must not load anything')),
   },
 ];

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -18,11 +19,12 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { nodes } from '../hold/harness.ts';
-import { main, rebind } from './command-line.ts';
+import { isInstalled, main, rebind } from './command-line.ts';
 
 interface Home extends Disposable {
   readonly path: string;
@@ -87,6 +89,87 @@ function pick({ status, stderr }: { status: number | null; stderr: string }): ob
   return { status, stderr };
 }
 
+test('the first blocked answer keeps the code again, because a free port needs little of it', async () => {
+  using at = home();
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const env = { HOME: at.path, XDG_CACHE_HOME: '', NODE_DISABLE_COMPILE_CACHE: '' };
+  const kept = (): { readonly size: number; readonly ino: number } => {
+    const [file = ''] = at.files();
+    return statSync(join(at.folder, file));
+  };
+  try {
+    at.ask();
+    const first = kept();
+    assert.equal(rebind([`127.0.0.1:${port}`], env).code, 1);
+    const second = kept();
+    assert(second.size > first.size && second.ino !== first.ino, `${first.size} and ${second.size} bytes`);
+    // From then on it stays, whatever is asked.
+    assert.equal(rebind([`127.0.0.1:${port}`], env).code, 1);
+    at.ask();
+    assert.equal(kept().ino, second.ino);
+  } finally {
+    server.close();
+  }
+});
+
+test('--version loads nothing but the file that is started', () => {
+  using at = home();
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  for (const word of ['--version', '-V']) {
+    const { code, stdout, stderr } = rebind([word], { HOME: at.path, XDG_CACHE_HOME: '', NODE_DEBUG: 'module' });
+    assert.equal(code, 0);
+    assert.equal(stdout, `${version}\n`);
+    assert.doesNotMatch(stderr, /command\.cjs|main\.js/);
+  }
+  assert.deepEqual(at.files(), []);
+});
+
+test('an answer loads no module of Node that it does not need', () => {
+  using at = home();
+  const list = join(at.path, 'list.cjs');
+  writeFileSync(
+    list,
+    `process.on('exit', () => require('node:fs').writeFileSync(2, process.moduleLoadList.join('\\n')))`,
+  );
+  for (const words of [
+    ['why', join(at.path, 'app.sock')],
+    ['free', join(at.path, 'app.sock')],
+  ]) {
+    const { status, stderr } = spawnSync(process.execPath, ['--require', list, main, ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, HOME: at.path, XDG_CACHE_HOME: '' },
+    });
+    assert.equal(status, 0, stderr);
+    const loaded = stderr.split('\n').flatMap((line) => /^NativeModule (\w+)$/.exec(line)?.[1] ?? []);
+    for (const name of ['child_process', 'crypto', 'readline', 'zlib', 'stream', 'net', 'dns'])
+      assert(!loaded.includes(name), `${words[0]} loads node:${name}`);
+  }
+});
+
+test('an answer that a pipe cannot take at once is written whole', {
+  skip: !isInstalled('python3') && 'needs python3',
+}, () => {
+  // A pipe that does not block and has little room left.
+  const program = `
+import fcntl, os, subprocess, sys
+r, w = os.pipe()
+fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+fcntl.fcntl(w, fcntl.F_SETFL, os.O_NONBLOCK)
+os.write(w, b'x' * 4000)
+child = subprocess.Popen(sys.argv[1:], stdout=w)
+os.close(w)
+sys.stdout.write(os.fdopen(r).read())
+sys.exit(child.wait())`;
+  const { status, stdout } = spawnSync('python3', ['-c', program, process.execPath, main, 'help', 'hold'], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0);
+  assert.equal(stdout.slice(4000), rebind(['help', 'hold']).stdout);
+});
+
 test('a help keeps nothing: it does not compile what an answer needs', () => {
   using at = home();
   assert.equal(rebind(['--help'], { HOME: at.path, XDG_CACHE_HOME: '' }).code, 0);
@@ -115,13 +198,13 @@ test('what is damaged, cut off or of an older build is replaced', () => {
   writeFileSync(path, Buffer.alloc(size, 'rebind'));
   at.ask();
   assert.ok(!readFileSync(path).includes('rebindrebind'));
-  // A page of zeros in the middle, as after a power cut: V8 would run it.
+  // A page of zeros, as after a power cut: V8 would run it.
   const whole = readFileSync(path);
-  writeFileSync(path, Buffer.from(whole).fill(0, size >> 1, (size >> 1) + 4_096));
+  writeFileSync(path, Buffer.from(whole).fill(0, size >> 2, (size >> 2) + 4_096));
   at.ask();
   assert.ok(
     readFileSync(path)
-      .subarray(size >> 1, (size >> 1) + 4_096)
+      .subarray(size >> 2, (size >> 2) + 4_096)
       .some((byte) => byte !== 0),
   );
   const old = join(at.folder, file.replace(/[^-]+-why$/, '0123456789abcdef-why'));

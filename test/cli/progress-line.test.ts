@@ -15,7 +15,12 @@ function lineAt(columns: number, situation: Situation): string {
     },
   });
   Object.assign(stderr, { isTTY: true, columns });
-  const io = { stderr, env: { NO_COLOR: '1', LANG: 'en_US.UTF-8' }, signal: new AbortController().signal };
+  const io = {
+    stderr,
+    env: { NO_COLOR: '1', LANG: 'en_US.UTF-8' },
+    isInteractive: true,
+    signal: new AbortController().signal,
+  };
   using status = openStatus(io as unknown as Io);
   status.show(situation);
   return stripVTControlCharacters(written).replace('\r', '');
