@@ -113,7 +113,7 @@ async function actOn(step: PlannedStep, context: ActContext): Promise<ActResult>
     case 'destroy':
       return destroySockets(os, work.sockets);
     case 'unlink':
-      return removeSocketFile(os, request, work.path, work.inode);
+      return removeSocketFile(os, work.path, work.inode);
     case 'wait':
       return waitForExpiry(work.ms, context);
     default:

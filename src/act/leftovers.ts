@@ -1,12 +1,11 @@
 /**
- * Taking away what nobody owns: connections that ended, and the file of a Unix socket that nobody listens on.
+ * Taking away what nobody owns: connections that ended, and the file of a Unix socket that nobody has open.
  */
-import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import type { Request } from '../model/endpoint.ts';
 import type { InetSocket } from '../model/facts.ts';
+import { pathObjection } from '../model/path-trust.ts';
 import type { ActResult } from '../model/step.ts';
 import { isNativeError } from '../os/errors.ts';
+import type { Directory } from '../os/files.ts';
 import type { Os } from '../os/os.ts';
 
 /** Destroys exactly these sockets, each by the kernel's own name for it. */
@@ -24,79 +23,74 @@ function reason(code: string): string {
   return code;
 }
 
-/** What connect(2) says about a path: `dead` proves that nobody listens. */
-type Life = { readonly kind: 'dead' } | { readonly kind: 'alive' } | { readonly kind: 'unknown'; readonly why: string };
+/** As often as the file is moved aside under a name that somebody else has, too. */
+const mostNames = 8;
+let names = 0;
 
 /**
- * Removes the file of a Unix socket, if nobody listens on it.
+ * Removes the file of a Unix socket, if the kernel says that no process has its socket open.
  *
- * The file is moved aside first and asked again there: a server that came in the meantime gets it back, instead of losing it between
- * a look and a removal.
+ * Everything happens in a directory that is held open and that no less privileged user can exchange. The file is moved aside first and asked
+ * about again there: a server that came in the meantime gets it back, instead of losing it between a look and a removal.
+ *
+ * @param inode The file that was meant, or null for whichever is there.
  */
-export function removeSocketFile(os: Os, request: Request, path: string, inode: number | null): ActResult {
-  const before = statOf(path);
-  if (before === null) return { outcome: 'skipped', why: 'it is gone already' };
-  if (!before.isSocket()) return { outcome: 'refused', why: 'it is not a socket' };
-  if (inode !== null && before.ino !== inode) return { outcome: 'refused', why: 'it is another file by now' };
-  const first = lifeOf(os, path);
-  if (first.kind !== 'dead') return alive(first);
-  // Short, because the address of a socket holds only 107 bytes.
-  const aside = join(dirname(path), `.${process.getBuiltinModule('node:crypto').randomBytes(6).toString('hex')}`);
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return { outcome: 'skipped', why: 'it is gone already' };
-    return { outcome: 'failed', why: `${code ?? error}: the file cannot be removed` };
+export function removeSocketFile(os: Os, path: string, inode: number | null): ActResult {
+  const uid = process.geteuid?.() ?? 0;
+  const directory = os.files.openDirectory(path, (step) => pathObjection(step, { uid }));
+  if ('why' in directory) {
+    if (directory.why === 'ENOENT') return gone;
+    return { outcome: 'refused', why: directory.why };
   }
-  const moved = statOf(aside);
-  const same = moved?.ino === before.ino && !isHeld(os, request);
-  const second: Life = same ? lifeOf(os, aside) : { kind: 'alive' };
-  if (second.kind === 'dead') {
-    unlinkSync(aside);
-    return { outcome: 'done', why: null };
-  }
-  restore(aside, path);
-  return alive(second);
-}
-
-function alive(life: Life): ActResult {
-  if (life.kind === 'unknown')
-    return { outcome: 'refused', why: `${life.why}: it cannot be told whether somebody listens` };
-  return { outcome: 'refused', why: 'somebody listens on it by now' };
-}
-
-/** A link, unlike a rename, never replaces what came in the meantime. */
-function restore(aside: string, path: string): void {
   try {
-    linkSync(aside, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  unlinkSync(aside);
-}
-
-/** Between bind and listen a server refuses connections too, but its socket is there. */
-function isHeld(os: Os, request: Request): boolean {
-  return os.readFacts(request, { holders: 'none' }).sockets.some((socket) => socket.state !== 'ESTABLISHED');
-}
-
-function statOf(path: string): Stats | null {
-  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
-}
-
-function lifeOf(os: Os, path: string): Life {
-  const fd = os.sockets.open('unix', 4);
-  try {
-    os.sockets.connect(fd, { protocol: 'unix', path });
-    return { kind: 'alive' };
+    return removeFrom(directory, inode);
   } catch (error) {
     if (!isNativeError(error)) throw error;
-    if (error.code === 'ECONNREFUSED') return { kind: 'dead' };
-    // EAGAIN: its queue is full. EPROTOTYPE: a datagram socket is bound to it.
-    if (error.code === 'EAGAIN' || error.code === 'EPROTOTYPE') return { kind: 'alive' };
-    return { kind: 'unknown', why: error.code };
+    if (error.code === 'ENOENT') return gone;
+    return { outcome: 'failed', why: `${error.code}: the file cannot be removed` };
   } finally {
-    os.sockets.close(fd);
+    directory.close();
   }
+}
+
+const gone: ActResult = { outcome: 'skipped', why: 'it is gone already' };
+
+function removeFrom(directory: Directory, inode: number | null): ActResult {
+  const { name } = directory;
+  const before = directory.identify(name);
+  if (before === null) return gone;
+  if (!before.isSocket) return { outcome: 'refused', why: 'it is not a socket' };
+  if (inode !== null && before.inode !== String(inode)) return { outcome: 'refused', why: 'it is another file by now' };
+  const first = lifeOf(directory, name);
+  if (first !== null) return first;
+  const aside = moveAside(directory);
+  if (aside === null) return { outcome: 'failed', why: 'EEXIST: the file cannot be moved aside' };
+  const moved = directory.identify(aside);
+  const same = moved?.inode === before.inode && moved.device === before.device;
+  const second = same ? lifeOf(directory, aside) : other;
+  if (second === null) {
+    directory.remove(aside);
+    return { outcome: 'done', why: null };
+  }
+  // Somebody else may have the name by now, whose file is newer: then this one stays where it is.
+  if (moved !== null) directory.rename(aside, name);
+  return second;
+}
+
+const other: ActResult = { outcome: 'refused', why: 'it is another file by now' };
+
+function moveAside(directory: Directory): string | null {
+  for (let attempt = 0; attempt < mostNames; attempt++) {
+    const aside = `.rebind-${process.pid}-${++names}`;
+    if (directory.rename(directory.name, aside)) return aside;
+  }
+  return null;
+}
+
+/** Null when nobody has the socket open. */
+function lifeOf(directory: Directory, entry: string): ActResult | null {
+  const answer = directory.isOpen(entry);
+  if (answer.open === false) return null;
+  if (answer.open === true) return { outcome: 'refused', why: 'a program has it open' };
+  return { outcome: 'refused', why: `${answer.why}: it cannot be told whether a program has it open` };
 }

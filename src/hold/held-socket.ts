@@ -85,7 +85,7 @@ function removeStale(endpoint: UnixEndpoint): void {
   if (endpoint.path.startsWith('\0')) return;
   try {
     // Whatever it answers, bind has the last word: it names the same path.
-    removeSocketFile(os(), { endpoint, options: nodeTcpOptions }, endpoint.path, null);
+    removeSocketFile(os(), endpoint.path, null);
   } catch (error) {
     if (!isFileError(error)) throw error;
   }

@@ -79,19 +79,34 @@ export interface UnixSocket {
   readonly inode: number;
   readonly uid: number;
   readonly queue: { readonly waiting: number; readonly limit: number } | null;
+  /** True when it was made in another network namespace than ours, such as that of a container. */
+  readonly elsewhere: boolean;
 }
 
 export type Socket = InetSocket | UnixSocket;
 
 /** What stands at a Unix endpoint's path. */
 export interface UnixFile {
-  readonly kind: 'none' | 'socket' | 'other';
+  readonly kind: 'none' | 'socket' | 'directory' | 'other';
   readonly inode: number | null;
   readonly uid: number | null;
+  /**
+   * Of a socket: whether a process has it open, in whatever network namespace; false proves that nobody listens. Null when it could not be
+   * told, and for everything else.
+   */
+  readonly inUse: boolean | null;
+  /** Of a directory: true when nothing is in it; null when it could not be read, and for everything else. */
+  readonly empty: boolean | null;
   /** True when this user could make the socket file there: the directory exists and is writable. */
   readonly creatable: boolean;
-  /** Why it is not creatable (`ENOENT`, `EACCES`, `ENOTDIR`, `EROFS`, `ENAMETOOLONG`), or null. */
+  /** Why it is not creatable (`ENOENT`, `EACCES`, `ENOTDIR`, `EROFS`, `EPERM`, `EINVAL`), or null. */
   readonly errno: string | null;
+  /** The type of the file system of its directory, such as `ext4`; null when it is not known. */
+  readonly fileSystem: string | null;
+  /** False where that file system holds no sockets, null where it may or may not. */
+  readonly holdsSockets: boolean | null;
+  /** The path as far as this Node passes it on, where it is longer than an address can be; else null. */
+  readonly cutTo: string | null;
 }
 
 /** A process is an identity, not a number: pid and start time together (proc_pid_stat(5), field 22). */

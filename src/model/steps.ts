@@ -6,7 +6,7 @@
 
 import { formatAddress } from './address.ts';
 import { formatEndpoint } from './endpoint.ts';
-import type { Holder, InetSocket, Socket } from './facts.ts';
+import type { Holder, InetSocket, Socket, UnixFile } from './facts.ts';
 import type { Manager, PlannedStep, SocketReference, StepContext, StepTarget } from './step.ts';
 import type { Candidate, Question } from './verdict.ts';
 
@@ -289,13 +289,13 @@ function planUnix(question: Question, context: StepContext): PlannedStep[] {
   const file = facts.unixFile;
   if (file === null || file.kind === 'none') return [];
   const name = formatEndpoint(request.endpoint);
-  const isSocket = file.kind === 'socket';
   return [
     {
       remedy: 'remove-file',
-      sentence: isSocket ? `Remove ${name}, the file of a socket that nobody listens on` : `Remove ${name}`,
+      sentence:
+        file.inUse === false ? `Remove ${name}, the file of a socket that no process has open` : `Remove ${name}`,
       target: { kind: 'file', path },
-      refusal: isSocket ? null : 'it is a file or directory, not a socket: rebind does not remove it',
+      refusal: whyNotRemoved(file),
       doubt:
         file.uid !== null && file.uid !== facts.asker.uid
           ? `it belongs to user ${facts.users.get(file.uid) ?? file.uid}`
@@ -303,6 +303,15 @@ function planUnix(question: Question, context: StepContext): PlannedStep[] {
       work: { kind: 'unlink', path, inode: file.inode },
     },
   ];
+}
+
+/** Only what is proven to be left over is removed. */
+function whyNotRemoved({ kind, inUse, empty }: UnixFile): string | null {
+  if (kind === 'directory')
+    return `it is a directory${empty === true ? ', and an empty one: rmdir removes it' : ''}; rebind removes only sockets`;
+  if (kind !== 'socket') return 'it is not a socket, and rebind removes nothing else';
+  if (inUse === true) return 'a program has it open that cannot be seen from here';
+  return inUse === null ? 'whether a program has it open cannot be told as this user' : null;
 }
 
 function unique(holders: readonly Holder[]): Holder[] {

@@ -7,6 +7,7 @@
 import type { Request } from '../model/endpoint.ts';
 import type { Facts, Gap, Holder, InetSocket, Platform, Probe, ProcessIdentity, Settings } from '../model/facts.ts';
 import type { Events } from './events.ts';
+import type { Files } from './files.ts';
 import type { Processes } from './processes.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -52,6 +53,7 @@ export interface Changing {
   readonly processes: Processes;
   readonly sockets: Sockets;
   readonly events: Events;
+  readonly files: Files;
 }
 
 export interface Os extends Reading, Changing {

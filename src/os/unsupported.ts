@@ -21,6 +21,7 @@ export function unsupported(platform: string): Os {
     processes: everyCall(refuse),
     sockets: everyCall(refuse),
     events: { wait: refuse },
+    files: { openDirectory: refuse },
     trimMemory: refuse,
   };
 }

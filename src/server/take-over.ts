@@ -105,11 +105,11 @@ function letGo(os: Os, { process, socket }: Found): void {
 }
 
 /** Removes the file that a Unix socket of this user left behind. True when the path is free. */
-export async function removeLeftover(os: Os, { endpoint, options, verdict, plan }: Report): Promise<boolean> {
+export async function removeLeftover(os: Os, { endpoint, verdict, plan }: Report): Promise<boolean> {
   if (endpoint.protocol !== 'unix' || verdict?.cause !== 'unix-socket-stale') return false;
   if (!plan.some(({ remedy, automatic }) => remedy === 'remove-file' && automatic)) return false;
   const { removeSocketFile } = await import('../act/leftovers.ts');
-  const { outcome } = removeSocketFile(os, { endpoint, options }, endpoint.path, null);
+  const { outcome } = removeSocketFile(os, endpoint.path, null);
   return outcome === 'done' || outcome === 'skipped';
 }
 

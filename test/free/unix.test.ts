@@ -95,15 +95,14 @@ describe('free a Unix socket', () => {
     dead.child.kill('SIGKILL');
     await once(dead.child, 'exit');
     const { ino } = lstatSync(path);
-    const request = stage.unix(path);
     // Another file by now.
     await rebind(['free', path]);
     const fresh = await world.node(serve(path));
     const now = lstatSync(path).ino;
-    const result = removeSocketFile(os(), request, path, ino === now ? now + 1 : ino);
+    const result = removeSocketFile(os(), path, ino === now ? now + 1 : ino);
     assert.equal(result.outcome, 'refused');
     // The same file, but alive.
-    assert.equal(removeSocketFile(os(), request, path, now).outcome, 'refused');
+    assert.equal(removeSocketFile(os(), path, now).outcome, 'refused');
     assert.ok(existsSync(path) && fresh.isAlive());
     assert.deepEqual(readdirSync(world.directory), ['app.sock']);
   });

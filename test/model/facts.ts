@@ -1,6 +1,6 @@
 /** Sockets and facts for the pure tests: every field has a plain value, a test names the ones that matter. */
 import { type BindOptions, type Endpoint, nodeTcpOptions, type Request } from '../../src/model/endpoint.ts';
-import type { Facts, Holder, InetSocket, Settings, UnixSocket } from '../../src/model/facts.ts';
+import type { Facts, Holder, InetSocket, Settings, UnixFile, UnixSocket } from '../../src/model/facts.ts';
 
 export const port = 3000;
 
@@ -44,6 +44,23 @@ export function unixSocket(over: Partial<UnixSocket> = {}): UnixSocket {
     inode: 7002,
     uid: 1000,
     queue,
+    elsewhere: false,
+    ...over,
+  };
+}
+
+export function unixFile(over: Partial<UnixFile> = {}): UnixFile {
+  return {
+    kind: 'none',
+    inode: null,
+    uid: null,
+    inUse: over.kind === 'socket' ? false : null,
+    empty: null,
+    creatable: true,
+    errno: null,
+    fileSystem: 'ext4',
+    holdsSockets: true,
+    cutTo: null,
     ...over,
   };
 }

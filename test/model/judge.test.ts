@@ -7,7 +7,7 @@ import type { Request } from '../../src/model/endpoint.ts';
 import type { Facts, InetSocket, Probe, SocketState } from '../../src/model/facts.ts';
 import { ask, type JudgeCause, judge } from '../../src/model/judge.ts';
 import { type Question, type Remedy, remedyIds } from '../../src/model/verdict.ts';
-import { at, facts, holder, port, request, settings, socket, unixSocket } from './facts.ts';
+import { at, facts, holder, port, request, settings, socket, unixFile, unixSocket } from './facts.ts';
 
 const inUse: Probe = { errno: 'EADDRINUSE', port };
 const free: Probe = { errno: null, port };
@@ -147,8 +147,7 @@ test('a blocker carries its holders in the shape of the report', () => {
 });
 
 test('a Unix socket as a blocker has its path as the address', () => {
-  const unixFile = { kind: 'socket', inode: 1, uid: 1000, creatable: false, errno: null } as const;
-  const there = facts({ sockets: [unixSocket()], unixFile });
+  const there = facts({ sockets: [unixSocket()], unixFile: unixFile({ kind: 'socket', creatable: false }) });
   const report = judge(request({ protocol: 'unix', path: '/run/app' }), there, null, []);
   assert.deepEqual(report.blockers[0]?.local, { address: '/run/app', port: 0 });
   assert.equal(report.bindable, false);
@@ -235,11 +234,16 @@ const anyFacts: fc.Arbitrary<Facts> = fc
     unseen: fc.record({ sockets: fc.boolean(), processes: fc.boolean() }),
     unixFile: fc.option(
       fc.record({
-        kind: fc.constantFrom('none', 'socket', 'other'),
+        kind: fc.constantFrom('none', 'socket', 'directory', 'other'),
         inode: fc.option(fc.nat()),
         uid: fc.option(fc.nat()),
         creatable: fc.boolean(),
-        errno: fc.constantFrom(null, 'EACCES', 'ENOENT'),
+        errno: fc.constantFrom(null, 'EACCES', 'ENOENT', 'EPERM', 'EINVAL'),
+        inUse: flag,
+        empty: flag,
+        fileSystem: fc.constantFrom(null, 'ext4'),
+        holdsSockets: flag,
+        cutTo: fc.constantFrom(null, '/run/ap'),
       }),
     ),
     users: fc.constant(new Map()),

@@ -6,7 +6,7 @@ import { linux } from '../../src/model/rules/linux.ts';
 import { overlap, spanOf } from '../../src/model/rules/linux-address.ts';
 import { blocksAutomatic, conflict, type Known, udpBinds } from '../../src/model/rules/linux-conflict.ts';
 import { binderOf } from '../../src/model/rules/rules.ts';
-import { at, facts, port, request, settings, socket, unixSocket } from './facts.ts';
+import { at, facts, port, request, settings, socket, unixFile, unixSocket } from './facts.ts';
 
 type Flags = 'none' | 'RA' | 'RP' | 'both';
 const flagsOf = (flags: Flags): Pick<BindOptions, 'reuseAddress' | 'reusePort'> => ({
@@ -293,7 +293,7 @@ test('for port 0 both outcomes are possible, and nobody is blamed', () => {
   });
 });
 
-const file = { kind: 'none', inode: null, uid: null, creatable: true, errno: null } as const;
+const file = unixFile();
 const unixCases: [string, string, Parameters<typeof facts>[0], (string | null)[], number][] = [
   ['nothing at the path', '/run/app', { unixFile: file }, [null], 0],
   ['a socket file whose server died', '/run/app', { unixFile: { ...file, kind: 'socket' } }, ['EADDRINUSE'], 0],
@@ -303,6 +303,20 @@ const unixCases: [string, string, Parameters<typeof facts>[0], (string | null)[]
     { unixFile: { ...file, kind: 'socket' }, sockets: [unixSocket()] },
     ['EADDRINUSE'],
     1,
+  ],
+  [
+    'a path that is too long for an address',
+    '/run/app',
+    { unixFile: { ...file, creatable: false, errno: 'EINVAL' } },
+    ['EINVAL'],
+    0,
+  ],
+  [
+    'a file system that may hold no sockets',
+    '/run/app',
+    { unixFile: { ...file, holdsSockets: null } },
+    [null, 'EPERM'],
+    0,
   ],
   ['a file of another kind', '/run/app', { unixFile: { ...file, kind: 'other' } }, ['EADDRINUSE'], 0],
   ['a listener whose file was removed', '/run/app', { unixFile: file, sockets: [unixSocket()] }, [null], 0],

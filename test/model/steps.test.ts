@@ -5,7 +5,7 @@ import { ask } from '../../src/model/judge.ts';
 import { listenersOn } from '../../src/model/reach.ts';
 import type { Manager, PlannedStep, StepContext } from '../../src/model/step.ts';
 import { isFutile, isPlainlySafe, planSteps } from '../../src/model/steps.ts';
-import { facts, holder, port, request, settings, socket, unixSocket } from './facts.ts';
+import { facts, holder, port, request, settings, socket, unixFile, unixSocket } from './facts.ts';
 
 const context: StepContext = {
   managers: new Map(),
@@ -226,11 +226,11 @@ describe('the plan of free', () => {
   });
 
   test('the file of a dead Unix socket is removed, that of another user after a yes, and nothing else ever', () => {
-    const asked = (kind: 'socket' | 'other', uid: number) =>
+    const asked = (kind: 'socket' | 'directory' | 'other', uid: number, inUse: boolean | null = false) =>
       planSteps(
         ask(
           request({ protocol: 'unix', path: '/run/app' }),
-          facts({ unixFile: { kind, inode: 5, uid, creatable: true, errno: null } }),
+          facts({ unixFile: unixFile({ kind, inode: 5, uid, inUse: kind === 'socket' ? inUse : null }) }),
           null,
         ),
         context,
@@ -238,7 +238,10 @@ describe('the plan of free', () => {
     assert.deepEqual(words(asked('socket', 1000)), ['remove-file']);
     assert.ok(isPlainlySafe(asked('socket', 1000)));
     assert.ok(!isPlainlySafe(asked('socket', 0)));
-    assert.ok(asked('other', 1000).every((step) => step.refusal !== null));
+    for (const kind of ['directory', 'other'] as const)
+      assert.ok(asked(kind, 1000).every((step) => step.refusal !== null));
+    // What is open in another network namespace, or cannot be told, stays.
+    for (const inUse of [true, null]) assert.ok(asked('socket', 1000, inUse).every((step) => step.refusal !== null));
   });
 });
 

@@ -8,48 +8,65 @@ export default cause({
   title: 'The file of the Unix socket cannot be made there',
   on: ['linux'],
   page: {
-    see: '`listen EACCES`, `ENOENT`, `ENOTDIR` or `EROFS` with the path of a Unix socket. Node reports a missing directory as `EACCES`, too.',
-    why: 'Binding a Unix socket makes a file, so the directory must exist and this user must be allowed to write there. Directories below /run and /var/run are gone after every start of the machine. A path may have 107 bytes at most.',
+    see: '`listen EACCES`, `ENOENT`, `ENOTDIR`, `EROFS`, `EPERM` or `EINVAL` with the path of a Unix socket. Node reports a missing directory as `EACCES`, too.',
+    why: 'Binding a Unix socket makes a file, so the directory must exist and this user must be allowed to write there. Directories below /run and /var/run are gone after every start of the machine. A path may have 107 bytes at most: Node 24 and later refuse a longer one with `EINVAL`, older ones cut it off without a word. Some file systems hold no sockets and answer `EPERM`: vfat, exFAT, shared folders of virtual machines, and those of the kernel such as /sys.',
     now: 'Make the directory, or use a path where you may write, such as one below `$XDG_RUNTIME_DIR`.',
     prevent:
       'In a systemd unit, `RuntimeDirectory=app` makes /run/app with the right owner before each start. Do not rely on directories in /run that somebody made by hand.',
   },
   recognise(question) {
     const { request, facts, errno } = question;
-    if (request.endpoint.protocol !== 'unix' || errno === null || errno === 'EADDRINUSE') return null;
-    if (facts.unixFile === null || facts.unixFile.creatable) return null;
+    const file = facts.unixFile;
+    if (request.endpoint.protocol !== 'unix' || file === null || errno === 'EADDRINUSE') return null;
+    const mayNotHold = file.holdsSockets === null && file.creatable;
+    if (errno === null ? file.cutTo === null && !mayNotHold : file.creatable) return null;
     const { path } = request.endpoint;
     return {
       endpoint: asked(question),
       path,
       errno,
+      bytes: new TextEncoder().encode(path).length,
+      cutTo: file.cutTo,
       directory: path.slice(0, path.lastIndexOf('/')) || (path.startsWith('/') ? '/' : '.'),
+      fileSystem: file.fileSystem,
       user: facts.asker.user,
     };
   },
-  say({ endpoint, errno, directory, user }) {
+  say({ endpoint, errno, directory, user, bytes, cutTo, fileSystem }) {
+    const cut =
+      cutTo === null
+        ? ''
+        : `${endpoint} has ${bytes} bytes, and the path of a Unix socket at most 107: this Node cuts it off without a word and means ${cutTo}; Node 24 and later refuse it with EINVAL`;
     switch (errno) {
+      case null:
+        return cutTo === null
+          ? `Whether the file system of ${directory} (${fileSystem ?? 'unknown'}) can hold a socket is known only when one is made`
+          : cut;
+      case 'EPERM':
+        return `${endpoint} cannot be made, because the file system of ${directory}${fileSystem === null ? '' : ` (${fileSystem})`} holds no sockets`;
+      case 'EINVAL':
+        return `${endpoint} has ${bytes} bytes, and the path of a Unix socket at most 107: Node 24 and later refuse it with EINVAL, older ones cut it off without a word`;
       case 'ENOENT':
         return `${endpoint} cannot be made, because the directory ${directory} does not exist`;
       case 'ENOTDIR':
         return `${endpoint} cannot be made, because ${directory} is not a directory`;
       case 'EROFS':
         return `${endpoint} cannot be made, because ${directory} is on a read-only file system`;
-      case 'ENAMETOOLONG':
-        return `${endpoint} is too long for the path of a Unix socket`;
       default:
         return `${endpoint} cannot be made, because user ${user} may not write in ${directory}`;
     }
   },
-  remedies: ({ errno, directory }) => [
+  remedies: ({ errno, directory, cutTo }) => [
     {
       remedy: 'use-address',
       sentence:
-        errno === 'ENAMETOOLONG'
+        errno === 'EINVAL' || cutTo !== null
           ? 'Use a shorter path, of 107 bytes at most, or one that is relative to the working directory of the server'
           : errno === 'ENOENT'
             ? `Make the directory ${directory}, or use a path in one that exists`
-            : 'Use a path where this user may make files',
+            : errno === 'EPERM' || errno === null
+              ? 'Use a path on a file system that holds sockets, such as below /run, $XDG_RUNTIME_DIR or /tmp'
+              : 'Use a path where this user may make files',
       command: errno === 'ENOENT' ? `mkdir -p ${shellWord(directory)}` : null,
       automatic: false,
       args: { directory },
@@ -77,15 +94,6 @@ export default cause({
         });
       },
       expect: { bindable: false, errno: 'EACCES', remedies: ['use-address'] },
-    },
-    {
-      title: 'the path is too long for a Unix socket',
-      needs: [],
-      async stage(stage) {
-        const path = `${stage.directory()}/${'long-'.repeat(24)}app.sock`;
-        return stage.staged({ request: stage.unix(path), description: `${path} has ${path.length} bytes` });
-      },
-      expect: { bindable: false, errno: 'ENAMETOOLONG', remedies: ['use-address'] },
     },
     {
       title: 'a part of the path is a file',

@@ -1,5 +1,5 @@
 import type { UnixSocket } from '../../model/facts.ts';
-import type { Question } from '../../model/verdict.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { stopHolders } from '../shared/remedies.ts';
@@ -20,17 +20,25 @@ export default cause({
   recognise(question) {
     const sockets = ownersOf(question);
     const [first] = sockets;
-    if (first === undefined) return null;
+    const { request, errno, facts } = question;
+    const unseen = first === undefined && facts.unixFile?.inUse === true;
+    if (request.endpoint.protocol !== 'unix' || errno !== 'EADDRINUSE' || (first === undefined && !unseen)) return null;
     return {
       endpoint: asked(question),
       listens: sockets.some(({ state }) => state === 'LISTEN'),
-      uid: first.uid,
+      uid: first?.uid ?? facts.unixFile?.uid ?? 0,
       holders: holdersOf(sockets, question).map(who),
+      elsewhere: unseen || first?.elsewhere === true,
+      seen: !unseen,
     };
   },
-  say: ({ endpoint, listens, uid, holders }) =>
-    `${processes(holders, uid)} ${listens ? agree(holders.length, 'listens', 'listen') : agree(holders.length, 'receives', 'receive')} on ${endpoint}`,
-  remedies: (_args, question) => stopHolders(ownersOf(question), question),
+  say({ endpoint, listens, uid, holders, elsewhere, seen }) {
+    if (!seen)
+      return `A program in another network namespace, such as a container that shares this directory, has ${endpoint} open; which one it is cannot be seen from here`;
+    const verb = listens ? agree(holders.length, 'listens', 'listen') : agree(holders.length, 'receives', 'receive');
+    return `${processes(holders, uid)} ${verb} on ${endpoint}${elsewhere ? ', in another network namespace' : ''}`;
+  },
+  remedies: ({ seen }, question) => (seen ? stopHolders(ownersOf(question), question) : [lookOutside]),
   stages: [
     {
       title: 'a Node server listens on the path',
@@ -65,6 +73,15 @@ export default cause({
     },
   ],
 });
+
+const lookOutside: Remedy = {
+  remedy: 'investigate',
+  sentence:
+    'Look in the containers that share this directory, or ask again as root on the host; do not remove the file',
+  command: null,
+  automatic: false,
+  args: {},
+};
 
 function ownersOf({ blockers }: Question): UnixSocket[] {
   return blockers

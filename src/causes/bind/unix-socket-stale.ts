@@ -1,3 +1,4 @@
+import type { Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { shellWord, typed } from '../shared/remedies.ts';
 import { asked } from '../shared/words.ts';
@@ -18,26 +19,40 @@ export default cause({
     const { request, facts, errno, blockers } = question;
     if (request.endpoint.protocol !== 'unix' || errno !== 'EADDRINUSE' || blockers.length > 0) return null;
     const file = facts.unixFile;
-    if (file === null || file.kind === 'none') return null;
-    return { endpoint: asked(question), path: request.endpoint.path, isSocket: file.kind === 'socket', uid: file.uid };
+    if (file === null || file.kind === 'none' || file.inUse === true) return null;
+    const { kind, uid, inUse, empty } = file;
+    return { endpoint: asked(question), path: request.endpoint.path, kind, uid, proven: inUse === false, empty };
   },
-  say: ({ endpoint, isSocket }) =>
-    isSocket
-      ? `${endpoint} is a leftover file: no process has this socket open`
-      : `${endpoint} is a file or directory that is not a socket`,
-  remedies({ isSocket, path, uid }, question) {
+  say({ endpoint, kind, proven, empty }) {
+    if (kind === 'socket')
+      return proven
+        ? `${endpoint} is a leftover file: no process has this socket open`
+        : `${endpoint} is the file of a socket, and whether a program still has it open cannot be told as this user`;
+    if (kind === 'directory') return `${endpoint} is ${empty === true ? 'an empty' : 'a'} directory, not a socket`;
+    return `${endpoint} is a file that is not a socket`;
+  },
+  remedies({ kind, path, uid, proven, empty }, question): Remedy[] {
     const mine = question.facts.asker.uid === 0 || uid === question.facts.asker.uid;
-    return [
-      {
-        remedy: 'remove-file',
-        sentence: isSocket ? 'Remove the leftover file' : 'Look at what it is, and move it or use another path',
-        command: isSocket
-          ? `${mine ? '' : 'sudo '}rebind free ${typed(question.request)}`
-          : `ls -ld ${shellWord(path)}`,
-        automatic: isSocket && mine,
-        args: { path },
-      },
-    ];
+    const remedy = { remedy: 'remove-file', args: { path } } as const;
+    if (kind === 'socket')
+      return [
+        {
+          ...remedy,
+          sentence: proven
+            ? 'Remove the leftover file'
+            : 'Ask as root, who can tell, and remove the file if it is left over',
+          command: `${mine ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+          automatic: mine && proven,
+        },
+      ];
+    const [sentence, command] =
+      kind === 'directory' && empty === true
+        ? [
+            'Remove the empty directory; a container engine makes one where a bind mount names a path that does not exist',
+            'rmdir',
+          ]
+        : ['Look at what it is, and move it or use another path', 'ls -ld'];
+    return [{ ...remedy, sentence, command: `${command} ${shellWord(path)}`, automatic: false }];
   },
   stages: [
     {

@@ -96,10 +96,14 @@ function predictUnix(endpoint: UnixEndpoint, facts: Facts): Prediction {
   }
   const file = facts.unixFile;
   if (file === null) return { possible: [null, 'EADDRINUSE', 'EACCES', 'ENOENT'], candidates, bystanders: [] };
+  // The path does not fit into an address, so the kernel never looks at it.
+  if (file.errno === 'EINVAL') return { possible: ['EINVAL'], candidates: [], bystanders: [] };
   // EEXIST is looked for before the directory's write permission.
   if (file.kind !== 'none') return { possible: ['EADDRINUSE'], candidates, bystanders: [] };
   // A listener whose file was removed blocks nobody.
-  return { possible: [file.creatable ? null : (file.errno ?? 'EACCES')], candidates: [], bystanders: [] };
+  const refused = file.errno ?? 'EACCES';
+  if (!file.creatable) return { possible: [refused], candidates: [], bystanders: [] };
+  return { possible: file.holdsSockets === null ? [null, 'EPERM'] : [null], candidates: [], bystanders: [] };
 }
 
 function onPort(endpoint: InetEndpoint, facts: Facts): InetSocket[] {

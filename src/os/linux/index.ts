@@ -3,6 +3,7 @@
  */
 import type { Os } from '../os.ts';
 import { events } from './calls/events.ts';
+import { files } from './calls/files.ts';
 import { hasLibc, libc } from './calls/libc.ts';
 import { processes } from './calls/pidfd.ts';
 import { sockets } from './calls/socket.ts';
@@ -14,6 +15,7 @@ export const linux: Os = {
   processes,
   sockets,
   events,
+  files,
   trimMemory: () => {
     if (hasLibc()) libc().mallocTrim?.(0);
   },

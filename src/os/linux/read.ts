@@ -5,7 +5,17 @@
 
 import { isWildcard } from '../../model/address.ts';
 import type { Endpoint, InetEndpoint, Request } from '../../model/endpoint.ts';
-import type { Asker, Facts, Gap, Holder, InetSocket, ProcessIdentity, Settings, Socket } from '../../model/facts.ts';
+import type {
+  Asker,
+  Facts,
+  Gap,
+  Holder,
+  InetSocket,
+  ProcessIdentity,
+  Settings,
+  Socket,
+  UnixFile,
+} from '../../model/facts.ts';
 import { conflict } from '../../model/rules/linux-conflict.ts';
 import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
@@ -25,7 +35,9 @@ import { inodeOf } from './proc/open-sockets.ts';
 import { attempt, isGone, openProc, type Proc, ProcError } from './proc/proc.ts';
 import { type Describer, openDescriber, sameProcess } from './proc/process.ts';
 import { readSettingsOf } from './proc/settings.ts';
-import { readProcNetUnix, readUnixFile, socketsAt } from './proc/unix-sockets.ts';
+import { socketsElsewhere } from './proc/unix-elsewhere.ts';
+import { readUnixFile } from './proc/unix-file.ts';
+import { readProcNetUnix, socketsAt } from './proc/unix-sockets.ts';
 
 /** Sockets whose hidden flags are read: more connections than this of one port say nothing new. */
 const mostFlags = 1_000;
@@ -77,7 +89,8 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
   const readAtMs = Date.now();
   const gaps: Gap[] = [];
   let sockets: Socket[];
-  if (endpoint.protocol === 'unix') sockets = socketsAt(endpoint.path, readUnix(source, gaps));
+  const unixFile = endpoint.protocol === 'unix' ? readUnixFile(endpoint.path) : null;
+  if (endpoint.protocol === 'unix') sockets = readUnixAt(source, endpoint.path, unixFile, gaps);
   else {
     // Port 0 is a question to the kernel, not a port that somebody has.
     sockets = endpoint.port === 0 ? [] : readPort(source, endpoint.port, gaps);
@@ -94,7 +107,6 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     );
     gaps.push(...missingHolders(proc, missing, { uid: asker.uid, unseen: found.unseen, userName: describer.userName }));
   }
-  const unixFile = endpoint.protocol === 'unix' ? readUnixFile(endpoint.path) : null;
   const makers = [
     ...sockets.map(({ uid }) => uid),
     ...(unixFile === null || unixFile.uid === null ? [] : [unixFile.uid]),
@@ -152,6 +164,20 @@ function readInventory(source: Source, describer: Describer, real: boolean): Inv
   const uid = process.getuid?.() ?? 0;
   gaps.push(...missingHolders(source.proc, missing, { uid, unseen, userName: describer.userName }));
   return { sockets, holders, users: new Map(sockets.map((each) => [each.uid, describer.userName(each.uid)])), gaps };
+}
+
+/** The sockets of a path; where the kernel says that somebody has its file open and our namespace has none, those of other namespaces. */
+function readUnixAt(source: Source, path: string, file: UnixFile | null, gaps: Gap[]): Socket[] {
+  const own = socketsAt(file?.cutTo ?? path, readUnix(source, gaps));
+  if (file?.inUse !== true || own.some(({ state }) => state !== 'ESTABLISHED')) return own;
+  const others = socketsElsewhere(source.proc, file.cutTo ?? path);
+  if (others.length === 0)
+    gaps.push({
+      what: 'Which process has the socket open cannot be seen: its socket is in another network namespace',
+      why: 'ENOENT',
+      hint: 'Run it as root, on the host, outside of the container',
+    });
+  return [...own, ...others];
 }
 
 function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] {

@@ -23,6 +23,18 @@ const SYS_getdents64: Readonly<Record<string, number>> = {
   s390x: 220,
 };
 
+/** glibc has a wrapper since 2.28, musl has none. */
+const SYS_renameat2: Readonly<Record<string, number>> = {
+  x64: 316,
+  ia32: 353,
+  arm: 382,
+  arm64: 276,
+  riscv64: 276,
+  loong64: 276,
+  ppc64: 357,
+  s390x: 347,
+};
+
 type Call = (...args: unknown[]) => number;
 /** The raw calls: they return what the C function returns; `errno()` is valid until the next call. */
 export interface Libc {
@@ -49,6 +61,11 @@ export interface Libc {
   prctl: Call;
   setsid: Call;
   open: Call;
+  openat: Call;
+  unlinkat: Call;
+  linkat: Call;
+  /** Null where its number is not known. */
+  renameat2: Call | null;
   readlinkat: Call;
   /** Null where its number is not known. */
   getdents64: ((fd: number, buffer: Buffer, size: number) => number) | null;
@@ -125,6 +142,8 @@ function declare(koffi: Koffi): Libc {
     library.func(name, result, args) as unknown as Call;
   const getdents = fn('syscall', 'long', ['long', 'int', 'void *', 'size_t']);
   const getdentsNumber = SYS_getdents64[process.arch];
+  const renameat2 = fn('syscall', 'long', ['long', 'int', 'str', 'int', 'str', 'uint']);
+  const renameNumber = SYS_renameat2[process.arch];
   const pidfdOpen = fn('syscall', 'long', ['long', 'int', 'uint']);
   const pidfdGetfd = fn('syscall', 'long', ['long', 'int', 'int', 'uint']);
   const pidfdSendSignal = fn('syscall', 'long', ['long', 'int', 'int', 'void *', 'uint']);
@@ -152,6 +171,10 @@ function declare(koffi: Koffi): Libc {
     prctl: fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),
     setsid: fn('setsid', 'int', []),
     open: fn('open', 'int', ['str', 'int']),
+    openat: fn('openat', 'int', ['int', 'str', 'int']),
+    unlinkat: fn('unlinkat', 'int', ['int', 'str', 'int']),
+    linkat: fn('linkat', 'int', ['int', 'str', 'int', 'str', 'int']),
+    renameat2: renameNumber === undefined ? null : (...args) => renameat2(renameNumber, ...args),
     readlinkat: fn('readlinkat', 'intptr_t', ['int', 'void *', 'void *', 'size_t']),
     getdents64: getdentsNumber === undefined ? null : (fd, buffer, size) => getdents(getdentsNumber, fd, buffer, size),
     ioctl: fn('ioctl', 'int', ['int', 'ulong', 'long']),

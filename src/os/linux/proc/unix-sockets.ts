@@ -1,14 +1,12 @@
 /**
- * The Unix sockets that carry a path, and the file that stands there.
+ * The Unix sockets that carry a path.
  */
-import { accessSync, constants, lstatSync, realpathSync, statSync } from 'node:fs';
+import { type BigIntStats, lstatSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { UnixFile, UnixSocket } from '../../../model/facts.ts';
+import type { UnixSocket } from '../../../model/facts.ts';
 import { type NamedUnixSocket, trimPath } from '../netlink/unix-diag.ts';
 import type { Proc } from './proc.ts';
 
-/** struct sockaddr_un without its family, and a NUL byte at the end (unix(7)). */
-const maxPathBytes = 107;
 const tableLimit = 67_108_864;
 
 /**
@@ -25,6 +23,7 @@ export function socketsAt(path: string, all: readonly NamedUnixSocket[]): UnixSo
     inode,
     uid: uid ?? 0,
     queue,
+    elsewhere: false,
   }));
 }
 
@@ -68,46 +67,13 @@ function realPath(path: string): string {
   }
 }
 
-/**
- * What stands at a path, and whether this user could make a socket there. Null for an abstract name, which has no file.
- */
-export function readUnixFile(path: string): UnixFile | null {
-  if (path.startsWith('\0')) return null;
-  const stat = lstat(path);
-  const errno = whyNotCreatable(path);
-  const kind = stat === null ? 'none' : stat.isSocket() ? 'socket' : 'other';
-  return {
-    kind,
-    inode: stat === null ? null : Number(stat.ino),
-    uid: stat === null ? null : Number(stat.uid),
-    creatable: errno === null,
-    errno,
-  };
-}
-
-function whyNotCreatable(path: string): string | null {
-  if (Buffer.byteLength(path) > maxPathBytes) return 'ENAMETOOLONG';
+function lstat(path: string): BigIntStats | null {
   try {
-    const directory = dirname(path);
-    if (!statSync(directory).isDirectory()) return 'ENOTDIR';
-    accessSync(directory, constants.W_OK | constants.X_OK);
-    return null;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'EACCES';
-  }
-}
-
-function lstat(path: string): ReturnType<typeof bigStat> | null {
-  try {
-    return bigStat(path);
+    return lstatSync(path, { bigint: true });
   } catch {
-    // Not there, or behind a directory that we may not enter: `errno` of the file says which.
+    // Not there, or behind a directory that we may not enter.
     return null;
   }
-}
-
-function bigStat(path: string): import('node:fs').BigIntStats {
-  return lstatSync(path, { bigint: true });
 }
 
 const line = /^[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} ([0-9A-F]{8}) ([0-9A-F]{4}) ([0-9A-F]{2})\s+(\d+)(?: (.*))?$/i;

@@ -1,0 +1,130 @@
+/**
+ * What stands at the path of a Unix socket, and whether this user could make a socket there.
+ */
+import { accessSync, type BigIntStats, constants, lstatSync, readdirSync, statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { UnixFile } from '../../../model/facts.ts';
+import { hasLibc } from '../calls/libc.ts';
+import { whoHasFile } from '../calls/unix-file-owner.ts';
+import { attempt, openProc } from './proc.ts';
+
+/** struct sockaddr_un without its family, and a NUL byte at the end (unix(7)). */
+const maxPathBytes = 107;
+/** From this Node on libuv refuses a longer path with EINVAL; before, it cuts the path off without a word (uv_pipe_bind2). */
+const firstStrictNode = 24;
+
+/**
+ * File systems by their number (linux/magic.h, statfs(2)). False: its directories make no sockets, so mknod(2) and bind(2) report EPERM.
+ * Null: that depends on the program behind it.
+ */
+const fileSystems: Readonly<Record<number, readonly [name: string, holdsSockets: boolean | null]>> = {
+  [0x6265_6572]: ['sysfs', false],
+  [0x9fa0]: ['proc', false],
+  [0x6367_7270]: ['cgroup2', false],
+  [0x0027_e0eb]: ['cgroup', false],
+  [0x6462_6720]: ['debugfs', false],
+  [0x7472_6163]: ['tracefs', false],
+  [0x7363_6673]: ['securityfs', false],
+  [0x6265_6570]: ['configfs', false],
+  [0xde5e_81e4]: ['efivarfs', false],
+  [0x6165_676c]: ['pstore', false],
+  [0xcafe_4a11]: ['bpf', false],
+  [0x1980_0202]: ['mqueue', false],
+  [0x4249_4e4d]: ['binfmt_misc', false],
+  [0x6573_5543]: ['fusectl', false],
+  [0x1cd1]: ['devpts', false],
+  [0x4d44]: ['vfat', false],
+  [0x2011_bab0]: ['exfat', false],
+  [0x786f_4256]: ['vboxsf', false],
+  [0x6573_5546]: ['fuse', null],
+  [0x0102_1997]: ['9p', null],
+  [0xff53_4d42]: ['cifs', null],
+  [0xfe53_4d42]: ['smb2', null],
+  [0xef53]: ['ext4', true],
+  [0x5846_5342]: ['xfs', true],
+  [0x9123_683e]: ['btrfs', true],
+  [0x0102_1994]: ['tmpfs', true],
+  [0x794c_7630]: ['overlay', true],
+  [0x2fc1_2fc1]: ['zfs', true],
+};
+
+/** Null for an abstract name, which has no file. */
+export function readUnixFile(asked: string): UnixFile | null {
+  if (asked.startsWith('\0')) return null;
+  const tooLong = Buffer.byteLength(asked) > maxPathBytes;
+  const cuts = tooLong && Number.parseInt(process.versions.node, 10) < firstStrictNode;
+  const path = cuts ? Buffer.from(asked).subarray(0, maxPathBytes).toString('utf8') : asked;
+  const stat = lstat(path);
+  const [fileSystem, holdsSockets] = fileSystemOf(dirname(path));
+  const kind = kindOf(stat);
+  const errno = tooLong && !cuts ? 'EINVAL' : (whyNotCreatable(path) ?? (holdsSockets === false ? 'EPERM' : null));
+  return {
+    kind,
+    inode: stat === null ? null : Number(stat.ino),
+    uid: stat === null ? null : Number(stat.uid),
+    inUse: kind === 'socket' && hasLibc() ? whoHasFile(path).open : null,
+    empty: kind === 'directory' ? isEmpty(path) : null,
+    creatable: errno === null,
+    errno,
+    fileSystem,
+    holdsSockets,
+    cutTo: cuts ? path : null,
+  };
+}
+
+function kindOf(stat: BigIntStats | null): UnixFile['kind'] {
+  if (stat === null) return 'none';
+  if (stat.isSocket()) return 'socket';
+  return stat.isDirectory() ? 'directory' : 'other';
+}
+
+function isEmpty(path: string): boolean | null {
+  try {
+    return readdirSync(path).length === 0;
+  } catch {
+    return null;
+  }
+}
+
+function fileSystemOf(directory: string): readonly [string | null, boolean | null] {
+  try {
+    // Some numbers have the highest bit, and come out negative where the field is signed.
+    const [name, holds] = fileSystems[statfsSync(directory).type >>> 0] ?? [null, true];
+    if (holds !== null) return [name, holds];
+    const type = mountedAs(directory) ?? name;
+    return [type, type === 'virtiofs' ? true : null];
+  } catch {
+    // There is no such directory, which is what `errno` says then.
+    return [null, null];
+  }
+}
+
+/** The type as it is mounted: `fuse` has one number for all of its file systems (proc_pid_mountinfo(5)). */
+function mountedAs(directory: string): string | null {
+  const { dev } = statSync(directory);
+  // makedev(3) of glibc, for numbers that fit into 32 bits.
+  const number = `${(dev >>> 8) & 0xfff}:${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`;
+  const mounts = attempt(() => openProc('/proc').text('self/mountinfo', 4_194_304)) ?? '';
+  const line = mounts.split('\n').find((each) => each.split(' ')[2] === number);
+  return line === undefined ? null : (/ - (\S+)/.exec(line)?.[1] ?? null);
+}
+
+function whyNotCreatable(path: string): string | null {
+  try {
+    const directory = dirname(path);
+    if (!statSync(directory).isDirectory()) return 'ENOTDIR';
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    return null;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'EACCES';
+  }
+}
+
+function lstat(path: string): BigIntStats | null {
+  try {
+    return lstatSync(path, { bigint: true });
+  } catch {
+    // Not there, or behind a directory that we may not enter: `errno` of the file says which.
+    return null;
+  }
+}
