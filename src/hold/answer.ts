@@ -69,6 +69,10 @@ const isStatus = fields<HoldStatus>({
       ),
     }),
   ),
+  // A hold that was started before this field was made has none.
+  faults: (value) =>
+    value === undefined ||
+    listOf(fields<HoldStatus['faults'][number]>({ sentence: isText, times: isNumber, lastAt: isTime }))(value),
 });
 
 const isResult = fields<RestartResult>({

@@ -5,17 +5,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
+import type { Session } from '../os/sessions.ts';
+import { Agents } from './agents.ts';
 import type { AgentConnection } from './control.ts';
 import type { Exit } from './exit.ts';
+import type { Faults } from './faults.ts';
 import type { Guard } from './guard.ts';
 import type { HeldSocket } from './held-socket.ts';
-import { Tail } from './last-lines.ts';
+import { type LastLines, passThrough, readBack } from './last-lines.ts';
 import { NotifySocket } from './notify.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
 import { endRunaways } from './runaways.ts';
 import type { StopSignal } from './settings.ts';
 import { spawning, stdinFor } from './spawn.ts';
-import type { AgentMessage, DrainCounts, DrainOrder, HoldMessage } from './wire/messages.ts';
+import type { AgentMessage, DrainCounts, DrainOrder } from './wire/messages.ts';
 import type { Passed, ReadyBy } from './wire/passed.ts';
 
 export type GenerationState = 'starting' | 'ready' | 'draining' | 'ending' | 'ended';
@@ -23,7 +26,7 @@ export type GenerationState = 'starting' | 'ready' | 'draining' | 'ending' | 'en
 /** Whether a start succeeded. */
 export type Readiness =
   | { readonly ready: true; readonly by: Evidence; readonly afterMs: number }
-  | { readonly ready: false; readonly why: 'exit' | 'timeout' | 'aborted' };
+  | { readonly ready: false; readonly why: 'exit' | 'timeout' };
 
 export interface GenerationOptions {
   readonly number: number;
@@ -38,6 +41,7 @@ export interface GenerationOptions {
     readonly isConnected: (pid: number) => boolean;
   };
   readonly guard: Guard;
+  readonly faults: Faults;
   readonly readyBy: ReadyBy;
   /** After this time a process that lives counts as ready; null asks for evidence. */
   readonly assumeReadyMs: number | null;
@@ -54,12 +58,8 @@ export interface GenerationOptions {
   readonly onNotify: (variables: ReadonlyMap<string, string>) => void;
 }
 
-/** How often the end of a process group is looked for; there is no event for it. */
-const groupCheckMs = 20;
-/** A program that does not answer at all is not waited for longer than this before it is asked to end. */
-const stopAnswerMs = 2_000;
-/** And one that was never heard to listen, such as npm, not longer than this. */
-const otherAnswerMs = 300;
+/** How often the end of a session is looked for; there is no event for it. */
+const sessionCheckMs = 20;
 /** What SIGKILL needs, also under load. */
 const afterKillMs = 2_000;
 
@@ -69,7 +69,8 @@ export class Generation {
   state: GenerationState = 'starting';
   readiness: Readiness | null = null;
   exit: Exit | null = null;
-  counts: DrainCounts | null = null;
+  /** Why the system did not let it start; null when it did. */
+  startError: Error | null = null;
   /** What a Node program said before it ended: the error and its stack. */
   failure: string | null = null;
   /** Endpoints outside hold that it could not bind. */
@@ -89,14 +90,13 @@ export class Generation {
   readonly sockets: HeldSocket[];
   readonly #startedMs = performance.now();
   readonly #child: ChildProcess;
-  readonly #tail: Tail;
+  /** Everything that it started and that stayed in its session; null when it did not start. */
+  readonly #session: Session | null;
+  readonly #lastLines: LastLines;
   readonly #notify: NotifySocket | null;
   readonly #kernel: KernelWatch | null;
-  readonly #agents = new Set<AgentConnection>();
-  readonly #serving = new Set<AgentConnection>();
+  readonly #agents = new Agents();
   readonly #listening = new Set<string>();
-  /** Who waits for answers; null stands for the end of the connection. */
-  readonly #waiters = new Set<(message: AgentMessage | null, agent: AgentConnection) => void>();
   #settle: (readiness: Readiness) => void = () => {};
   readonly #ready: Promise<Readiness>;
   #readyTimer: NodeJS.Timeout | undefined;
@@ -109,6 +109,30 @@ export class Generation {
       this.#settle = resolve;
     });
     this.#notify = options.readyBy === 'auto' || options.readyBy === 'notify' ? this.#openNotify() : null;
+    try {
+      this.#child = this.#spawn();
+    } catch (error) {
+      this.#notify?.close();
+      throw error;
+    }
+    this.#lastLines = options.stderr === null ? readBack() : passThrough(this.#child.stderr, options.stderr);
+    this.#session = this.#child.pid === undefined ? null : os().sessions.ofChild(this.#child.pid);
+    if (this.#session !== null) options.guard.watch(this.#session.leader);
+    this.exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => this.#end({ code, signal }, resolve));
+      this.#child.once('error', (error) => {
+        this.startError = error;
+        this.#end({ code: 126, signal: null }, resolve);
+      });
+    });
+    this.#kernel = this.#watchKernel();
+    if (options.assumeReadyMs !== null) {
+      this.#readyTimer = setTimeout(() => this.#isReady('assumed'), options.assumeReadyMs);
+    }
+  }
+
+  #spawn(): ChildProcess {
+    const options = this.#options;
     const passed: Omit<Passed, 'sockets' | 'copies' | 'version'> = {
       pid: process.pid,
       control: options.control.name,
@@ -126,23 +150,18 @@ export class Generation {
       options.environment,
       this.#notify?.name ?? options.environment['NOTIFY_SOCKET'] ?? null,
     );
-    this.#child = spawn(how.file, [...how.args], {
+    return spawn(how.file, [...how.args], {
       cwd: options.cwd,
       env: how.environment,
       // A session of its own: the whole tree can be signalled, and the terminal's Ctrl-C reaches it once, through us.
       detached: true,
       stdio: [stdinFor(), 'inherit', options.stderr === null ? 'inherit' : 'pipe', ...how.descriptors],
     });
-    this.#tail = new Tail(this.#child.stderr, options.stderr);
-    if (this.#child.pid !== undefined) options.guard.watch(this.#child.pid);
-    this.exited = new Promise((resolve) => {
-      this.#child.once('exit', (code, signal) => this.#end({ code, signal }, resolve));
-      this.#child.once('error', () => this.#end({ code: 126, signal: null }, resolve));
-    });
-    this.#kernel = this.#watchKernel();
-    if (options.assumeReadyMs !== null) {
-      this.#readyTimer = setTimeout(() => this.#isReady('assumed'), options.assumeReadyMs);
-    }
+  }
+
+  /** How its connections ended; null while it has not said. */
+  get counts(): DrainCounts | null {
+    return this.#agents.counts;
   }
 
   /** Undefined when it could not be started. */
@@ -152,10 +171,10 @@ export class Generation {
 
   /** The last lines of stderr, without what a terminal would obey. */
   get lastLines(): readonly string[] {
-    return this.#tail.lines;
+    return this.#lastLines.lines;
   }
 
-  /** Resolves when it is ready, has ended, was aborted, or the time is over. */
+  /** Resolves when it is ready, has ended, or the time is over. */
   async becomeReady(timeoutMs: number | null): Promise<Readiness> {
     if (timeoutMs === null) return this.#ready;
     const waiting = new AbortController();
@@ -163,7 +182,7 @@ export class Generation {
     try {
       return await Promise.race([this.#ready, timeout]);
     } finally {
-      // Nobody waits for it any more, so nobody hears that it was aborted.
+      // Nobody waits for it any more.
       timeout.catch(() => {});
       waiting.abort();
     }
@@ -174,9 +193,9 @@ export class Generation {
     return performance.now() - this.#startedMs;
   }
 
-  /** True when processes of the command are left. */
-  hasGroup(): boolean {
-    return this.#child.pid !== undefined && groupExists(this.#child.pid);
+  /** True when processes of the command are there. */
+  hasLeft(): boolean {
+    return this.#session !== null && this.#session.members().length > 0;
   }
 
   /** Another socket took the place of one that it was started with. */
@@ -185,19 +204,8 @@ export class Generation {
     if (at >= 0) this.sockets[at] = socket;
   }
 
-  /** A newer restart takes its place. */
-  abort(): void {
-    this.#settle({ ready: false, why: 'aborted' });
-  }
-
   addAgent(agent: AgentConnection): void {
-    this.#agents.add(agent);
-    agent.onMessage = (message) => this.#hear(message, agent);
-    agent.onClose = () => {
-      this.#agents.delete(agent);
-      this.#serving.delete(agent);
-      for (const waiter of this.#waiters) waiter(null, agent);
-    };
+    this.#agents.add(agent, (message) => this.#hear(message, agent));
   }
 
   /**
@@ -220,30 +228,25 @@ export class Generation {
     this.state = 'draining';
     const { graceMs } = order;
     const until = performance.now() + graceMs;
-    // Also who was not heard to listen yet: it may have begun a moment ago. A wrapper that is busy is not waited for as long.
-    const others = [...this.#agents].filter((agent) => !this.#serving.has(agent));
-    const answered = await Promise.all([
-      this.#order([...this.#serving], { kind: 'stop' }, 'stopped', Math.min(stopAnswerMs, graceMs)),
-      this.#order(others, { kind: 'stop' }, 'stopped', Math.min(otherAnswerMs, graceMs)),
-    ]);
-    if (this.#serving.size > 0) onStopped();
-    const toDrain = [...new Set([...this.#serving, ...answered.flat()])].filter((agent) => this.#agents.has(agent));
-    // A little more than the grace: at its end the program resets what is left, and says so.
-    await this.#order(toDrain, { kind: 'drain', ...order }, 'drained', graceMs + 250);
+    await this.#agents.drain(order, onStopped);
     return this.end(this.#options.stopSignal, Math.max(250, until - performance.now()));
   }
 
   /** Sends a signal to every process of the command, and SIGKILL when the time is over. Resolves when none is left. */
   async end(signal: NodeJS.Signals, graceMs: number): Promise<{ readonly forced: boolean }> {
     if (this.state !== 'ended') this.state = 'ending';
-    this.signal(signal);
-    const forced = !(await this.#groupEnded(graceMs));
+    // What could not be signalled now is killed when the time is over.
+    const send = (which: NodeJS.Signals) => this.#options.faults.guard(`Sending ${which}`, () => this.signal(which));
+    send(signal);
+    const forced = !(await this.#sessionEnded(graceMs));
     if (forced) {
-      this.signal('SIGKILL');
-      await this.#groupEnded(afterKillMs);
+      send('SIGKILL');
+      await this.#sessionEnded(afterKillMs);
     }
     const startedBy = { token: this.#options.control.token, generation: this.number };
-    this.runaways += (await endRunaways(this.sockets, startedBy, graceMs)).length;
+    const ended = endRunaways(this.sockets, startedBy, graceMs);
+    const runaways = await this.#options.faults.settle('Ending what left the session of the command', ended);
+    this.runaways += runaways?.length ?? 0;
     // Who has stderr open still is no part of the command any more, and must not keep hold alive.
     this.#child.stderr?.destroy();
     return { forced };
@@ -251,19 +254,8 @@ export class Generation {
 
   /** Sends a signal to every process of the command. */
   signal(signal: NodeJS.Signals): void {
-    const group = this.#child.pid;
-    if (group === undefined) return;
-    try {
-      process.kill(-group, signal);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      // ESRCH: nobody is left. EPERM: they changed user, and we may not (kill(2)).
-      if (code !== 'ESRCH' && code !== 'EPERM') throw error;
-      if (code === 'EPERM')
-        this.#options.onNote(
-          `Not permitted to send ${signal} to the command: its processes belong to another user now`,
-        );
-    }
+    if (this.#session?.signal(signal) === 'denied')
+      this.#options.onNote(`Not permitted to send ${signal} to the command: its processes belong to another user now`);
   }
 
   #openNotify(): NotifySocket {
@@ -277,12 +269,13 @@ export class Generation {
     const { readyBy, sockets } = this.#options;
     if (readyBy !== 'auto' || sockets.length === 0 || this.#child.pid === undefined) return null;
     const { isConnected } = this.#options.control;
-    return new KernelWatch(this.#child.pid, sockets, isConnected, () => this.#isReady('kernel'));
+    const { faults } = this.#options;
+    return new KernelWatch(this.#child.pid, sockets, isConnected, faults, () => this.#isReady('kernel'));
   }
 
   #hear(message: AgentMessage, agent: AgentConnection): void {
     if (message.kind === 'listening') {
-      this.#serving.add(agent);
+      this.#agents.serves(agent);
       this.#listening.add(message.identity);
       if (message.receiver !== null) this.receivers[message.identity] = message.receiver;
       if (message.note !== null) this.#options.onNote(message.note);
@@ -293,42 +286,12 @@ export class Generation {
       this.#isReady('message');
     } else if (message.kind === 'unmanaged') {
       this.unmanaged.push({ message, agent });
-      this.#serving.add(agent);
+      this.#agents.serves(agent);
       this.#options.onUnmanaged(message, agent);
       if (this.#options.learn && this.#options.sockets.length === 0) this.#isReady('listening');
     } else if (message.kind === 'blocked') {
       this.blocked.push(message);
     }
-    for (const waiter of this.#waiters) waiter(message, agent);
-  }
-
-  /** Tells these processes, and waits until each has answered or is gone. Resolves with those that answered in time. */
-  #order(
-    to: readonly AgentConnection[],
-    order: HoldMessage,
-    answer: 'stopped' | 'drained',
-    timeoutMs: number,
-  ): Promise<AgentConnection[]> {
-    const asked = new Set(to);
-    const answered: AgentConnection[] = [];
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#waiters.delete(waiter);
-        resolve(answered);
-      };
-      const waiter = (message: AgentMessage | null, agent: AgentConnection): void => {
-        if (!asked.has(agent)) return;
-        if (message?.kind === 'drained') this.counts = add(this.counts, message.counts);
-        if (message?.kind === answer) answered.push(agent);
-        if (message === null || message.kind === answer) asked.delete(agent);
-        if (asked.size === 0) done();
-      };
-      const timer = setTimeout(done, timeoutMs);
-      this.#waiters.add(waiter);
-      for (const agent of asked) agent.tell(order);
-      if (asked.size === 0) done();
-    });
   }
 
   #isReady(by: Evidence): void {
@@ -343,6 +306,7 @@ export class Generation {
   #end(exit: Exit, resolve: (exit: Exit) => void): void {
     if (this.exit !== null) return;
     this.exit = exit;
+    this.#options.faults.guard('Looking at what the command left', () => this.#leaderReaped());
     this.#kernel?.close();
     this.#notify?.close();
     clearTimeout(this.#readyTimer);
@@ -350,46 +314,43 @@ export class Generation {
     resolve(exit);
   }
 
-  /** True when no process of the group is left; false when the time is over. */
-  async #groupEnded(withinMs: number): Promise<boolean> {
-    const group = this.#child.pid;
-    if (group === undefined) return this.#ended();
+  /** Node has read the status of the command's own process. Its number is kept only by what it left behind. */
+  #leaderReaped(): void {
+    if (this.#session === null) return;
+    this.#session.leaderReaped();
+    this.#tellGuard();
+  }
+
+  #tellGuard(): boolean {
+    if (this.#session === null) return false;
+    const members = this.#session.members();
+    if (members.length > 0) this.#options.guard.watch(this.#session.leader, members);
+    return members.length > 0;
+  }
+
+  /** True when no process of the session is left; false when the time is over. */
+  async #sessionEnded(withinMs: number): Promise<boolean> {
+    if (this.#session === null) return this.#ended();
     const until = performance.now() + withinMs;
     for (;;) {
-      if (this.exit !== null && !groupExists(group)) return this.#ended();
+      // What cannot be looked at is not gone.
+      const left = this.#options.faults.guard('Looking for what is left of the command', () => this.#tellGuard());
+      if (this.exit !== null && left === false) return this.#ended();
       const leftMs = until - performance.now();
       if (leftMs <= 0) return false;
       await Promise.race([
-        sleep(Math.min(groupCheckMs, leftMs)),
-        this.exit === null ? this.exited : sleep(groupCheckMs),
+        sleep(Math.min(sessionCheckMs, leftMs)),
+        this.exit === null ? this.exited : sleep(sessionCheckMs),
       ]);
     }
   }
 
   #ended(): true {
     this.state = 'ended';
-    if (this.#child.pid !== undefined) this.#options.guard.forget(this.#child.pid);
+    if (this.#session !== null) {
+      this.#options.guard.forget(this.#session.leader);
+      this.#session.close();
+    }
     return true;
   }
-}
-
-/** The group is a session too. A dead process counts for kill(2) until its parent has read its status, which init may do late. */
-function groupExists(group: number): boolean {
-  try {
-    process.kill(-group, 0);
-    return os().processes.inSession(group).length > 0;
-  } catch (error) {
-    // EPERM: there are some, of another user.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-function add(sum: DrainCounts | null, counts: DrainCounts): DrainCounts {
-  if (sum === null) return counts;
-  return {
-    finished: sum.finished + counts.finished,
-    idle: sum.idle + counts.idle,
-    killed: sum.killed + counts.killed,
-    handedOff: sum.handedOff + counts.handedOff,
-  };
 }

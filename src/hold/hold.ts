@@ -1,29 +1,26 @@
 /**
  * The socket that outlives the program: hold opens it, runs the command on it, and keeps it while the command is
- * restarted, crashes, or is replaced by a version that does not start.
+ * restarted, crashes, or is replaced by a version that does not start. What is decided stands in machine.ts.
  */
 import { EventEmitter } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { type AgentConnection, Control } from './control.ts';
-import { Crashes } from './crash-loop.ts';
-import { endAll } from './ending.ts';
-import { describeExit, type Exit, statusOf, statusOfSignal } from './exit.ts';
-import { describeFailure, linesOf } from './failure.ts';
-import { Generation, type Readiness } from './generation.ts';
+import { statusOf, statusOfSignal } from './exit.ts';
+import { describeFailure, describeOutcome, describeStartFailure, linesOf } from './failure.ts';
+import { Faults } from './faults.ts';
+import { Generation } from './generation.ts';
 import { Guard } from './guard.ts';
 import { HeldSockets } from './held-sockets.ts';
-import { Past, type PastGeneration } from './history.ts';
-import { notifyManager, passOn, reloading } from './notify.ts';
+import { Past } from './history.ts';
+import { Leaving } from './leaving.ts';
+import { type Because, currentOf, type Event, initial, nextOf, type Order, step } from './machine.ts';
+import { notifyManager, passOn } from './notify.ts';
 import { Published } from './published.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
 import { describeStatus, type HoldStatus, queueOf } from './status.ts';
 import { askToFinish } from './take-over.ts';
 import { Watch } from './watch.ts';
 import type { Ask } from './wire/messages.ts';
-
-/** Generations that may drain at the same time; when there are more, the oldest is ended. */
-const mostDraining = 4;
 
 /** A running hold. */
 export class Hold extends EventEmitter<HoldEvents> {
@@ -33,23 +30,26 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #startedAtMs = Date.now();
   readonly #sockets: HeldSockets;
   readonly #guard = new Guard();
-  readonly #draining = new Set<Generation>();
   readonly #generations = new Map<number, Generation>();
+  /** Why the system did not let a generation start. */
+  readonly #unstartable = new Map<number, string>();
+  /** Those that are being ended, until nothing of them is left. */
+  readonly #left = new Map<number, Promise<void>>();
   readonly #past = new Past();
-  readonly #crashes: Crashes;
+  readonly #faults: Faults;
+  readonly #leaving: Leaving;
   #control: Control | null = null;
   #published: Published | null = null;
   #watch: Watch | null = null;
-  /** The one that serves, or is meant to. */
-  #current: Generation | null = null;
-  /** The one that starts beside it. */
-  #next: Generation | null = null;
-  #lastNumber = 0;
-  #everReady = false;
-  #stopping = false;
-  #finished = false;
-  /** Ends the wait before a crashed command is started again. */
-  #waiting: AbortController | null = null;
+  #state = initial;
+  readonly #events: Event[] = [];
+  #isDeciding = false;
+  #lastTicket = 0;
+  readonly #tickets = new Map<number, (result: RestartResult) => void>();
+  /** The wait before a crashed command is started again. */
+  #pause: NodeJS.Timeout | undefined;
+  /** What the exit status of everything is. */
+  #status: () => number = () => 126;
   #finish: (status: number) => void = () => {};
 
   /** @internal Use `hold`. */
@@ -57,7 +57,13 @@ export class Hold extends EventEmitter<HoldEvents> {
     super();
     this.#settings = settings;
     this.#sockets = new HeldSockets(settings.backlog);
-    this.#crashes = new Crashes(settings.mostFailures);
+    this.#faults = new Faults(this.#note);
+    this.#leaving = new Leaving(settings, this.#past, {
+      draining: (event) => this.#tell('draining', event),
+      retired: (event) => this.#tell('retired', event),
+      note: this.#note,
+      stopped: () => this.#sockets.refuse(),
+    });
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -92,9 +98,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#letGo();
       throw error;
     }
-    const first = this.#start('first start');
-    this.#current = first;
-    void this.#whenReady(first);
+    this.#happened({ kind: 'restart', ticket: null, reason: 'first start' });
   }
 
   /**
@@ -102,26 +106,17 @@ export class Hold extends EventEmitter<HoldEvents> {
    * ended, and the old one goes on. A restart that is called meanwhile takes the place of this one.
    */
   async restart(reason = 'asked for'): Promise<RestartResult> {
-    if (this.#stopping) return { outcome: 'refused', generation: null, why: 'Hold is stopping' };
-    return reloading(() => this.#restart(reason));
-  }
-
-  async #restart(reason: string): Promise<RestartResult> {
-    this.#waiting?.abort();
-    this.#next?.abort();
-    const old = this.#current;
-    if (old !== null && (!this.#settings.overlap || old.state === 'starting')) {
-      // Without overlap the old one goes first; and one that never served is not worth waiting beside.
-      this.#current = null;
-      if (old.state === 'starting') {
-        old.abort();
-        await this.#discard(old, 'superseded', null);
-      } else await this.#retire(old);
-      if (this.#stopping) return { outcome: 'refused', generation: null, why: 'Hold is stopping' };
-      if (this.#current !== null || this.#next !== null)
-        return { outcome: 'superseded', generation: null, why: 'A newer restart took its place' };
-    }
-    return this.#current === null ? this.#startAlone(reason) : this.#startBeside(this.#current, reason);
+    const isOver = this.#state.now.kind === 'stopping' || this.#state.now.kind === 'over';
+    // Type=notify-reload in systemd.service(5): a reload begins, and is over.
+    if (!isOver) this.#tellManager({ RELOADING: '1', MONOTONIC_USEC: String(process.hrtime.bigint() / 1000n) });
+    const ticket = ++this.#lastTicket;
+    const result = await new Promise<RestartResult>((resolve) => {
+      this.#tickets.set(ticket, resolve);
+      this.#happened({ kind: 'restart', ticket, reason });
+    });
+    // One that serves has said READY=1 itself; after a refused one the old generation goes on.
+    if (result.outcome === 'refused' && !isOver) this.#tellManager({ READY: '1', STATUS: result.why ?? '' });
+    return result;
   }
 
   /**
@@ -129,224 +124,248 @@ export class Hold extends EventEmitter<HoldEvents> {
    * SIGKILL follows after the grace. `done` resolves afterwards. Called again, it ends everything now.
    */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    const { graceMs } = this.#settings;
-    const all = [...this.#generations.values()];
-    if (this.#stopping) {
-      for (const generation of all) generation.signal('SIGKILL');
-      return;
-    }
-    this.#stopping = true;
-    this.#waiting?.abort();
-    this.#watch?.close();
-    this.emit('stopping', { signal });
-    notifyManager({ STOPPING: '1' });
     const current = this.#current;
-    this.#next?.abort();
-    await endAll(all, graceMs, this.#note, (one) => {
-      const mayDrain = one.state === 'ready' || one.state === 'draining';
-      if (signal !== 'SIGTERM' || !mayDrain) return one.end(signal, graceMs);
-      return one.retire(this.#patience, () => this.#sockets.refuse());
-    });
-    this.#close(current === null ? statusOfSignal(signal) : statusOf(current.exit));
+    const { kind } = this.#state.now;
+    if (kind !== 'stopping' && kind !== 'over') {
+      this.#status = () => (current === undefined ? statusOfSignal(signal) : statusOf(current.exit));
+      this.#watch?.close();
+      this.#tell('stopping', { signal });
+      this.#tellManager({ STOPPING: '1' });
+    }
+    this.#happened({ kind: 'stop', signal });
+    if (kind !== 'stopping') await this.done;
   }
 
   /** Sends a signal to every process of the command as it is, such as SIGWINCH; with SIGSTOP connections wait until SIGCONT. */
   signal(signal: NodeJS.Signals): void {
-    for (const generation of this.#generations.values()) generation.signal(signal);
+    for (const generation of this.#generations.values())
+      this.#faults.guard(`Sending ${signal}`, () => generation.signal(signal));
   }
 
   /** What is going on, as plain data. */
   status(): HoldStatus {
+    const live = (number: number | null): Generation | null => this.#generations.get(number ?? 0) ?? null;
     return describeStatus({
       startedAtMs: this.#startedAtMs,
       command: this.#settings.command,
       sockets: this.#sockets.list,
-      current: this.#current,
-      next: this.#next,
-      draining: [...this.#draining],
+      current: live(currentOf(this.#state)),
+      next: live(nextOf(this.#state)),
+      draining: this.#state.draining.map(live).filter((one) => one !== null),
       past: this.#past.list,
-      stopping: this.#stopping,
+      stopping: this.#state.now.kind === 'stopping' || this.#state.now.kind === 'over',
+      faults: this.#faults.list,
     });
   }
 
-  get #patience(): { readonly graceMs: number; readonly lingerMs: number } {
-    const { graceMs, lingerMs } = this.#settings;
-    return { graceMs, lingerMs };
+  /** @internal Whatever fails around hold, such as its log: told, shown by `--status`, and nothing else happens. */
+  fault(what: string, error: unknown): void {
+    this.#faults.add(what, error);
   }
 
-  readonly #note = (sentence: string): void => void this.emit('note', { sentence });
+  get #current(): Generation | undefined {
+    return this.#generations.get(currentOf(this.#state) ?? 0);
+  }
+
+  readonly #note = (sentence: string): void => this.#tell('note', { sentence });
+
+  /** What a listener throws is the listener's fault, and must not come between a decision and what follows from it. */
+  #tell<Name extends keyof HoldEvents>(name: Name, event: HoldEvents[Name][0]): void {
+    try {
+      (this as EventEmitter).emit(name, event);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  #tellManager(variables: Readonly<Record<string, string>>): void {
+    this.#faults.guard('Telling the service manager', () => notifyManager(variables));
+  }
 
   #changed(path: string): void {
-    this.emit('changed', { path });
+    this.#tell('changed', { path });
     void this.restart(`${path} changed`);
   }
 
-  #start(reason: string): Generation {
+  /** One event after the other: what an order leads to at once waits until the orders before it are carried out. */
+  #happened(event: Event): void {
+    this.#events.push(event);
+    if (this.#isDeciding) return;
+    this.#isDeciding = true;
+    const { overlap, watch, mostFailures } = this.#settings;
+    const rules = { overlap, watching: watch.length > 0, mostFailures };
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      const { state, orders } = step(this.#state, next, rules);
+      this.#state = state;
+      for (const order of orders) this.#carryOut(order);
+    }
+    this.#isDeciding = false;
+  }
+
+  #carryOut(order: Order): void {
+    const handler = this.#orders[order.order] as (one: Order) => void;
+    this.#faults.guard(`The order to ${order.order}`, () => handler(order));
+  }
+
+  /** How each order is carried out. None of them waits: what comes of it is an event. */
+  readonly #orders: { readonly [O in Order as O['order']]: (order: O) => void } = {
+    start: ({ number, reason }) => this.#start(number, reason),
+    drain: ({ number }) => this.#leave(number, (old) => this.#leaving.drain(old, this.#current?.receivers ?? {})),
+    discard: ({ number, as }) =>
+      this.#leave(number, (one) =>
+        this.#leaving.discard(one, as, as === 'refused' ? this.#whyNot(number, 'late') : null),
+      ),
+    clean: ({ number }) =>
+      this.#leave(number, (one) => {
+        this.#status = () => statusOf(one.exit);
+        return this.#leaving.clean(one);
+      }),
+    kill: ({ number }) => this.#generations.get(number)?.signal('SIGKILL'),
+    'kill-all': () => this.signal('SIGKILL'),
+    'end-all': ({ signal }) => {
+      const ending = this.#leaving.endAll([...this.#generations.values()], signal);
+      void this.#faults.settle('Ending the command', ending).then(() => this.#happened({ kind: 'all-gone' }));
+    },
+    pause: ({ ms }) => {
+      this.#pause = setTimeout(() => this.#happened({ kind: 'pause-over' }), ms);
+    },
+    'cancel-pause': () => clearTimeout(this.#pause),
+    answer: ({ ticket, outcome, number, because }) => {
+      const why = describeOutcome(because, number, () => this.#whyNot(number ?? 0, because));
+      const resolve = this.#tickets.get(ticket);
+      this.#tickets.delete(ticket);
+      // Whoever asked may rely on it that one that was refused is gone.
+      const left = this.#left.get(number ?? 0) ?? Promise.resolve();
+      void left.then(() => resolve?.({ outcome, generation: number, why }));
+    },
+    'tell-ready': ({ number }) => this.#served(number),
+    'tell-late': ({ number }) => this.#tellLate(number),
+    'tell-refused': ({ number, because, serving }) => this.#tellRefused(number, because, serving),
+    'tell-crash': ({ number, againInMs }) => this.#tellCrash(number, againInMs),
+    'let-go': () => this.#over(),
+  };
+
+  #start(number: number, reason: string): void {
+    // What else the old one listens on, the next one would find taken.
+    const old = nextOf(this.#state) === number ? this.#current : undefined;
+    for (const { message, agent } of old?.unmanaged ?? []) this.#learn(message, agent, false);
+    this.#watch?.started();
+    let generation: Generation;
+    try {
+      generation = this.#generation(number);
+    } catch (error) {
+      this.#couldNotStart(number, error);
+      return;
+    }
+    this.#generations.set(number, generation);
+    if (generation.pid !== undefined) this.#tell('start', { generation: number, pid: generation.pid, reason });
+    void this.#faults.settle('Waiting for the command', this.#follow(generation));
+  }
+
+  #generation(number: number): Generation {
     const control = this.#control;
     if (control === null) throw new Error('The control socket is not open');
     const { learn } = this.#settings;
-    const generation = new Generation({
+    return new Generation({
       ...this.#settings,
-      number: ++this.#lastNumber,
+      number,
       sockets: [...this.#sockets.list],
       control,
       guard: this.#guard,
+      faults: this.#faults,
       onUnmanaged: (message, agent) => {
         if (learn && this.#sockets.list.length === 0) this.#learn(message, agent, true);
       },
       onNote: this.#note,
-      onNotify: (variables) => passOn(variables, this.#current === generation),
+      onNotify: (variables) =>
+        this.#faults.guard('Telling the service manager', () => passOn(variables, currentOf(this.#state) === number)),
     });
-    this.#generations.set(generation.number, generation);
-    this.#watch?.started();
-    this.emit('start', { generation: generation.number, pid: generation.pid ?? 0, reason });
-    void generation.exited.then((exit) => this.#ended(generation, exit));
-    return generation;
   }
 
-  /** There is nobody to fall back to. */
-  async #startAlone(reason: string): Promise<RestartResult> {
-    const generation = this.#start(reason);
-    this.#current = generation;
-    const readiness = await this.#whenReady(generation);
-    if (readiness.ready) return { outcome: 'done', generation: generation.number, why: null };
-    const why = describeFailure(generation, readiness, this.#settings.readyTimeoutMs);
-    const outcome = readiness.why === 'aborted' ? 'superseded' : 'refused';
-    return { outcome, generation: generation.number, why };
+  #couldNotStart(number: number, error: unknown): void {
+    this.#unstartable.set(number, describeStartFailure(number, error, this.#settings.cwd));
+    this.#happened({ kind: 'unstartable', number });
   }
 
-  /** The old one serves until the new one is ready, and goes on when it is not. */
-  async #startBeside(old: Generation, reason: string): Promise<RestartResult> {
-    const { readyTimeoutMs } = this.#settings;
-    // What else it listens on, the newcomer would find taken.
-    for (const { message, agent } of old.unmanaged) this.#learn(message, agent, false);
-    const generation = this.#start(reason);
+  /** Reports its life as events. */
+  async #follow(generation: Generation): Promise<void> {
     const { number } = generation;
-    this.#next = generation;
-    const readiness = await generation.becomeReady(readyTimeoutMs);
-    if (this.#next === generation) this.#next = null;
-    if (readiness.ready && !this.#stopping) {
-      // Not `old`: that one may have crashed meanwhile.
-      const retiring = this.#current;
-      this.#current = generation;
-      this.#served(generation, readiness);
-      if (retiring !== null) void this.#retire(retiring);
-      return { outcome: 'done', generation: number, why: null };
-    }
-    const refused = readiness.ready ? ({ ready: false, why: 'aborted' } as const) : readiness;
-    const why = describeFailure(generation, refused, readyTimeoutMs);
-    const outcome = refused.why === 'aborted' ? 'superseded' : 'refused';
-    if (outcome === 'refused')
-      this.emit('refused', {
-        generation: number,
-        why,
-        lastLines: linesOf(generation),
-        serving: this.#current?.number ?? null,
-      });
-    await this.#discard(generation, outcome, why);
-    // The old one crashed while this one was expected to take over.
-    if (this.#current === null && this.#next === null && !this.#stopping) await this.#startAgain();
-    return { outcome, generation: number, why };
+    void generation.exited.then((exit) => {
+      if (generation.startError !== null) return this.#couldNotStart(number, generation.startError);
+      const { readiness } = generation;
+      const servedMs = readiness?.ready === true ? generation.lifeMs - readiness.afterMs : null;
+      this.#happened({ kind: 'exited', number, ok: exit.code === 0, servedMs });
+    });
+    const inTime = await generation.becomeReady(this.#settings.readyTimeoutMs);
+    if (inTime.ready) return this.#happened({ kind: 'ready', number });
+    if (inTime.why === 'exit') return;
+    this.#happened({ kind: 'late', number });
+    // It may only be slow: where there is no other, what comes later still counts.
+    if ((await generation.becomeReady(null)).ready) this.#happened({ kind: 'ready', number });
   }
 
-  async #whenReady(generation: Generation): Promise<Readiness> {
-    const { readyTimeoutMs } = this.#settings;
-    const readiness = await generation.becomeReady(readyTimeoutMs);
-    if (readiness.ready) this.#served(generation, readiness);
-    else if (readiness.why === 'timeout' && this.#current === generation) {
-      const waiting = this.#sockets.list.reduce((sum, socket) => sum + (queueOf(socket)?.waiting ?? 0), 0);
-      const sentence = describeFailure(generation, readiness, readyTimeoutMs);
-      // It may only be slow, and there is no other: what comes later still counts.
-      this.#note(`${sentence}. Connections wait in the queue: ${waiting} now`);
-      void generation.becomeReady(null).then((late) => {
-        if (late.ready && this.#current === generation) this.#served(generation, late);
-      });
-    }
-    return readiness;
+  /** Ends it in one of three ways, and reports when nothing of it is left. */
+  #leave(number: number, how: (generation: Generation) => Promise<void>): void {
+    const generation = this.#generations.get(number);
+    const leaving = generation === undefined ? Promise.resolve() : how(generation);
+    const left = this.#faults.settle(`Ending generation ${number}`, leaving).then(() => {
+      this.#generations.delete(number);
+      this.#unstartable.delete(number);
+      this.#left.delete(number);
+      this.#happened({ kind: 'gone', number });
+    });
+    this.#left.set(number, left);
   }
 
-  #served(generation: Generation, readiness: Readiness & { ready: true }): void {
-    this.#everReady = true;
-    const { number, pid } = generation;
-    this.emit('ready', { generation: number, pid: pid ?? 0, afterMs: readiness.afterMs, by: readiness.by });
-    notifyManager({ READY: '1', STATUS: `Generation ${number} serves` });
+  #whyNot(number: number, because: Because): string {
+    const started = this.#unstartable.get(number);
+    if (started !== undefined) return started;
+    const generation = this.#generations.get(number);
+    if (generation === undefined) return `Generation ${number} is over`;
+    const how = because === 'exit' || generation.exit !== null ? 'exit' : 'late';
+    return describeFailure(generation, how, this.#settings.readyTimeoutMs);
+  }
+
+  #served(number: number): void {
+    const generation = this.#generations.get(number);
+    const { readiness, pid = 0 } = generation ?? {};
+    if (readiness?.ready !== true) return;
+    this.#tell('ready', { generation: number, pid, afterMs: readiness.afterMs, by: readiness.by });
+    this.#tellManager({ READY: '1', STATUS: `Generation ${number} serves` });
     const former = this.#sockets.former.splice(0);
-    if (former.length > 0) void this.#thankFormer(former);
+    if (former.length > 0) void this.#faults.settle('Asking the former holders to finish', this.#thankFormer(former));
   }
 
   async #thankFormer(former: Parameters<typeof askToFinish>[0]): Promise<void> {
     const left = await askToFinish(former, this.#settings.graceMs, this.#settings.stopSignal);
-    if (!this.#finished) await this.#published?.addLater();
-    for (const { pid } of former) this.emit('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
+    if (this.#state.now.kind !== 'over') await this.#published?.addLater();
+    for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
   }
 
-  /** Ends a generation that never became ready. It may serve all the same: on one of two endpoints, or since a moment ago. */
-  async #discard(generation: Generation, outcome: PastGeneration['outcome'], why: string | null): Promise<void> {
-    await generation.retire(this.#patience);
-    this.#remember(generation, outcome, why);
+  #tellLate(number: number): void {
+    const waiting = this.#sockets.list.reduce((sum, socket) => sum + (queueOf(socket)?.waiting ?? 0), 0);
+    this.#note(`${this.#whyNot(number, 'late')}. Connections wait in the queue: ${waiting} now`);
   }
 
-  async #retire(old: Generation): Promise<void> {
-    this.#draining.add(old);
-    const [oldest] = this.#draining;
-    if (this.#draining.size > mostDraining) oldest?.signal('SIGKILL');
-    this.emit('draining', { generation: old.number });
-    const receivers = this.#current?.receivers ?? {};
-    const { forced } = await old.retire({ ...this.#patience, receivers });
-    this.#draining.delete(old);
-    this.#remember(old, forced ? 'killed' : 'retired', null);
-    this.emit('retired', { generation: old.number, counts: old.counts, forced });
+  #tellRefused(number: number, because: Because, serving: number | null): void {
+    const lastLines = linesOf(this.#generations.get(number));
+    this.#tell('refused', { generation: number, why: this.#whyNot(number, because), lastLines, serving });
   }
 
-  /** A command's own process ended. Only that of the serving generation asks for a decision. */
-  #ended(generation: Generation, exit: Exit): void {
-    const isExpected = generation.state === 'draining' || generation.state === 'ending' || generation.state === 'ended';
-    if (generation !== this.#current || this.#stopping || isExpected) return;
-    this.#current = null;
-    void this.#afterExit(generation, exit);
-  }
-
-  async #afterExit(generation: Generation, exit: Exit): Promise<void> {
-    const { readiness } = generation;
-    const served = readiness?.ready === true;
-    this.#crashes.add(served ? generation.lifeMs - readiness.afterMs : 0);
-    // What it left behind, or put into the background, must not keep serving beside its successor.
-    const hadGroup = generation.hasGroup();
-    const cleaning = generation.retire(this.#patience);
-    const watching = this.#watch !== null;
-    const isDone = !watching && (exit.code === 0 || !this.#everReady);
-    const givesUp = watching ? exit.code === 0 || !served : this.#crashes.isLoop;
-    // Also when all is over: nothing else would say that it never served.
-    if (!isDone || !served) {
-      const againInMs = isDone || givesUp ? null : this.#next === null ? this.#crashes.againInMs : 0;
-      this.emit('crash', { generation: generation.number, exit, lastLines: linesOf(generation), againInMs });
-    }
-    await cleaning;
-    const left = hadGroup || generation.runaways > 0;
-    const why = describeExit(exit) + (left ? ' and left processes running, which were ended' : '');
-    if (left && exit.code === 0) this.#note('The command went to the background: hold must keep it in the foreground');
-    this.#remember(generation, exit.code === 0 ? 'finished' : 'crashed', why);
-    if (this.#stopping || this.#finished || this.#current !== null || this.#next !== null) return;
-    // A port that hangs is worse than one that refuses: without an edit to wait for, let go.
-    if (isDone || (givesUp && !watching)) this.#close(statusOf(exit));
-    else if (!givesUp) await this.#startAgain();
-  }
-
-  async #startAgain(): Promise<void> {
-    const waiting = new AbortController();
-    this.#waiting = waiting;
-    await sleep(this.#crashes.againInMs, undefined, { signal: waiting.signal }).catch(() => {});
-    if (waiting.signal.aborted || this.#stopping || this.#current !== null || this.#next !== null) return;
-    this.#waiting = null;
-    await this.#startAlone('crash');
+  #tellCrash(number: number, againInMs: number | null): void {
+    const generation = this.#generations.get(number);
+    const { exit = null } = generation ?? {};
+    if (exit !== null) this.#tell('crash', { generation: number, exit, lastLines: linesOf(generation), againInMs });
   }
 
   #learn(message: Parameters<HeldSockets['learn']>[0], agent: AgentConnection, isMain: boolean): void {
     if (this.#sockets.has(message.identity)) return;
     const learned = this.#sockets.learn(message, agent.pid);
     if (typeof learned !== 'string') {
-      this.emit('learned', { endpoint: learned.endpoint });
-      void this.#published?.add(learned);
+      this.#tell('learned', { endpoint: learned.endpoint });
+      void this.#faults.settle('Publishing the endpoint', this.#published?.add(learned) ?? Promise.resolve());
     } else if (isMain) {
       const where = formatEndpoint(message.endpoint);
       this.#note(`Cannot learn ${where} from process ${agent.pid} (${learned}): name the endpoint`);
@@ -354,7 +373,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   async #give(identity: string, host: string | null): ReturnType<HeldSockets['give']> {
-    const given = await this.#sockets.give(identity, host, !this.#everReady);
+    const given = await this.#sockets.give(identity, host, !this.#state.everServed);
     if (given.narrowed !== null) {
       for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
       await this.#published?.add(given.narrowed);
@@ -364,11 +383,6 @@ export class Hold extends EventEmitter<HoldEvents> {
     return given;
   }
 
-  #remember(generation: Generation, outcome: PastGeneration['outcome'], why: string | null): void {
-    this.#generations.delete(generation.number);
-    this.#past.add(generation, outcome, why);
-  }
-
   #letGo(): void {
     this.#control?.close();
     this.#watch?.close();
@@ -376,21 +390,10 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#guard.close();
   }
 
-  #close(status: number): void {
-    if (this.#finished) return;
-    this.#finished = true;
-    this.#stopping = true;
-    void this.#endAll().then(() => {
-      this.#letGo();
-      this.emit('end', { status });
-      this.#finish(status);
-    });
-  }
-
-  /** What still drains when the command is done. */
-  async #endAll(): Promise<void> {
-    const { graceMs, stopSignal } = this.#settings;
-    const all = [...this.#generations.values()];
-    await endAll(all, graceMs, this.#note, (one) => one.end(stopSignal, graceMs));
+  #over(): void {
+    this.#faults.guard('Letting go', () => this.#letGo());
+    const status = this.#status();
+    this.#tell('end', { status });
+    this.#finish(status);
   }
 }

@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { os } from '../os/index.ts';
-import type { RestartResult } from './settings.ts';
 import { controlPath } from './wire/passed.ts';
 
 /** A socket in the abstract namespace that one generation writes to. */
@@ -71,15 +70,6 @@ export function passOn(variables: ReadonlyMap<string, string>, serves: boolean):
   if (status !== undefined && serves) notifyManager({ STATUS: status });
   const watchdog = variables.get('WATCHDOG');
   if (watchdog !== undefined) notifyManager({ WATCHDOG: watchdog });
-}
-
-/** Tells the manager that a restart begins, and that it is over (Type=notify-reload in systemd.service(5)). */
-export async function reloading(restart: () => Promise<RestartResult>): Promise<RestartResult> {
-  notifyManager({ RELOADING: '1', MONOTONIC_USEC: String(process.hrtime.bigint() / 1000n) });
-  const result = await restart();
-  // A newcomer that serves has said READY=1 itself; after a refused one the old generation goes on.
-  if (result.outcome === 'refused') notifyManager({ READY: '1', STATUS: result.why ?? '' });
-  return result;
 }
 
 function readVariables(text: string): Map<string, string> {

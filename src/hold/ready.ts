@@ -3,6 +3,7 @@
  * because the queue of a held socket answers whoever is asleep behind it.
  */
 import { os } from '../os/index.ts';
+import type { Faults } from './faults.ts';
 import type { HeldSocket } from './held-socket.ts';
 
 /**
@@ -34,10 +35,11 @@ export class KernelWatch {
     root: number,
     sockets: readonly HeldSocket[],
     isConnected: (pid: number) => boolean,
+    faults: Faults,
     onReady: () => void,
   ) {
     const looks = new Map(sockets.map((socket) => [Number(socket.identity.split(':')[1]), 0]));
-    this.#timer = setInterval(() => {
+    const look = (): void => {
       const { processes } = os();
       const pids = processes.tree(root);
       for (const [inode, seen] of looks) {
@@ -48,7 +50,8 @@ export class KernelWatch {
       if ([...looks.values()].some((seen) => seen < looksInARow)) return;
       this.close();
       onReady();
-    }, lookEveryMs);
+    };
+    this.#timer = setInterval(() => faults.guard('Looking whether the command is ready', look), lookEveryMs);
   }
 
   close(): void {

@@ -4,6 +4,7 @@
 import { formatEndpoint, nodeTcpOptions } from '../model/endpoint.ts';
 import { isUnsupportedError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
+import type { Fault } from './faults.ts';
 import type { Generation } from './generation.ts';
 import type { HeldSocket } from './held-socket.ts';
 import type { PastGeneration } from './history.ts';
@@ -36,6 +37,8 @@ export interface HoldStatus {
   readonly draining: readonly LiveGeneration[];
   /** The last ones, oldest first. */
   readonly past: readonly PastGeneration[];
+  /** What failed while hold went on, such as a log that nobody reads; the newest last. */
+  readonly faults: readonly Fault[];
 }
 
 interface Parts {
@@ -47,6 +50,7 @@ interface Parts {
   readonly draining: readonly Generation[];
   readonly past: readonly PastGeneration[];
   readonly stopping: boolean;
+  readonly faults: readonly Fault[];
 }
 
 export function describeStatus(parts: Parts): HoldStatus {
@@ -68,6 +72,7 @@ export function describeStatus(parts: Parts): HoldStatus {
     next: live(parts.next),
     draining: parts.draining.map(live).filter((one) => one !== null),
     past: [...parts.past],
+    faults: [...parts.faults],
   };
 }
 

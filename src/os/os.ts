@@ -7,9 +7,13 @@
 import type { Request } from '../model/endpoint.ts';
 import type { Facts, Gap, Holder, InetSocket, Platform, Probe, ProcessIdentity, Settings } from '../model/facts.ts';
 import type { Events } from './events.ts';
+import type { FileWatches } from './file-watch.ts';
 import type { Files } from './files.ts';
+import type { Orphans } from './orphans.ts';
 import type { Processes } from './processes.ts';
+import type { Sessions } from './sessions.ts';
 import type { Sockets } from './sockets.ts';
+import type { Streams } from './streams.ts';
 
 /** How far to look for the processes that have a socket open. */
 export type HolderSearch =
@@ -54,6 +58,10 @@ export interface Changing {
   readonly sockets: Sockets;
   readonly events: Events;
   readonly files: Files;
+  readonly sessions: Sessions;
+  readonly orphans: Orphans;
+  readonly fileWatches: FileWatches;
+  readonly streams: Streams;
 }
 
 export interface Os extends Reading, Changing {

@@ -22,6 +22,10 @@ export function unsupported(platform: string): Os {
     sockets: everyCall(refuse),
     events: { wait: refuse },
     files: { openDirectory: refuse },
+    sessions: everyCall(refuse),
+    orphans: everyCall(refuse),
+    fileWatches: everyCall(refuse),
+    streams: everyCall(refuse),
     trimMemory: refuse,
   };
 }

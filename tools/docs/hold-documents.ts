@@ -78,6 +78,14 @@ export const holdDocuments: Readonly<Record<string, Schema>> = {
     next: orNull(described(live, 'The run that starts beside it, or null.')),
     draining: list('The runs whose last connections end.', live),
     past: list('The runs that are over, the last 50 of them, oldest first.', past),
+    faults: list(
+      'What failed while hold went on, such as a log that nobody reads; the newest last.',
+      object('Something that failed.', {
+        sentence: text('One sentence.'),
+        times: whole('How often it failed.'),
+        lastAt: text('When it failed last, ISO 8601.'),
+      } satisfies Fields<HoldStatus['faults'][number]>),
+    ),
   } satisfies Fields<HoldStatus>),
   'hold-restart': object(
     'What `rebind hold --restart --json` prints when the restart is over. Exit 0 when it is `done`, else 1. It has no field `error`.',

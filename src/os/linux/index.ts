@@ -4,9 +4,13 @@
 import type { Os } from '../os.ts';
 import { events } from './calls/events.ts';
 import { files } from './calls/files.ts';
+import { fileWatches } from './calls/inotify.ts';
 import { hasLibc, libc } from './calls/libc.ts';
+import { orphans } from './calls/orphans.ts';
 import { processes } from './calls/pidfd.ts';
+import { sessions } from './calls/session.ts';
 import { sockets } from './calls/socket.ts';
+import { streams } from './calls/streams.ts';
 import { reading } from './read.ts';
 
 export const linux: Os = {
@@ -16,6 +20,10 @@ export const linux: Os = {
   sockets,
   events,
   files,
+  sessions,
+  orphans,
+  fileWatches,
+  streams,
   trimMemory: () => {
     if (hasLibc()) libc().mallocTrim?.(0);
   },

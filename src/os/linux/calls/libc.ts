@@ -60,6 +60,10 @@ export interface Libc {
   read: Call;
   prctl: Call;
   setsid: Call;
+  waitpid: Call;
+  inotify_init1: Call;
+  inotify_add_watch: Call;
+  inotify_rm_watch: Call;
   open: Call;
   openat: Call;
   unlinkat: Call;
@@ -76,7 +80,8 @@ export interface Libc {
   if_indextoname: (index: number, name: Buffer) => unknown;
   pidfdOpen(pid: number, flags: number): number;
   pidfdGetfd(pidfd: number, descriptor: number, flags: number): number;
-  pidfdSendSignal(pidfd: number, signal: number): number;
+  /** @param flags Of include/uapi/linux/pidfd.h. @default 0 */
+  pidfdSendSignal(pidfd: number, signal: number, flags?: number): number;
   /** Where a buffer lies, for structures that point to others. Keep the buffer referenced until after the call. */
   address(buffer: Buffer): bigint;
   /** Calls back when the descriptor has input, from Node's own event loop (uv_poll_t): no thread, no polling. The loop must not watch the same descriptor elsewhere. */
@@ -170,6 +175,10 @@ function declare(koffi: Koffi): Libc {
     read: fn('read', 'intptr_t', ['int', 'void *', 'size_t']),
     prctl: fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),
     setsid: fn('setsid', 'int', []),
+    waitpid: fn('waitpid', 'int', ['int', 'void *', 'int']),
+    inotify_init1: fn('inotify_init1', 'int', ['int']),
+    inotify_add_watch: fn('inotify_add_watch', 'int', ['int', 'str', 'uint32']),
+    inotify_rm_watch: fn('inotify_rm_watch', 'int', ['int', 'int']),
     open: fn('open', 'int', ['str', 'int']),
     openat: fn('openat', 'int', ['int', 'str', 'int']),
     unlinkat: fn('unlinkat', 'int', ['int', 'str', 'int']),
@@ -190,7 +199,7 @@ function declare(koffi: Koffi): Libc {
       }),
     pidfdOpen: (pid, flags) => pidfdOpen(SYS_pidfd_open, pid, flags),
     pidfdGetfd: (pidfd, descriptor, flags) => pidfdGetfd(SYS_pidfd_getfd, pidfd, descriptor, flags),
-    pidfdSendSignal: (pidfd, signal) => pidfdSendSignal(SYS_pidfd_send_signal, pidfd, signal, null, 0),
+    pidfdSendSignal: (pidfd, signal, flags = 0) => pidfdSendSignal(SYS_pidfd_send_signal, pidfd, signal, null, flags),
   };
 }
 
