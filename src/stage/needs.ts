@@ -4,7 +4,7 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bindNumbers } from './bind-number.ts';
+import { callNumber } from '../os/linux/calls/numbers.ts';
 import { hasEveryUser, insideNamespace } from './namespace.ts';
 import type { Need } from './stage.ts';
 
@@ -45,7 +45,7 @@ const checks: Readonly<Record<Need, () => string | null>> = {
     if (findProgram('ip') === null) return 'ip (of iproute2) is not installed';
     return existsSync('/sys/module/vxlan') ? null : 'the kernel has no VXLAN';
   },
-  seccomp: () => (bindNumbers.has(process.arch) ? null : `the number of bind(2) on ${process.arch} is not known`),
+  seccomp: () => (callNumber('bind') !== null ? null : `the number of bind(2) on ${process.arch} is not known`),
   'systemd-socket-activate': () =>
     findProgram('systemd-socket-activate') === null ? 'systemd-socket-activate is not installed' : null,
 };

@@ -20,7 +20,6 @@ import { conflict } from '../../model/rules/linux-conflict.ts';
 import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
 import type { HolderSearch, Inventory, Reading, ReadOptions } from '../os.ts';
-import { accepts } from './accepts.ts';
 import { type HiddenFlags, openFlagReader } from './calls/hidden-flags.ts';
 import { hasLibc } from './calls/libc.ts';
 import { probe } from './calls/probe.ts';
@@ -38,6 +37,7 @@ import { readSettingsOf } from './proc/settings.ts';
 import { socketsElsewhere } from './proc/unix-elsewhere.ts';
 import { readUnixFile } from './proc/unix-file.ts';
 import { readProcNetUnix, socketsAt } from './proc/unix-sockets.ts';
+import { accepts } from './proc/waiting.ts';
 
 /** Sockets whose hidden flags are read: more connections than this of one port say nothing new. */
 const mostFlags = 1_000;

@@ -1,39 +1,10 @@
 /**
  * Every system call that rebind makes itself, declared once. Loaded at the first call, never at import.
- *
- * Numbers of system calls that glibc 2.35 and older has no wrapper for are the same on every architecture
- * since Linux 5.0 (include/uapi/asm-generic/unistd.h: 424 and above).
+ * Those that glibc 2.35 and older has no wrapper for are made by number (numbers.ts).
  */
 import { NativeError, UnsupportedError } from '../../errors.ts';
 import { type Koffi, loadKoffi } from '../../koffi.ts';
-
-const SYS_pidfd_send_signal = 424;
-const SYS_pidfd_open = 434;
-const SYS_pidfd_getfd = 438;
-
-/** Not in every C library; the number is older than the common ones (the syscall.tbl of each architecture). */
-const SYS_getdents64: Readonly<Record<string, number>> = {
-  x64: 217,
-  ia32: 220,
-  arm: 217,
-  arm64: 61,
-  riscv64: 61,
-  loong64: 61,
-  ppc64: 202,
-  s390x: 220,
-};
-
-/** glibc has a wrapper since 2.28, musl has none. */
-const SYS_renameat2: Readonly<Record<string, number>> = {
-  x64: 316,
-  ia32: 353,
-  arm: 382,
-  arm64: 276,
-  riscv64: 276,
-  loong64: 276,
-  ppc64: 357,
-  s390x: 347,
-};
+import { callNumber } from './numbers.ts';
 
 type Call = (...args: unknown[]) => number;
 /** The raw calls: they return what the C function returns; `errno()` is valid until the next call. */
@@ -74,8 +45,6 @@ export interface Libc {
   /** Null where its number is not known. */
   getdents64: ((fd: number, buffer: Buffer, size: number) => number) | null;
   ioctl: Call;
-  /** Null where the C library is not glibc. */
-  mallocTrim: Call | null;
   if_nametoindex: Call;
   if_indextoname: (index: number, name: Buffer) => unknown;
   pidfdOpen(pid: number, flags: number): number;
@@ -146,9 +115,9 @@ function declare(koffi: Koffi): Libc {
   const fn = (name: string, result: string, args: string[]): Call =>
     library.func(name, result, args) as unknown as Call;
   const getdents = fn('syscall', 'long', ['long', 'int', 'void *', 'size_t']);
-  const getdentsNumber = SYS_getdents64[process.arch];
+  const getdentsNumber = callNumber('getdents64');
   const renameat2 = fn('syscall', 'long', ['long', 'int', 'str', 'int', 'str', 'uint']);
-  const renameNumber = SYS_renameat2[process.arch];
+  const renameNumber = callNumber('renameat2');
   const pidfdOpen = fn('syscall', 'long', ['long', 'int', 'uint']);
   const pidfdGetfd = fn('syscall', 'long', ['long', 'int', 'int', 'uint']);
   const pidfdSendSignal = fn('syscall', 'long', ['long', 'int', 'int', 'void *', 'uint']);
@@ -183,11 +152,10 @@ function declare(koffi: Koffi): Libc {
     openat: fn('openat', 'int', ['int', 'str', 'int']),
     unlinkat: fn('unlinkat', 'int', ['int', 'str', 'int']),
     linkat: fn('linkat', 'int', ['int', 'str', 'int', 'str', 'int']),
-    renameat2: renameNumber === undefined ? null : (...args) => renameat2(renameNumber, ...args),
+    renameat2: renameNumber === null ? null : (...args) => renameat2(renameNumber, ...args),
     readlinkat: fn('readlinkat', 'intptr_t', ['int', 'void *', 'void *', 'size_t']),
-    getdents64: getdentsNumber === undefined ? null : (fd, buffer, size) => getdents(getdentsNumber, fd, buffer, size),
+    getdents64: getdentsNumber === null ? null : (fd, buffer, size) => getdents(getdentsNumber, fd, buffer, size),
     ioctl: fn('ioctl', 'int', ['int', 'ulong', 'long']),
-    mallocTrim: orNull(() => fn('malloc_trim', 'int', ['size_t'])),
     if_nametoindex: fn('if_nametoindex', 'uint', ['str']),
     if_indextoname: library.func('if_indextoname', 'void *', ['uint', 'void *']) as unknown as Libc['if_indextoname'],
     address: (buffer) => koffi.address(buffer),
@@ -197,17 +165,9 @@ function declare(koffi: Koffi): Libc {
         // Node 26 does not run what a promise has waiting after a native callback; it does after an immediate.
         setImmediate(() => {});
       }),
-    pidfdOpen: (pid, flags) => pidfdOpen(SYS_pidfd_open, pid, flags),
-    pidfdGetfd: (pidfd, descriptor, flags) => pidfdGetfd(SYS_pidfd_getfd, pidfd, descriptor, flags),
-    pidfdSendSignal: (pidfd, signal, flags = 0) => pidfdSendSignal(SYS_pidfd_send_signal, pidfd, signal, null, flags),
+    pidfdOpen: (pid, flags) => pidfdOpen(callNumber('pidfd_open'), pid, flags),
+    pidfdGetfd: (pidfd, descriptor, flags) => pidfdGetfd(callNumber('pidfd_getfd'), pidfd, descriptor, flags),
+    pidfdSendSignal: (pidfd, signal, flags = 0) =>
+      pidfdSendSignal(callNumber('pidfd_send_signal'), pidfd, signal, null, flags),
   };
-}
-
-/** A function that not every C library has: koffi throws where it is not found. */
-function orNull(find: () => Call): Call | null {
-  try {
-    return find();
-  } catch {
-    return null;
-  }
 }

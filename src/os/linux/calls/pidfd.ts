@@ -9,8 +9,10 @@ import { NativeError } from '../../errors.ts';
 import type { Processes, ProcessHandle, SignalOutcome } from '../../processes.ts';
 import { readVariable } from '../proc/environment.ts';
 import { findHolders } from '../proc/holders.ts';
-import { openProc, ProcError } from '../proc/proc.ts';
-import { processesInSession, processTree, waitsForInput } from '../proc/waiting.ts';
+import { isGone, openProc, ProcError } from '../proc/proc.ts';
+import { isOver, type ProcessStat, parseStat } from '../proc/stat.ts';
+import { processesInSession, processTree } from '../proc/tree.ts';
+import { waitsForInput } from '../proc/waiting.ts';
 import { hasLibc, libc } from './libc.ts';
 
 const EPERM = 1;
@@ -25,6 +27,8 @@ type SignalName = Parameters<ProcessHandle['signal']>[0];
 
 /** The pidfd behind a handle, for events.ts; null when it is checked by start time. */
 const pidfds = new WeakMap<ProcessHandle, number>();
+
+const proc = openProc('/proc');
 
 export const processes: Processes = {
   open(identity) {
@@ -53,12 +57,12 @@ export const processes: Processes = {
       throw error;
     }
   },
-  inSession: processesInSession,
-  tree: processTree,
+  inSession: (session) => processesInSession(proc, session),
+  tree: (pid) => processTree(proc, pid),
   withSockets,
   readVariable,
   terminal,
-  waitsForInput,
+  waitsForInput: (pid, inode) => waitsForInput(proc, pid, inode),
 };
 
 /** The pidfd of a handle that is still open, or null when it has none. */
@@ -71,10 +75,8 @@ export function checkedByStartTime(identity: ProcessIdentity): ProcessHandle {
   const handle: ProcessHandle = {
     identity,
     isAlive: () => {
-      const stat = readStat(identity.pid);
-      if (stat === null || stat.startTicks !== identity.startTicks || stat.state === 'X') return false;
-      // Its other threads may go on when the first one has ended.
-      return stat.state !== 'Z' || stat.threads > 1;
+      const stat = statOf(identity.pid);
+      return stat !== null && stat.startTicks === identity.startTicks && !isOver(stat);
     },
     signal: (signal) => {
       if (startTicksOf(identity.pid) !== identity.startTicks) return 'gone';
@@ -149,39 +151,29 @@ function send(pidfd: number, signal: SignalName): SignalOutcome {
 
 function withSockets(inodes: readonly number[]): ProcessIdentity[] {
   const wanted = inodes.map((inode) => ({ inode, uid: 0, cgroupId: null, needed: true }));
-  const { found } = findHolders(openProc('/proc'), wanted, 'all');
+  const { found } = findHolders(proc, wanted, 'all');
   const pids = new Set([...found.values()].flatMap((byPid) => [...byPid.keys()]));
   return [...pids].flatMap((pid) => processes.identify(pid) ?? []);
 }
 
-/** Fields 5, 7 and 8 of proc_pid_stat(5): the process group, the terminal, and the process group in its foreground. */
 function terminal(): 'foreground' | 'background' | 'none' {
-  const [, , group, , device, foreground] = statFields(process.pid) ?? [];
-  if (device === undefined || device === '0') return 'none';
-  return group === foreground ? 'foreground' : 'background';
+  const stat = statOf(process.pid);
+  if (stat === null || stat.terminal === 0) return 'none';
+  return stat.group === stat.foreground ? 'foreground' : 'background';
 }
 
 function startTicksOf(pid: number): string | null {
-  return readStat(pid)?.startTicks ?? null;
+  return statOf(pid)?.startTicks ?? null;
 }
 
-/** Fields 3, 20 and 22 of proc_pid_stat(5). */
-function readStat(pid: number): { state: string; threads: number; startTicks: string } | null {
-  const fields = statFields(pid);
-  const [state, threads, startTicks] = [fields?.[0], fields?.[17], fields?.[19]];
-  return state === undefined || startTicks === undefined ? null : { state, threads: Number(threads), startTicks };
-}
-
-/** The fields of proc_pid_stat(5) from the third on: the name before them may hold blanks and parentheses. */
-function statFields(pid: number): string[] | null {
+/** Null when it is gone or hidden. @throws {Error} of Node for what does not say that it is gone, such as EMFILE. */
+function statOf(pid: number): ProcessStat | null {
   if (!Number.isSafeInteger(pid) || pid < 1) return null;
   try {
-    const text = openProc('/proc').text(`${pid}/stat`);
-    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return parseStat(proc.text(`${pid}/stat`));
   } catch (error) {
     if (!(error instanceof ProcError)) throw error;
-    if (['ENOENT', 'ESRCH', 'EACCES'].includes(error.code)) return null;
-    // Such as EMFILE, which does not say that it is gone.
+    if (isGone(error.code) || error.code === 'EACCES') return null;
     throw error.cause;
   }
 }

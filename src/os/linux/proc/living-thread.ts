@@ -3,7 +3,7 @@
  * without descriptors, memory and directory; its other threads show them (proc_pid_task(5)).
  */
 import { attempt, type Proc } from './proc.ts';
-import { parseStat, readStat } from './stat.ts';
+import { readStat } from './stat.ts';
 
 /** `123`, or `123/task/124` when only that thread still shows anything. @param state The letter of its first thread, where it is known. */
 export function placeOf(proc: Proc, pid: number, state?: string): string {
@@ -12,7 +12,7 @@ export function placeOf(proc: Proc, pid: number, state?: string): string {
   if ((attempt(() => proc.threads(pid)) ?? 0) < 2 || readStat(proc, pid)?.state !== 'Z') return `${pid}`;
   for (const thread of attempt(() => proc.list(`${pid}/task`)) ?? []) {
     const place = `${pid}/task/${thread}`;
-    const stat = attempt(() => parseStat(proc.text(`${place}/stat`))) ?? null;
+    const stat = readStat(proc, place);
     if (stat !== null && stat.state !== 'Z' && stat.state !== 'X') return place;
   }
   return `${pid}`;

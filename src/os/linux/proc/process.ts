@@ -6,7 +6,7 @@ import type { Container, Holder, ParentProcess, ProcessIdentity } from '../../..
 import { describeCgroups, readCgroupPaths } from './cgroup.ts';
 import { placeOf } from './living-thread.ts';
 import { attempt, type Proc } from './proc.ts';
-import { type ProcessStat, parseStat } from './stat.ts';
+import { type ProcessStat, readStat } from './stat.ts';
 
 /** An argv may be 2 MB long; nobody reads more than this. */
 const argvLimit = 65_536;
@@ -38,8 +38,7 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
   const stat = (pid: number): ProcessStat | null => {
     let known = stats.get(pid);
     if (known === undefined) {
-      const text = attempt(() => proc.text(`${pid}/stat`));
-      known = text === null ? null : parseStat(text);
+      known = readStat(proc, pid);
       stats.set(pid, known);
     }
     return known;
@@ -86,8 +85,7 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
         uid,
         user: userName(uid),
         startedAtMs: Math.round(bootMs + (Number(own.startTicks) * 1000) / ticksPerSecond),
-        processState:
-          place === `${pid}` ? own.state : (attempt(() => parseStat(proc.text(`${place}/stat`)))?.state ?? own.state),
+        processState: place === `${pid}` ? own.state : (readStat(proc, place)?.state ?? own.state),
         parents: chain,
         unit: cgroup.unit,
         userUnit: cgroup.userUnit,
