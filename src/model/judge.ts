@@ -120,13 +120,14 @@ function findBehind(question: Question, causes: readonly JudgeCause[], entries: 
     .map((entry) => entry.finding);
 }
 
-/** Null when there was no probe and the rules allow both. */
-export function bindable({ probe, predicted, errno, facts }: Question): boolean | null {
+/** Null when there was no probe and the rules allow more than one answer. */
+export function bindable({ probe, predicted, errno, facts, request }: Question): boolean | null {
   if (probe !== null) return probe.errno === null;
   if (predicted === null) return null;
   const free = predicted.includes(null);
-  // A socket that cannot be seen may be in the way of a bind that was not tried.
-  return free && (predicted.length > 1 || facts.unseen.sockets) ? null : errno === null;
+  // Of a bind that was not tried only a refusal is certain: a policy, or a socket that cannot be seen, may be in its way.
+  const isTold = request.endpoint.protocol === 'unix' && (facts.unixFile !== null || !facts.unseen.sockets);
+  return free && (predicted.length > 1 || !isTold) ? null : errno === null;
 }
 
 function likeliest(prediction: Prediction | null, candidates: readonly Candidate[]): Outcome {

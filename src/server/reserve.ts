@@ -6,7 +6,7 @@ import type { Socket as UdpSocket } from 'node:dgram';
 import net, { type Server } from 'node:net';
 import { backlogNumber, checkFlag, portNumber, show } from '../check.ts';
 import { BlockedPortError } from '../errors.ts';
-import { isNativeError, isUnsupportedError, UnsupportedError } from '../os/errors.ts';
+import { isSystemError, isUnsupportedError, NativeError, UnsupportedError } from '../os/errors.ts';
 import { os as thisOs } from '../os/index.ts';
 import type { Os } from '../os/os.ts';
 import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
@@ -63,14 +63,10 @@ export interface Reservation extends Disposable {
  */
 export async function reserve(options: ReserveOptions = {}): Promise<Reservation> {
   const plan = readOptions(options);
-  let os: Os;
   try {
-    os = thisOs();
-    return bound(os, plan);
+    return boundByUs(plan);
   } catch (error) {
-    if (isUnsupportedError(error) && plan.protocol === 'tcp' && !plan.exclusive) return boundByNode(plan, error);
-    const { code } = error as NodeJS.ErrnoException;
-    if (!isNativeError(error) || error.syscall !== 'bind' || code === undefined) throw error;
+    if (!isSystemError(error) || error.syscall !== 'bind') throw error;
     throw await explained(error, plan);
   }
 }
@@ -90,6 +86,15 @@ interface ReservePlan {
   readonly host: string | undefined;
   readonly protocol: 'tcp' | 'udp';
   readonly exclusive: boolean;
+}
+
+function boundByUs(plan: ReservePlan): Reservation {
+  try {
+    return bound(thisOs(), plan);
+  } catch (error) {
+    if (isUnsupportedError(error) && plan.protocol === 'tcp' && !plan.exclusive) return boundByNode(plan, error);
+    throw error;
+  }
 }
 
 function bound(os: Os, { port, host, protocol, exclusive }: ReservePlan): Reservation {
@@ -129,7 +134,7 @@ function bindFirst(
   }
 }
 
-/** Node can bind without listening too, by a name that is not documented; it shows the failure of a bind only as a missing port. */
+/** Node can bind without listening too, by a name that is not documented. It keeps EADDRINUSE until the name is asked for (uv__tcp_bind). */
 function boundByNode({ port, host }: ReservePlan, cause: unknown): Reservation {
   type Handle = { readonly fd?: number; close(): void; getsockname(out: { address?: string; port?: number }): number };
   type Factory = (address: string, port: number, type: 4 | 6) => Handle | number;
@@ -137,19 +142,18 @@ function boundByNode({ port, host }: ReservePlan, cause: unknown): Reservation {
   if (create === undefined)
     throw new UnsupportedError('This Node cannot bind a port without listening on it', { cause });
   const hosts = host === undefined ? ['::', '0.0.0.0'] : [host];
-  for (const address of hosts) {
+  for (const [index, address] of hosts.entries()) {
     const handle = create(address, port, address.includes(':') ? 6 : 4);
-    if (typeof handle === 'number') continue;
+    if (typeof handle === 'number') {
+      // As Node's own listen: without IPv6 the wildcard is 0.0.0.0.
+      if (index < hosts.length - 1) continue;
+      throw bindError(handle, address, port);
+    }
     const name: { address?: string; port?: number } = {};
-    handle.getsockname(name);
-    if (name.port === undefined || name.port === 0) {
+    const result = handle.getsockname(name);
+    if (result !== 0 || name.port === undefined) {
       handle.close();
-      throw Object.assign(new Error(`bind EADDRINUSE: address already in use ${address}:${port}`), {
-        code: 'EADDRINUSE',
-        syscall: 'bind',
-        address,
-        port,
-      });
+      throw bindError(result, address, port);
     }
     return reservation('tcp', name.address ?? address, name.port, {
       descriptor: handle.fd ?? -1,
@@ -161,6 +165,10 @@ function boundByNode({ port, host }: ReservePlan, cause: unknown): Reservation {
     });
   }
   throw new UnsupportedError(`This Node cannot bind ${host ?? '::'}`, { cause });
+}
+
+function bindError(errno: number, address: string, port: number): NativeError {
+  return Object.assign(new NativeError('bind', -errno), { address, port });
 }
 
 interface Bound {

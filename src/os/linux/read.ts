@@ -90,8 +90,12 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
   const gaps: Gap[] = [];
   let sockets: Socket[];
   const unixFile = endpoint.protocol === 'unix' ? readUnixFile(endpoint.path) : null;
-  if (endpoint.protocol === 'unix') sockets = readUnixAt(source, endpoint.path, unixFile, gaps);
-  else {
+  let isUnixSeen = true;
+  if (endpoint.protocol === 'unix') {
+    const found = readUnixAt(source, endpoint.path, unixFile, gaps);
+    isUnixSeen = found !== null;
+    sockets = found ?? [];
+  } else {
     // Port 0 is a question to the kernel, not a port that somebody has.
     sockets = endpoint.port === 0 ? [] : readPort(source, endpoint.port, gaps);
     if (real && endpoint.protocol === 'tcp' && endpoint.port !== 0 && isUnexplained(request, endpoint, sockets))
@@ -117,7 +121,7 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     readAtMs,
     sockets: withFlags(sockets, found.holders),
     holders: found.holders,
-    unseen: { sockets: socketGaps > 0, processes: found.unseen !== null },
+    unseen: { sockets: endpoint.protocol === 'unix' ? !isUnixSeen : socketGaps > 0, processes: found.unseen !== null },
     unixFile,
     users: new Map(makers.map((uid) => [uid, describer.userName(uid)])),
     settings: readSettingsOf(proc),
@@ -166,10 +170,11 @@ function readInventory(source: Source, describer: Describer, real: boolean): Inv
   return { sockets, holders, users: new Map(sockets.map((each) => [each.uid, describer.userName(each.uid)])), gaps };
 }
 
-/** The sockets of a path; where the kernel says that somebody has its file open and our namespace has none, those of other namespaces. */
-function readUnixAt(source: Source, path: string, file: UnixFile | null, gaps: Gap[]): Socket[] {
-  const own = socketsAt(file?.cutTo ?? path, readUnix(source, gaps));
-  if (file?.inUse !== true || own.some(({ state }) => state !== 'ESTABLISHED')) return own;
+/** The sockets of a path; where the kernel says that somebody has its file open and our namespace has none, those of other namespaces. Null when none can be seen. */
+function readUnixAt(source: Source, path: string, file: UnixFile | null, gaps: Gap[]): Socket[] | null {
+  const rows = readUnix(source, gaps);
+  const own = socketsAt(file?.cutTo ?? path, rows ?? []);
+  if (file?.inUse !== true || own.some(({ state }) => state !== 'ESTABLISHED')) return rows === null ? null : own;
   const others = socketsElsewhere(source.proc, file.cutTo ?? path);
   if (others.length === 0)
     gaps.push({
@@ -180,7 +185,8 @@ function readUnixAt(source: Source, path: string, file: UnixFile | null, gaps: G
   return [...own, ...others];
 }
 
-function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] {
+/** Null when none can be seen. */
+function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] | null {
   try {
     const { rows, interrupted } = source.converse(readUnixSockets);
     if (interrupted)
@@ -198,7 +204,7 @@ function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] {
       why: error instanceof NetlinkError ? error.message : error.code,
       hint: 'The kernel module that shows Unix sockets (unix_diag) or koffi is missing here',
     });
-    return rows ?? [];
+    return rows;
   }
 }
 

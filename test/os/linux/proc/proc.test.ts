@@ -24,6 +24,9 @@ test('a process name may hold parentheses, blanks and line breaks', () => {
       parent: 41,
       group: 42,
       session: 43,
+      terminal: 0,
+      foreground: -1,
+      threads: 1,
       startTicks: '777',
     });
   }
