@@ -2,7 +2,7 @@
  * Checks arguments. Every message names what was given and what would be right.
  */
 import { inspect } from 'node:util';
-import { printable } from './model/text.ts';
+import { escapeText, quoted } from './model/text.ts';
 
 /**
  * A name that is misspelt would be an option that does nothing: a wait without its end, a hold without its grace.
@@ -15,14 +15,14 @@ export function checkOptions(verb: string, options: unknown, names: readonly str
   for (const option of Object.keys(options)) {
     if (!names.includes(option))
       throw new TypeError(
-        `'${printable(option.slice(0, 80))}' is not an option of ${verb}. The options are ${names.join(', ')}`,
+        `'${escapeText(option.slice(0, 80))}' is not an option of ${verb}. The options are ${names.join(', ')}`,
       );
   }
 }
 
 /** A short safe name of a value of the wrong kind. */
 export function nameOf(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(printable(value.slice(0, 80)));
+  if (typeof value === 'string') return quoted(value);
   if (value === null) return 'null';
   return Array.isArray(value) ? 'an array' : typeof value;
 }
@@ -64,6 +64,6 @@ export function portNumber(value: unknown): number {
 
 /** One short line of any value. */
 export function show(value: unknown): string {
-  const text = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY });
+  const text = escapeText(inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY }));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

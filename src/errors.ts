@@ -3,7 +3,7 @@
  */
 import { getSystemErrorMap } from 'node:util';
 import { formatEndpoint } from './model/endpoint.ts';
-import { printable } from './model/text.ts';
+import { escapeText } from './model/text.ts';
 import type { Blocker, Finding, Remedy, Report } from './model/verdict.ts';
 
 export { isNativeError, isUnsupportedError, NativeError, UnsupportedError } from './os/errors.ts';
@@ -63,9 +63,9 @@ export class BlockedPortError extends Error implements BlockedPortFields {
     const original = nodeFields(options.cause);
     const code = original.code ?? report.errno ?? 'EADDRINUSE';
     const { endpoint, verdict } = report;
-    const why = verdict === null ? '' : `: ${printable(verdict.sentence)}`;
+    const why = verdict === null ? '' : `: ${escapeText(verdict.sentence)}`;
     super(
-      `Cannot listen on ${printable(formatEndpoint(endpoint))} (${code})${why}`,
+      `Cannot listen on ${escapeText(formatEndpoint(endpoint))} (${code})${why}`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;

@@ -10,7 +10,7 @@ import {
   NativeError,
   UnsupportedError,
 } from '../src/errors.ts';
-import { judge } from '../src/model/judge.ts';
+import { answer, ask } from '../src/model/judge.ts';
 import { facts, port, request, socket } from './model/facts.ts';
 
 const sentence = 'nod\u001b[31me (pid 41) already listens on 0.0.0.0:3000';
@@ -21,7 +21,7 @@ const cause = {
   say: () => sentence,
   remedies: () => [],
 };
-const report = judge(request(), facts({ sockets: [socket()] }), { errno: 'EADDRINUSE', port }, [cause]);
+const report = answer(ask(request(), facts({ sockets: [socket()] }), { errno: 'EADDRINUSE', port }), [cause]);
 
 test("BlockedPortError keeps the fields of Node's own error, and the error as its cause", async () => {
   const first = createServer();
@@ -58,7 +58,7 @@ test('BlockedPortError fills in the fields from the report when there is no othe
 test('the message of BlockedPortError says where and why, without control characters', () => {
   assert.equal(
     new BlockedPortError(report).message,
-    'Cannot listen on 0.0.0.0:3000 (EADDRINUSE): nod\\u001b[31me (pid 41) already listens on 0.0.0.0:3000',
+    'Cannot listen on 0.0.0.0:3000 (EADDRINUSE): nod\\x1b[31me (pid 41) already listens on 0.0.0.0:3000',
   );
 });
 
@@ -67,7 +67,7 @@ test('what an uncaught BlockedPortError prints holds no control character of the
 });
 
 test('BlockedPortError of a Unix socket has the path as address and -1 as port, as Node has', () => {
-  const unix = judge(request({ protocol: 'unix', path: '/run/app' }), facts(), null, []);
+  const unix = answer(ask(request({ protocol: 'unix', path: '/run/app' }), facts(), null), []);
   const error = new BlockedPortError({ ...unix, errno: 'EADDRINUSE' });
   assert.equal(error.address, '/run/app');
   assert.equal(error.port, -1);

@@ -41,11 +41,6 @@ export class Inherited {
     this.#claims = claims();
   }
 
-  /** False when a wrapper between hold and this process dropped the descriptor. */
-  has(socket: PassedSocket): boolean {
-    return this.#unclaimed(socket).length > 0;
-  }
-
   /** The descriptors that a child may be given, one for each socket that is here. */
   descriptors(): { readonly socket: PassedSocket; readonly fd: number }[] {
     return this.passed.sockets.flatMap((socket) => {

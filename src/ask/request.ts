@@ -12,7 +12,7 @@ import {
   parseEndpoint,
   type Request,
 } from '../model/endpoint.ts';
-import { printable } from '../model/text.ts';
+import { escapeText } from '../model/text.ts';
 import type { HolderSearch, Os } from '../os/os.ts';
 
 /** `port` and `host` as in Node's `server.listen`; `path` for a Unix socket. */
@@ -109,7 +109,7 @@ async function resolveHost(host: string | null, os: Os): Promise<string> {
     return (await lookup(host)).address;
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new RangeError(`Cannot find the address of "${printable(host)}" (${code})`, { cause });
+    throw new RangeError(`Cannot find the address of "${escapeText(host)}" (${code})`, { cause });
   }
 }
 

@@ -2,7 +2,9 @@
  * From what was typed to an invocation, by the table of commands. Reading a command line does nothing else: it opens,
  * loads and changes nothing.
  */
+
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { quoted } from '../model/text.ts';
 import type { Command, Flag, Invocation } from './command.ts';
 import { firstWordAt } from './first-word.ts';
 import { commonFlags } from './flags.ts';
@@ -109,7 +111,7 @@ function readFlag(
   if (flag === undefined) {
     const names = flags.flatMap(({ name, negatable }) => (negatable ? [name, `no-${name}`] : [name]));
     throw new UsageError(
-      `"rebind ${command.name}" has no option "${printable(token.rawName)}".${suggestion(token.name, names, '--') || ` See "rebind help ${command.name}".`}`,
+      `"rebind ${command.name}" has no option "${typed(token.rawName)}".${suggestion(token.name, names, '--') || ` See "rebind help ${command.name}".`}`,
     );
   }
   if (flag.value === undefined) {
@@ -118,12 +120,10 @@ function readFlag(
     throw new UsageError(`The option "--${flag.name}" needs a value: --${flag.name} ${flag.value.name}`);
   } else if (!token.inlineValue && token.value.startsWith('-') && token.value.length > 1) {
     throw new UsageError(
-      `The option "--${flag.name}" needs a value; if it really begins with a dash, write --${flag.name}=${printable(token.value)}`,
+      `The option "--${flag.name}" needs a value; if it really begins with a dash, write --${flag.name}=${typed(token.value)}`,
     );
   } else if (Array.isArray(flag.value.values) && !flag.value.values.includes(token.value)) {
-    throw new UsageError(
-      `The option "--${flag.name}" takes ${listed(flag.value.values)}, not "${printable(token.value)}"`,
-    );
+    throw new UsageError(`The option "--${flag.name}" takes ${listed(flag.value.values)}, not "${typed(token.value)}"`);
   }
   return { name: token.name, value: token.value };
 }
@@ -139,15 +139,15 @@ function checkOperands(command: Command, operands: readonly string[], rest: read
   if (!many && surplus !== undefined) {
     throw new UsageError(
       command.operands.length === 0
-        ? `"rebind ${command.name}" takes nothing but options, so "${printable(surplus)}" is too much`
-        : `"rebind ${command.name}" takes one ${command.operands.map(({ name }) => name).join(' and ')}, so "${printable(surplus)}" is too much`,
+        ? `"rebind ${command.name}" takes nothing but options, so "${typed(surplus)}" is too much`
+        : `"rebind ${command.name}" takes one ${command.operands.map(({ name }) => name).join(' and ')}, so "${typed(surplus)}" is too much`,
     );
   }
   for (const [index, operand] of command.operands.entries()) {
     const word = operands[index];
     if (word !== undefined && Array.isArray(operand.values) && !operand.values.includes(word))
       throw new UsageError(
-        `"rebind ${command.name}" takes ${listed(operand.values)}, not "${printable(word)}".${suggestion(word, operand.values)}`,
+        `"rebind ${command.name}" takes ${listed(operand.values)}, not "${typed(word)}".${suggestion(word, operand.values)}`,
       );
   }
   if (command.rest !== undefined && command.rest.count !== 'optional' && (rest === null || rest.length === 0))
@@ -180,12 +180,7 @@ function listed(values: readonly string[]): string {
   return values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
 }
 
-/** What was typed, shortened and without anything that a terminal would act on. */
-function printable(text: string): string {
-  const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
-  return JSON.stringify(short)
-    .slice(1, -1)
-    .replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (character) => {
-      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-    });
+/** What was typed, for a place between quotes. */
+function typed(text: string): string {
+  return quoted(text, 60).slice(1, -1);
 }

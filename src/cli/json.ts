@@ -2,9 +2,11 @@
  * The JSON documents, built field by field: what is printed is what is written here, whatever the objects behind it grow.
  * docs/json.md describes them. Fields may be added; none is removed or changes its meaning within one schema number.
  */
+
 import type { FreeReport } from '../free.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap, Holder, InetSocket } from '../model/facts.ts';
+import { escapeJson } from '../model/text.ts';
 import type { Blocker, BlockerHolder, Finding, Remedy, Report } from '../model/verdict.ts';
 import type { WaitReport } from '../wait/options.ts';
 
@@ -12,15 +14,11 @@ import type { WaitReport } from '../wait/options.ts';
 export const schema = 1;
 
 /**
- * Exactly one document, indented, with a newline at the end. What JSON allows but a terminal would act on
- * (C1 controls, bidi marks) is written as `\\u….`, which every JSON parser reads back as it was.
+ * Exactly one document, indented, with a newline at the end.
  */
 export function print(document: object): string {
-  const text = JSON.stringify(document, null, 2).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  return `${text}\n`;
+  return `${escapeJson(JSON.stringify(document, null, 2))}
+`;
 }
 
 /** The document of `why`. */

@@ -7,6 +7,7 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
+import { escapeText } from '../model/text.ts';
 import { os } from '../os/index.ts';
 
 const mostLines = 20;
@@ -18,7 +19,7 @@ const stderr = 2;
 
 /** Where the command's stderr goes. */
 export interface LastLines {
-  /** Without escape sequences and control characters, so that they can be shown. */
+  /** Without escape sequences, and with control characters spelled out, so that they can be shown. */
   readonly lines: readonly string[];
 }
 
@@ -73,7 +74,7 @@ class Lines implements LastLines {
 
   get lines(): readonly string[] {
     const all = this.#rest === '' ? this.#lines : [...this.#lines, this.#rest];
-    return all.slice(-mostLines).map(printable);
+    return all.slice(-mostLines).map(plain);
   }
 
   add(text: string): void {
@@ -84,6 +85,7 @@ class Lines implements LastLines {
   }
 }
 
-function printable(line: string): string {
-  return stripVTControlCharacters(line).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
+/** Colours and a tab mean nothing in a list of lines; whatever else a terminal would act on is spelled out. */
+function plain(line: string): string {
+  return escapeText(stripVTControlCharacters(line).replaceAll('\t', '  ').trimEnd());
 }

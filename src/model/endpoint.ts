@@ -1,4 +1,5 @@
 import { formatAddress, isIpv4, isIpv6, shortestIpv6 } from './address.ts';
+import { quoted } from './text.ts';
 
 /**
  * An endpoint is where a program wants to listen; a request is an endpoint and the options of the planned bind.
@@ -74,7 +75,7 @@ export function parseEndpoint(text: string): ParsedEndpoint {
     if (rest.includes('/') || rest.endsWith('.sock')) return unixEndpoint(rest, text);
   } else if (rest.includes('/')) {
     throw new RangeError(
-      `Cannot read ${quote(text)} as an endpoint: after ${protocol}/ comes a port or an address with a port, such as ${protocol}/127.0.0.1:53`,
+      `Cannot read ${quoted(text)} as an endpoint: after ${protocol}/ comes a port or an address with a port, such as ${protocol}/127.0.0.1:53`,
     );
   }
   const { host, portText } = splitHost(rest, text);
@@ -109,7 +110,7 @@ function splitProtocol(text: string): ['tcp' | 'udp' | null, string] {
  */
 function checkForeign(text: string): void {
   const fail = (reason: string): never => {
-    throw new RangeError(`Cannot read ${quote(text)} as an endpoint: ${reason}`);
+    throw new RangeError(`Cannot read ${quoted(text)} as an endpoint: ${reason}`);
   };
   const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(text);
   if (url !== null) {
@@ -122,7 +123,7 @@ function checkForeign(text: string): void {
     const [, name = '', place = ''] = word;
     const known = /^(tcp|udp)/i.exec(name)?.[0].toLowerCase();
     const hint = known === undefined ? `tcp/${place} or udp/${place}` : `${known}/${place}`;
-    fail(`${quote(name)} is not a protocol here; write ${hint}, or ./${text} for a socket with that path`);
+    fail(`${quoted(name)} is not a protocol here; write ${hint}, or ./${text} for a socket with that path`);
   }
   const services = /^((?:[\w.:[\]%*-]*:)?\d+)\/(tcp|udp)$/i.exec(text);
   if (services !== null) {
@@ -140,11 +141,12 @@ function checkForeign(text: string): void {
 }
 
 function unixEndpoint(path: string, text: string): UnixEndpoint {
-  if (path === '') throw new RangeError(`Cannot read ${quote(text)} as an endpoint: the path of the socket is missing`);
+  if (path === '')
+    throw new RangeError(`Cannot read ${quoted(text)} as an endpoint: the path of the socket is missing`);
   // '@name' is how ss(8) and /proc/net/unix write Linux's abstract namespace.
   const real = path.startsWith('@') ? `\0${path.slice(1)}` : path;
   if (real.includes('\0', 1))
-    throw new RangeError(`Cannot read ${quote(text)} as an endpoint: a socket path cannot hold a NUL byte`);
+    throw new RangeError(`Cannot read ${quoted(text)} as an endpoint: a socket path cannot hold a NUL byte`);
   return { protocol: 'unix', path: real };
 }
 
@@ -153,14 +155,14 @@ function splitHost(rest: string, text: string): { host: string | null; portText:
     const end = rest.indexOf(']');
     if (end < 0)
       throw new RangeError(
-        `Cannot read ${quote(text)} as an endpoint: the bracket before the IPv6 address is never closed`,
+        `Cannot read ${quoted(text)} as an endpoint: the bracket before the IPv6 address is never closed`,
       );
     const host = rest.slice(1, end);
     if (!isIpv6(host))
-      throw new RangeError(`Cannot read ${quote(text)} as an endpoint: ${quote(host)} is not an IPv6 address`);
+      throw new RangeError(`Cannot read ${quoted(text)} as an endpoint: ${quoted(host)} is not an IPv6 address`);
     if (rest[end + 1] !== ':')
       throw new RangeError(
-        `Cannot read ${quote(text)} as an endpoint: a port must follow the address, such as [${host}]:3000`,
+        `Cannot read ${quoted(text)} as an endpoint: a port must follow the address, such as [${host}]:3000`,
       );
     return { host: shortestIpv6(host), portText: rest.slice(end + 2) };
   }
@@ -168,14 +170,14 @@ function splitHost(rest: string, text: string): { host: string | null; portText:
   if (colon < 0) {
     if (/^\d+\.\d+\.\d+\.\d+$/.test(rest))
       throw new RangeError(
-        `Cannot read ${quote(text)} as an endpoint: a port must follow the address, such as ${rest}:3000`,
+        `Cannot read ${quoted(text)} as an endpoint: a port must follow the address, such as ${rest}:3000`,
       );
     return { host: null, portText: rest };
   }
   const host = rest.slice(0, colon);
   if (host.includes(':')) {
     throw new RangeError(
-      `Cannot read ${quote(text)} as an endpoint: an IPv6 address stands in brackets, such as [::1]:3000`,
+      `Cannot read ${quoted(text)} as an endpoint: an IPv6 address stands in brackets, such as [::1]:3000`,
     );
   }
   if (host !== '' && host !== '*') checkHost(host, text);
@@ -186,32 +188,24 @@ function checkHost(host: string, text: string): void {
   const looksNumeric = /^[\d.]+$/.test(host);
   if (looksNumeric ? isIpv4(host) : /^(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$/.test(host)) return;
   throw new RangeError(
-    `Cannot read ${quote(text)} as an endpoint: ${quote(host)} is neither an IPv4 address nor a host name`,
+    `Cannot read ${quoted(text)} as an endpoint: ${quoted(host)} is neither an IPv4 address nor a host name`,
   );
 }
 
 function parsePort(portText: string, text: string): number {
   if (!/^\d+$/.test(portText)) {
     throw new RangeError(
-      `Cannot read ${quote(text)} as an endpoint: a port is a whole number from 1 to 65535${portReason(portText, text)}`,
+      `Cannot read ${quoted(text)} as an endpoint: a port is a whole number from 1 to 65535${portReason(portText, text)}`,
     );
   }
   const port = Number(portText);
   if (port < 1 || port > 65_535)
-    throw new RangeError(`Cannot read ${quote(text)} as an endpoint: a port is a whole number from 1 to 65535`);
+    throw new RangeError(`Cannot read ${quoted(text)} as an endpoint: a port is a whole number from 1 to 65535`);
   return port;
 }
 
 /** What is wrong with the port, unless the sentence has said it already. */
 function portReason(portText: string, text: string): string {
   if (portText === '') return ', and none was given';
-  return portText === text ? '' : `, not ${quote(portText)}`;
-}
-
-/** Quotes a text so that nothing in it can reach a terminal as a control sequence. */
-function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text).replace(
-    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return portText === text ? '' : `, not ${quoted(portText)}`;
 }

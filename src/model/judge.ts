@@ -27,15 +27,6 @@ const unexplained = 'unexplained';
 /** Systems without an entry have no rules: every socket on the port is a suspect, and only the kernel's answer counts. */
 const rulesOf: Partial<Record<Platform, Rules>> = { linux };
 
-/**
- * Why the request fails, or that it does not.
- *
- * @param causes In order of precedence: the first that recognises the question is the verdict, the others come along.
- */
-export function judge(request: Request, facts: Facts, probe: Probe | null, causes: readonly JudgeCause[]): Report {
-  return answer(ask(request, facts, probe), causes);
-}
-
 /** What only the machine can tell beside facts and the kernel's answer; see the fields of `Question`. */
 type Beside = Partial<Pick<Question, 'reusing' | 'doubts'>>;
 

@@ -1,24 +1,5 @@
 /**
- * Text that came from another process, made safe to print.
- */
-
-/** C0 and C1 controls, line and paragraph separators, and what turns the direction of text: what a terminal or a reader could be misled by. */
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-/**
- * The text with every control character written as an escape, on one line.
- *
- * @example
- * ```ts
- * printable('a\u001b[31m'); // 'a\\u001b[31m'
- * ```
- */
-export function printable(text: string): string {
-  return text.replace(unsafe, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-/**
- * Text for a terminal: made harmless, measured, shortened and wrapped.
+ * Text that came from another process, made safe to print: the one rule of what a terminal, or a reader, could be misled by.
  */
 
 /** Control characters, and the marks that reorder or hide what stands beside them (Unicode bidi controls, zero-width characters, line separators). */
@@ -42,4 +23,28 @@ export function escapeText(text: string): string {
     if (code < 0x100) return `\\x${code.toString(16).padStart(2, '0')}`;
     return code < 0x10000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\u{${code.toString(16)}}`;
   });
+}
+
+/**
+ * A text in quotes, cut to `most` characters, with nothing in it that a terminal would act on: for what was typed or passed.
+ *
+ * @example
+ * ```ts
+ * quoted('3000-'); // '"3000-"'
+ * ```
+ */
+export function quoted(text: string, most = 80): string {
+  return escapeText(JSON.stringify(text.length > most ? `${text.slice(0, most - 3)}...` : text));
+}
+
+/** A document of JSON that is as harmless: what JSON allows and a terminal would act on is spelled `\\u….`, which every parser reads back. */
+export function escapeJson(json: string): string {
+  return json.replace(dangerous, (character) =>
+    // Between values; inside of them JSON itself spells it out.
+    character === '\n'
+      ? character
+      : [...Array(character.length).keys()]
+          .map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`)
+          .join(''),
+  );
 }

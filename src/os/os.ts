@@ -66,8 +66,6 @@ export interface Changing {
 
 export interface Os extends Reading, Changing {
   readonly platform: Platform;
-  /** Gives what the C library keeps for later allocations back to the system (malloc_trim(3)); does nothing where it cannot. */
-  trimMemory(): void;
 }
 
 export type { Facts, Gap, Holder, InetSocket, Platform, Probe, ProcessIdentity, Settings };

@@ -26,7 +26,6 @@ export function unsupported(platform: string): Os {
     orphans: everyCall(refuse),
     fileWatches: everyCall(refuse),
     streams: everyCall(refuse),
-    trimMemory: refuse,
   };
 }
 

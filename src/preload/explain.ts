@@ -86,12 +86,12 @@ function endpointOf({ address, port }: NodeError, protocol: 'tcp' | 'udp'): Endp
 
 function addTo(error: Error, report: Report): void {
   if (report.verdict === null) return;
-  const { printable } = load('../model/text.js') as typeof import('../model/text.ts');
+  const { escapeText } = load('../model/text.js') as typeof import('../model/text.ts');
   const lines = [report.verdict.sentence];
   for (const { sentence, command } of report.plan.slice(0, 2))
     lines.push(command === null ? sentence : `${sentence}: ${command}`);
   const { message, stack } = error;
-  error.message = [message, ...lines.map((line) => `  ${printable(line)}`)].join('\n');
+  error.message = [message, ...lines.map((line) => `  ${escapeText(line)}`)].join('\n');
   // The trace was written when the error was made, with the message of then.
   if (stack?.includes(message)) error.stack = stack.replace(message, () => error.message);
   // Not enumerable: a program that prints the error prints its message and not the whole report.

@@ -5,9 +5,14 @@ import { causes } from '../../src/causes/bind/index.ts';
 import { plan } from '../../src/model/advice.ts';
 import type { Request } from '../../src/model/endpoint.ts';
 import type { Facts, InetSocket, Probe, SocketState } from '../../src/model/facts.ts';
-import { ask, type JudgeCause, judge } from '../../src/model/judge.ts';
-import { type Question, type Remedy, remedyIds } from '../../src/model/verdict.ts';
+import { answer, ask, type JudgeCause } from '../../src/model/judge.ts';
+import { type Question, type Remedy, type Report, remedyIds } from '../../src/model/verdict.ts';
 import { at, facts, holder, port, request, settings, socket, unixFile, unixSocket } from './facts.ts';
+
+/** The report on a request, as `why` puts it together. */
+function judge(asked: Request, about: Facts, probe: Probe | null, causes: readonly JudgeCause[]): Report {
+  return answer(ask(asked, about, probe), causes);
+}
 
 const inUse: Probe = { errno: 'EADDRINUSE', port };
 const free: Probe = { errno: null, port };

@@ -13,7 +13,6 @@ import { escapeText } from '../../model/text.ts';
 import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
-import { giveBackSoon } from '../give-back.ts';
 import { tellEvents } from '../hold-events-text.ts';
 import { statusText } from '../hold-status-text.ts';
 import { canvas, type Io } from '../io.ts';
@@ -67,7 +66,6 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     return exit.blocked;
   }
   if (invocation.flag('quiet') !== true) tellEvents(held, io);
-  held.on('retired', giveBackSoon);
   const undo = forwardSignals(held, options.stopSignal ?? 'SIGTERM');
   try {
     return await held.done;

@@ -5,7 +5,6 @@ import type { Os } from '../os.ts';
 import { events } from './calls/events.ts';
 import { files } from './calls/files.ts';
 import { fileWatches } from './calls/inotify.ts';
-import { hasLibc, libc } from './calls/libc.ts';
 import { orphans } from './calls/orphans.ts';
 import { processes } from './calls/pidfd.ts';
 import { sessions } from './calls/session.ts';
@@ -24,7 +23,4 @@ export const linux: Os = {
   orphans,
   fileWatches,
   streams,
-  trimMemory: () => {
-    if (hasLibc()) libc().mallocTrim?.(0);
-  },
 };

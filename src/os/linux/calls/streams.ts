@@ -2,7 +2,6 @@
  * Writing to a log that may be full, slow, stopped or gone, without ever waiting for it.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import type { Streams } from '../../streams.ts';
@@ -21,7 +20,8 @@ export const streams: Streams = {
       if (stat.isFile()) return 'file';
       if (stat.isFIFO()) return 'pipe';
       if (stat.isSocket()) return 'socket';
-      return isatty(fd) ? 'terminal' : 'other';
+      // Loading node:tty takes a millisecond, and loads the streams of Node.
+      return stat.isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(fd) ? 'terminal' : 'other';
     } catch {
       return null;
     }
