@@ -3,11 +3,10 @@
  */
 
 import { type ActContext, act } from './act/act.ts';
-import { findManagers } from './act/manager.ts';
 import { inodes, type Respawn, returned, watchForReturn } from './act/respawn.ts';
 import { isBindable } from './ask/bindable.ts';
-import { doubtsAbout } from './ask/doubts.ts';
 import { look } from './ask/look.ts';
+import { askManagers } from './ask/managers/ask.ts';
 import {
   bindOptionNames,
   checkOptions,
@@ -165,19 +164,20 @@ async function makeFree(os: Os, request: Request, options: FreeOptions, steps: F
     options.onProgress?.({ kind: 'step', step: entry });
   };
   // Every process is looked into: a plan that learned of a holder only later would not be what somebody said yes to.
-  const first = look(request, os, 'all');
+  const lookAround = (): Promise<Question> => askManagers(os, look(request, os, 'all'), options.signal);
+  const first = await lookAround();
   if (first.errno === null) return { report: answer(first, causes), respawn: null };
   const tried = new Set<string>();
   const known = inodes(first.facts.sockets);
   const stopped: Holder[] = [];
-  for (let question = first, round = 1; ; question = look(request, os, 'all'), round++) {
+  for (let question = first, round = 1; ; question = await lookAround(), round++) {
     if (question.errno === null) {
       if (bindable(question) === true) break;
       return { report: answer(question, causes), respawn: null };
     }
     const respawn = returned(question, known, stopped, os);
     if (respawn !== null) return { report: answer(question, causes), respawn };
-    const all = (await plan(os, question, options)).map((step) => sparingNewcomers(step, known));
+    const all = plan(question, options).map((step) => sparingNewcomers(step, known));
     const fresh = all.filter((step) => !tried.has(keyOf(step)));
     for (const inode of inodes(question.facts.sockets)) known.add(inode);
     options.onProgress?.({ kind: 'plan', steps: fresh.map((step) => reported(step, planned(step))) });
@@ -207,13 +207,10 @@ function sparingNewcomers(step: PlannedStep, known: ReadonlySet<number>): Planne
   return isNew ? { ...step, refusal: 'it is a client that got the port only now' } : step;
 }
 
-async function plan(os: Os, question: Question, options: FreeOptions): Promise<PlannedStep[]> {
+function plan(question: Question, options: FreeOptions): PlannedStep[] {
   if (question.errno !== 'EADDRINUSE') return [];
-  const { facts, blockers } = question;
-  const holders = blockers.flatMap(({ socket }) => facts.holders.get(socket.inode) ?? []);
   const steps = planSteps(question, {
-    managers: await findManagers(os, question, options.signal),
-    doubts: doubtsAbout(holders, facts.asker),
+    doubts: question.doubts,
     graceMs: options.graceMs ?? defaultGraceMs,
     timeoutMs: options.timeoutMs ?? 0,
     force: options.force ?? false,

@@ -3,6 +3,7 @@
  */
 
 import { look } from './ask/look.ts';
+import { askManagers } from './ask/managers/ask.ts';
 import {
   bindOptionNames,
   checkOptions,
@@ -42,10 +43,15 @@ export async function why(endpoint: WhyEndpoint, options: WhyOptions = {}): Prom
   const os = thisOs();
   const request = await resolveRequest(parsed, options, os);
   options.signal?.throwIfAborted();
-  return explain(request, os, options.holders);
+  return answer(await askManagers(os, look(request, os, options.holders ?? 'likely'), options.signal), causes);
 }
 
-/** The answer for a request whose address is resolved. Does not wait for anything. */
+/** The answer for a request whose address is resolved, with what the managers of its holders say. */
+export async function explainAsking(request: Request, os: Os, signal?: AbortSignal): Promise<Report> {
+  return answer(await askManagers(os, look(request, os), signal), causes);
+}
+
+/** The same without asking any manager: it does not wait for anything. */
 export function explain(request: Request, os: Os, holders: HolderSearch = 'likely'): Report {
   return answer(look(request, os, holders), causes);
 }

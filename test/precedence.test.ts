@@ -197,6 +197,7 @@ function judged(rowsToShow: readonly (typeof rows)[number][]): Report {
     blockers: sockets.map((socket) => ({ socket, conflict: 'yes' })),
     bystanders: [],
     behind: [],
+    managers: new Map(),
     reusing: null,
     doubts: new Map(),
     predicted: ['EADDRINUSE'],
@@ -245,7 +246,9 @@ function someHolder(pid: number): Holder {
     parents: [{ pid: 77, command: 'bash' }],
     unit: null,
     userUnit: false,
+    cgroup: null,
     container: null,
+    tracer: null,
   };
 }
 
@@ -272,7 +275,7 @@ function facts(sockets: readonly InetSocket[], holders: ReadonlyMap<number, read
         { address: '::1', device: 'lo' },
       ],
     },
-    asker: { pid: 9, uid: 0, user: 'root', cwd: '/', ancestors: [] },
+    asker: { pid: 9, uid: 0, user: 'root', cwd: '/', ancestors: [], sudoUid: null, unit: null },
     gaps: [],
   };
 }

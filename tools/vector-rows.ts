@@ -239,7 +239,7 @@ function factsOf(binder: Binder, occupants: readonly Known[]): Facts {
     unixFile: null,
     users: new Map(),
     settings: twoDevices,
-    asker: { pid: 2, uid: binder.uid, user: 'root', cwd: '/', ancestors: [1] },
+    asker: { pid: 2, uid: binder.uid, user: 'root', cwd: '/', ancestors: [1], sudoUid: null, unit: null },
     gaps: [],
   };
 }

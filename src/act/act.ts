@@ -109,7 +109,7 @@ async function actOn(step: PlannedStep, context: ActContext): Promise<ActResult>
     case 'mark':
       return mark(os, request, work.sockets);
     case 'manager':
-      return stopManaged(work.manager, context.graceMs, signal);
+      return stopManaged(os, work.order, work.called, context.graceMs, signal);
     case 'destroy':
       return destroySockets(os, work.sockets);
     case 'unlink':

@@ -2,11 +2,12 @@
  * Facts and the answer of the kernel, read until they agree.
  */
 import type { Request } from '../model/endpoint.ts';
-import type { Gap, Probe } from '../model/facts.ts';
+import type { Facts, Gap, Probe } from '../model/facts.ts';
 import { ask } from '../model/judge.ts';
 import type { Question } from '../model/verdict.ts';
 import type { HolderSearch, Os } from '../os/os.ts';
 import { doubtsAbout } from './doubts.ts';
+import { suspectsOf } from './managers/suspects.ts';
 
 /**
  * Sockets come and go between the reading and the bind: a disagreement counts only when it is still there after this
@@ -23,11 +24,20 @@ export function look(request: Request, os: Os, holders: HolderSearch = 'likely')
     const facts = gaps.length === 0 ? read : { ...read, gaps: [...read.gaps, ...gaps] };
     const question = ask(request, facts, probe, {
       reusing: probeReusing(request, probe, os),
-      // Nobody is in the way of a bind that works.
-      doubts: doubtsAbout(probe?.errno === null ? [] : [...facts.holders.values()].flat(), facts.asker),
+      ...beside(os, facts, probe),
     });
     if (!question.disagrees || again === furtherLooks) return question;
   }
+}
+
+/** What started the holders, as far as it can be told without asking, and why stopping one of them is not plainly fine. */
+function beside(os: Os, facts: Facts, probe: Probe | null): Pick<Question, 'managers' | 'doubts'> {
+  // Nobody is in the way of a bind that works.
+  if (probe?.errno === null) return { managers: new Map(), doubts: new Map() };
+  const holders = [...facts.holders.values()].flat();
+  const managers = suspectsOf(os, holders, facts.asker);
+  const watchers = [...managers.values()].flatMap(({ process }) => process ?? []);
+  return { managers, doubts: doubtsAbout([...holders, ...watchers], facts.asker) };
 }
 
 /** Would SO_REUSEADDR help now? TIME_WAIT hides whether its server had set it, so only the kernel can tell. */

@@ -6,6 +6,8 @@
 import type { FreeReport } from '../free.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap, Holder, InetSocket } from '../model/facts.ts';
+import { reportedHolder } from '../model/judge.ts';
+import type { Manager } from '../model/managers.ts';
 import { escapeJson } from '../model/text.ts';
 import type { Blocker, BlockerHolder, Finding, Remedy, Report } from '../model/verdict.ts';
 import type { WaitReport } from '../wait/options.ts';
@@ -43,6 +45,7 @@ export function lsDocument(
   sockets: readonly InetSocket[],
   holders: ReadonlyMap<number, readonly Holder[]>,
   gaps: readonly Gap[],
+  managers: ReadonlyMap<number, Manager> = new Map(),
 ) {
   return {
     schema,
@@ -55,7 +58,7 @@ export function lsDocument(
       device: socket.device,
       v6Only: socket.v6Only,
       holders: (holders.get(socket.inode) ?? []).map((holder) =>
-        holderOf({ ...holder, startedAt: new Date(holder.startedAtMs).toISOString() }),
+        holderOf(reportedHolder(holder, managers.get(holder.pid) ?? null)),
       ),
     })),
     gaps: gaps.map(gapOf),
@@ -169,6 +172,15 @@ function holderOf(holder: BlockerHolder) {
       holder.container === null
         ? null
         : { id: holder.container.id, name: holder.container.name, runtime: holder.container.runtime },
+    manager:
+      holder.manager === null
+        ? null
+        : {
+            kind: holder.manager.kind,
+            name: holder.manager.name,
+            pid: holder.manager.pid,
+            confirmed: holder.manager.confirmed,
+          },
   };
 }
 

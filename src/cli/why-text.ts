@@ -6,7 +6,7 @@
 import { formatAddress } from '../model/address.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
 import { escapeText } from '../model/text.ts';
-import type { Blocker, BlockerHolder, Finding, Remedy, Report } from '../model/verdict.ts';
+import type { Blocker, BlockerHolder, Finding, HolderManager, Remedy, Report } from '../model/verdict.ts';
 import type { Canvas } from './io.ts';
 import { pasted } from './pasted.ts';
 import { columnsOf, shellWords, shorten, shortenPath, wrap } from './text.ts';
@@ -163,6 +163,7 @@ function holderCard(holder: BlockerHolder, canvas: Canvas, nowMs: number): strin
     const shortId = escapeText(id.slice(0, 12));
     rows.push(['container', `${name === null ? shortId : `${escapeText(name)} (${shortId})`}, ${runtime}`]);
   }
+  if (holder.manager !== null) rows.push(['manager', managerText(holder.manager)]);
   const labels = Math.max(...rows.map(([label]) => label.length));
   return [
     canvas.paint('strong', shorten(command, canvas.width - 6, canvas.unicode)),
@@ -171,6 +172,12 @@ function holderCard(holder: BlockerHolder, canvas: Canvas, nowMs: number): strin
       return `${canvas.paint('faint', label.padEnd(labels))}  ${shorten(text, room, canvas.unicode)}`;
     }),
   ];
+}
+
+function managerText({ kind, name, pid, confirmed }: HolderManager): string {
+  const known = /^[0-9a-f]{64}$/.test(name ?? '') ? name?.slice(0, 12) : name;
+  const what = `${kind}${known == null ? '' : ` ${escapeText(known)}`}${pid === null ? '' : `, pid ${pid}`}`;
+  return confirmed ? what : `looks like ${what}`;
 }
 
 function descriptors(numbers: readonly number[]): string {

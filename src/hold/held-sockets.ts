@@ -151,9 +151,9 @@ export class HeldSockets {
 /** The kernel's error with `why`'s answer; for a program that an earlier hold left behind there is one remedy more. */
 async function explainFailure(endpoint: Endpoint, error: Error): Promise<Error> {
   // Only here: the causes would be a tenth of what a running hold keeps in memory.
-  const { explain } = await import('../why.ts');
+  const { explainAsking } = await import('../why.ts');
   const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
-  const report = explain({ endpoint, options }, os());
+  const report = await explainAsking({ endpoint, options }, os());
   const orphans = report.blockers.flatMap((blocker) => blocker.holders).filter(({ pid }) => isOrphan(pid));
   const plan = [...new Set(orphans.map(({ pid }) => pid))].map(takeOverRemedy);
   return new BlockedPortError({ ...report, plan: [...plan, ...report.plan] }, { cause: error });

@@ -120,6 +120,8 @@ export interface ProcessIdentity {
 export interface ParentProcess {
   readonly pid: number;
   readonly command: string;
+  /** Left out where it was not read. Text that it chose itself. */
+  readonly argv?: readonly string[];
 }
 
 /** The container that a process runs in. */
@@ -128,7 +130,7 @@ export interface Container {
   readonly id: string;
   /** The name, null when the runtime did not tell it. */
   readonly name: string | null;
-  readonly runtime: 'docker' | 'podman' | 'containerd' | 'crio' | 'lxc' | 'kubernetes' | 'unknown';
+  readonly runtime: 'docker' | 'podman' | 'containerd' | 'crio' | 'lxc' | 'nspawn' | 'kubernetes' | 'unknown';
 }
 
 /** A process that has a socket open. Text that came from the process is raw: escape it before it reaches a terminal. */
@@ -154,11 +156,16 @@ export interface Holder extends ProcessIdentity {
   readonly processState: string;
   /** Nearest first, up to pid 1. */
   readonly parents: readonly ParentProcess[];
-  /** The systemd unit of its cgroup, such as `shop.service`. */
+  /** The systemd unit that its cgroup is named after, such as `shop.service`: of this system, never one of a container's own systemd. */
   readonly unit: string | null;
   /** True when the unit belongs to the user's own manager (`systemctl --user`). */
   readonly userUnit: boolean;
+  /** The cgroup that `unit` was read from, as this process sees it; null without a unit. */
+  readonly cgroup: string | null;
+  /** Null also for the container that rebind itself runs in: there its processes are ordinary ones. */
   readonly container: Container | null;
+  /** The debugger or tracer that is attached to it (TracerPid of proc_pid_status(5)), or null. */
+  readonly tracer: number | null;
 }
 
 /** What the system would not show. `what` and `hint` are sentences without a full stop. */
@@ -204,6 +211,10 @@ export interface Asker {
   readonly cwd: string;
   /** Its own parents up to pid 1. None of them is ever signalled. */
   readonly ancestors: readonly number[];
+  /** Who called sudo(8), whose managers are asked as that user; null without it. */
+  readonly sudoUid: number | null;
+  /** The systemd unit that it runs in itself, or null. */
+  readonly unit: string | null;
 }
 
 /** The kernel's own answer to a throw-away bind with the request's exact options. Null `errno` means that the bind succeeded. */

@@ -8,9 +8,20 @@
 import { plan } from './advice.ts';
 import type { Request } from './endpoint.ts';
 import type { Facts, Holder, InetSocket, Platform, Probe } from './facts.ts';
+import { type Manager, managers } from './managers.ts';
 import { linux } from './rules/linux.ts';
 import type { Prediction, Rules } from './rules/rules.ts';
-import type { Blocker, BlockerHolder, Candidate, Finding, Outcome, Question, Remedy, Report } from './verdict.ts';
+import type {
+  Blocker,
+  BlockerHolder,
+  Candidate,
+  Finding,
+  HolderManager,
+  Outcome,
+  Question,
+  Remedy,
+  Report,
+} from './verdict.ts';
 
 /** What `judge` needs of a cause. A `Cause` of causes/cause.ts is one. */
 export interface JudgeCause {
@@ -28,7 +39,7 @@ const unexplained = 'unexplained';
 const rulesOf: Partial<Record<Platform, Rules>> = { linux };
 
 /** What only the machine can tell beside facts and the kernel's answer; see the fields of `Question`. */
-type Beside = Partial<Pick<Question, 'reusing' | 'doubts'>>;
+type Beside = Partial<Pick<Question, 'reusing' | 'doubts' | 'managers'>>;
 
 /** The question that causes look at: the sockets to blame, after what the kernel said. */
 export function ask(request: Request, facts: Facts, probe: Probe | null, beside: Beside = {}): Question {
@@ -49,6 +60,7 @@ export function ask(request: Request, facts: Facts, probe: Probe | null, beside:
     predicted,
     reusing: beside.reusing ?? null,
     doubts: beside.doubts ?? new Map(),
+    managers: beside.managers ?? new Map(),
     disagrees: probe !== null && predicted !== null && !predicted.includes(probe.errno),
   };
 }
@@ -71,7 +83,7 @@ export function answer(question: Question, causes: readonly JudgeCause[]): Repor
     errno,
     verdict,
     also: [...also, ...findBehind(question, here, entries)],
-    blockers: question.blockers.map((candidate) => blocker(candidate, facts)),
+    blockers: question.blockers.map((candidate) => blocker(candidate, question)),
     plan: plan(entries.flatMap(({ cause, args }) => cause.remedies(args, question))),
     gaps: facts.gaps,
   };
@@ -160,8 +172,9 @@ function suspects({ endpoint }: Request, facts: Facts): Pick<Prediction, 'candid
   return { candidates: sockets.map((socket) => ({ socket, conflict: 'maybe' as const })), bystanders: [] };
 }
 
-function blocker({ socket, conflict }: Candidate, facts: Facts): Blocker {
+function blocker({ socket, conflict }: Candidate, question: Question): Blocker {
   const unix = socket.protocol === 'unix';
+  const { facts } = question;
   return {
     protocol: socket.protocol,
     state: socket.state,
@@ -171,12 +184,14 @@ function blocker({ socket, conflict }: Candidate, facts: Facts): Blocker {
     inode: socket.inode,
     expiresInMs: unix ? null : socket.expiresInMs,
     certain: conflict === 'yes',
-    holders: (facts.holders.get(socket.inode) ?? []).map(holder),
+    holders: (facts.holders.get(socket.inode) ?? []).map((each) =>
+      reportedHolder(each, question.managers.get(each.pid) ?? null),
+    ),
   };
 }
 
 /** A holder in the shape of the report. */
-function holder(from: Holder): BlockerHolder {
+export function reportedHolder(from: Holder, manager: Manager | null): BlockerHolder {
   return {
     pid: from.pid,
     descriptors: from.descriptors,
@@ -185,8 +200,21 @@ function holder(from: Holder): BlockerHolder {
     cwd: from.cwd,
     user: from.user,
     startedAt: new Date(from.startedAtMs).toISOString(),
-    parents: from.parents,
+    parents: from.parents.map(({ pid, command }) => ({ pid, command })),
     unit: from.unit,
-    container: from.container,
+    container: containerOf(from, manager),
+    manager: managerOf(manager),
   };
+}
+
+/** With the name that only its engine knows. */
+function containerOf({ container }: Holder, manager: Manager | null): Holder['container'] {
+  if (container === null || container.name !== null || manager === null || !manager.confirmed) return container;
+  return managers[manager.kind].runs === 'the container' ? { ...container, name: manager.name } : container;
+}
+
+/** A manager in the shape of the report. */
+function managerOf(manager: Manager | null): HolderManager | null {
+  if (manager === null) return null;
+  return { kind: manager.kind, name: manager.name, pid: manager.pid, confirmed: manager.confirmed };
 }

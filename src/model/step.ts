@@ -2,6 +2,7 @@
  * One step of a plan as data: what it stops or removes, and what became of it.
  */
 import type { Address, Holder, InetSocket, SocketState } from './facts.ts';
+import type { ManagerKind, StopOrder } from './managers.ts';
 import type { RemedyId } from './verdict.ts';
 
 /** What became of a step. `skipped`: there was nothing to do any more; `refused`: it was never tried. */
@@ -11,17 +12,6 @@ export interface ActResult {
   readonly outcome: Outcome;
   /** The reason of everything but a plain `done`, without a full stop. */
   readonly why: string | null;
-}
-
-/** Somebody who starts a process again when it ends, and the command that makes it stop for good. */
-export interface Manager {
-  readonly kind: 'systemd' | 'docker' | 'podman' | 'containerd' | 'pm2';
-  /** The unit, container or application. */
-  readonly name: string;
-  /** What to run, without a shell; null when this machine has nothing that could tell it to stop. */
-  readonly command: readonly string[] | null;
-  /** Added to the environment of the command. */
-  readonly env: Readonly<Record<string, string>>;
 }
 
 /** A socket as a step names it. */
@@ -39,7 +29,7 @@ export type StepTarget =
   | { readonly kind: 'process'; readonly pid: number; readonly command: string; readonly user: string }
   | {
       readonly kind: 'manager';
-      readonly manager: 'systemd' | 'docker' | 'podman' | 'containerd' | 'pm2';
+      readonly manager: ManagerKind;
       readonly name: string;
       readonly pids: readonly number[];
     }
@@ -65,7 +55,7 @@ export interface PlannedStep {
 export type Work =
   | { readonly kind: 'none' }
   | { readonly kind: 'wait'; readonly ms: number }
-  | { readonly kind: 'manager'; readonly manager: Manager }
+  | { readonly kind: 'manager'; readonly order: StopOrder; readonly called: string }
   /** Marks sockets, so that nothing they leave can block. Each through any process that has it open. */
   | {
       readonly kind: 'mark';
@@ -77,8 +67,6 @@ export type Work =
 
 /** What the plan has to know besides the question. */
 export interface StepContext {
-  /** By pid of the holder. */
-  readonly managers: ReadonlyMap<number, Manager>;
   /** Why a process is not plainly the asker's own to stop, by pid. */
   readonly doubts: ReadonlyMap<number, string>;
   readonly graceMs: number;

@@ -7,7 +7,10 @@
 import { formatAddress } from './address.ts';
 import { formatEndpoint } from './endpoint.ts';
 import type { Holder, InetSocket, Socket, UnixFile } from './facts.ts';
-import type { Manager, PlannedStep, SocketReference, StepContext, StepTarget } from './step.ts';
+import { label, managedName, managedThing } from './manager-words.ts';
+import { type Manager, managers } from './managers.ts';
+import type { PlannedStep, SocketReference, StepContext, StepTarget } from './step.ts';
+import { doubtAboutManager, holdersIn, type Stop, stopsOf } from './stops.ts';
 import type { Candidate, Question } from './verdict.ts';
 
 /** An end this near is waited for, whatever the timeout: gentler than anything else, and nobody notices. */
@@ -86,64 +89,68 @@ function isWaitingForAccept(socket: InetSocket, all: readonly InetSocket[]): boo
 }
 
 function stopHolders(all: readonly Holder[], question: Question, context: StepContext): PlannedStep[] {
-  const holders = unique(all);
-  const managed = new Map<string, { manager: Manager; holders: Holder[] }>();
-  const plain: Holder[] = [];
-  for (const holder of holders) {
-    const manager = context.managers.get(holder.pid);
-    if (manager === undefined) {
-      plain.push(holder);
-      continue;
-    }
-    const key = `${manager.kind} ${manager.name}`;
-    const known = managed.get(key);
-    if (known === undefined) managed.set(key, { manager, holders: [holder] });
-    else known.holders.push(holder);
-  }
-  const steps = plain.map((holder) => stopOne(holder, question, context));
-  const allowed = plain.filter((_holder, index) => steps[index]?.refusal === null);
-  const managedHolders = [...managed.values()].flatMap((entry) => entry.holders);
-  return [
-    ...mark([...allowed, ...managedHolders], question),
-    ...[...managed.values()].map((entry) => stopManaged(entry.manager, entry.holders)),
-    ...steps,
-  ];
+  const stops = stopsOf(unique(all), question.managers, question.facts.asker);
+  const steps = stops.map((stop) => stopSteps(stop, question, context));
+  const allowed = stops.flatMap((stop, index) =>
+    steps[index]?.every((step) => step.refusal === null) ? holdersIn(stop) : [],
+  );
+  return [...mark(allowed, question), ...steps.flat()];
 }
 
-const managedNouns = {
-  systemd: 'the service',
-  docker: 'the container',
-  podman: 'the container',
-  containerd: 'the container',
-  pm2: 'the application',
-} as const;
+function stopSteps(stop: Stop, question: Question, context: StepContext): PlannedStep[] {
+  switch (stop.kind) {
+    case 'order':
+      return [order(stop.manager, stop.holders)];
+    case 'watcher': {
+      const { watcher, manager } = stop;
+      const { again } = managers[manager.kind];
+      const what = `${label(manager)}, which ${again === null ? 'runs it' : `starts it again ${again}`}`;
+      const ends = stopOne(watcher, what, null, question, context);
+      return ends.refusal === null
+        ? [ends, ...stop.holders.map((holder) => stopOne(holder, null, null, question, context))]
+        : [ends];
+    }
+    case 'process':
+      return [stopOne(stop.holder, null, stop.manager, question, context)];
+    default:
+      return [{ ...stopOne(stop.holder, null, null, question, context), refusal: stop.why, work: { kind: 'none' } }];
+  }
+}
 
-function stopManaged(manager: Manager, holders: readonly Holder[]): PlannedStep {
-  const { kind, name, command } = manager;
-  const what = `${managedNouns[kind]} ${name}, which ${kind} runs`;
+function order(manager: Manager, holders: readonly Holder[]): PlannedStep {
+  const { kind, name } = manager;
+  const told = manager.order;
   return {
-    remedy: managedNouns[kind] === 'the container' ? 'stop-container' : 'stop-unit',
-    sentence: command === null ? `Stop ${what}` : `Stop ${what} (${command.join(' ')})`,
-    target: { kind: 'manager', manager: kind, name, pids: holders.map((holder) => holder.pid) },
-    refusal: command === null ? `no program that could tell ${kind} to stop it is on the PATH` : null,
-    doubt: `${kind} runs it, so others may rely on it`,
-    work: command === null ? { kind: 'none' } : { kind: 'manager', manager },
+    remedy: managers[kind].runs === 'the container' ? 'stop-container' : 'stop-unit',
+    sentence: `Stop ${managedThing(manager)}${told === null ? '' : ` (${told.shown})`}`,
+    target: {
+      kind: 'manager',
+      manager: kind,
+      name: managedName(manager) ?? name ?? '',
+      pids: holders.map((holder) => holder.pid),
+    },
+    refusal: told === null ? `nothing here can tell ${managers[kind].called} to stop it` : null,
+    doubt: doubtAboutManager(manager),
+    work: told === null ? { kind: 'none' } : { kind: 'manager', order: told, called: managers[kind].called },
   };
 }
 
-function stopOne(holder: Holder, { facts: { asker } }: Question, context: StepContext): PlannedStep {
+/** @param what What the process is in the sentence; else its number and name. */
+function stopOne(
+  holder: Holder,
+  what: string | null,
+  manager: Manager | null,
+  { facts: { asker } }: Question,
+  context: StepContext,
+): PlannedStep {
   const { pid, command, user } = holder;
-  let refusal: string | null = null;
-  if (pid === 1) refusal = 'process 1 keeps the whole system, or the whole container, running';
-  else if (pid === asker.pid) refusal = 'it is this very process';
-  else if (asker.ancestors.includes(pid)) refusal = 'this command runs inside of it';
   const grace = `${seconds(context.graceMs)} to end`;
   return {
     remedy: 'stop-process',
-    sentence: `Ask process ${pid} (${command}) to stop with SIGTERM, with ${grace}${context.force ? ', then kill it' : ''}`,
+    sentence: `Ask ${what ?? `process ${pid} (${command})`} to stop with SIGTERM, with ${grace}${context.force ? ', then kill it' : ''}`,
     target: { kind: 'process', pid, command, user },
-    refusal,
-    doubt: context.doubts.get(pid) ?? null,
+    refusal: asker.ancestors.includes(pid) ? 'this command runs inside of it' : null,
+    doubt: context.doubts.get(pid) ?? (manager === null ? null : doubtAboutManager(manager)),
     work: { kind: 'stop', holder },
   };
 }

@@ -48,3 +48,8 @@ export function escapeJson(json: string): string {
           .join(''),
   );
 }
+
+/** A word as a POSIX shell takes it. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -3,6 +3,7 @@
  */
 import type { BindOptions, Endpoint, Request } from './endpoint.ts';
 import type { Address, Container, Facts, Gap, InetSocket, ParentProcess, Probe, Socket, SocketState } from './facts.ts';
+import type { Manager, ManagerKind } from './managers.ts';
 
 /** What a remedy does. Order is gentleness: the first is the gentlest. */
 export const remedyIds: readonly RemedyId[] = [
@@ -60,6 +61,19 @@ export interface BlockerHolder {
   readonly parents: readonly ParentProcess[];
   readonly unit: string | null;
   readonly container: Container | null;
+  /** What started it, and would start it again; null when nothing is known of that. */
+  readonly manager: HolderManager | null;
+}
+
+/** What started a holder, as it is reported. */
+export interface HolderManager {
+  readonly kind: ManagerKind;
+  /** The unit, container, application, script or user that it is known by. */
+  readonly name: string | null;
+  /** The manager's own process, where it can be seen. */
+  readonly pid: number | null;
+  /** True when the kernel, or the manager itself, says that it runs exactly this process; else it only looks so. */
+  readonly confirmed: boolean;
 }
 
 /** A socket that makes the request fail. */
@@ -133,6 +147,8 @@ export interface Question {
   readonly reusing: Probe | null;
   /** Why stopping a process is not plainly fine, by pid: it belongs to another user or project. `rebind free` asks about these. */
   readonly doubts: ReadonlyMap<number, string>;
+  /** What started each holder, by pid; those that nothing is known of are not in it. */
+  readonly managers: ReadonlyMap<number, Manager>;
   /** True when the kernel answered what the rules do not allow: then `unexplained` is the only cause that is asked. */
   readonly disagrees: boolean;
 }

@@ -5,7 +5,17 @@
  * "gone already" and "not permitted" are answers. A call that should work and does not throws a `NativeError`.
  */
 import type { Request } from '../model/endpoint.ts';
-import type { Facts, Gap, Holder, InetSocket, Platform, Probe, ProcessIdentity, Settings } from '../model/facts.ts';
+import type {
+  Asker,
+  Facts,
+  Gap,
+  Holder,
+  InetSocket,
+  Platform,
+  Probe,
+  ProcessIdentity,
+  Settings,
+} from '../model/facts.ts';
 import type { Events } from './events.ts';
 import type { FileWatches } from './file-watch.ts';
 import type { Files } from './files.ts';
@@ -35,6 +45,8 @@ export interface Inventory {
   readonly holders: ReadonlyMap<number, readonly Holder[]>;
   /** The names of those who made the sockets, by uid. */
   readonly users: ReadonlyMap<number, string>;
+  /** Who reads it. */
+  readonly asker: Asker;
   readonly gaps: readonly Gap[];
 }
 

@@ -31,6 +31,8 @@ export interface Processes {
   tree(pid: number): readonly number[];
   /** Every process that has one of these sockets open, as far as they can be seen. */
   withSockets(inodes: readonly number[]): readonly ProcessIdentity[];
+  /** The paths of Unix sockets that a process listens on, as it named them; empty when it is gone or may not be looked into. */
+  listeningPaths(pid: number): readonly string[];
   /** A variable of the environment it was started with; null when it has none, or may not be looked into. */
   readVariable(pid: number, name: string): string | null;
   /** How this process stands to the terminal of its session: a background job must not read from it; `none` also when it was closed (credentials(7)). */

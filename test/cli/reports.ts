@@ -21,6 +21,7 @@ export const server: BlockerHolder = {
   ],
   unit: null,
   container: null,
+  manager: null,
 };
 
 export const listener: Blocker = {

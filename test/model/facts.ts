@@ -93,7 +93,7 @@ export function facts(over: Partial<Facts> = {}): Facts {
     unixFile: null,
     users: new Map(),
     settings,
-    asker: { pid: 50, uid: 1000, user: 'ann', cwd: '/home/ann', ancestors: [49, 1] },
+    asker: { pid: 50, uid: 1000, user: 'ann', cwd: '/home/ann', ancestors: [49, 1], sudoUid: null, unit: null },
     gaps: [],
     ...over,
   };
@@ -115,7 +115,9 @@ export function holder(over: Partial<Holder> = {}): Holder {
     parents: [{ pid: 1, command: 'init' }],
     unit: null,
     userUnit: false,
+    cgroup: null,
     container: null,
+    tracer: null,
     ...over,
   };
 }

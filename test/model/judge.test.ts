@@ -147,6 +147,7 @@ test('a blocker carries its holders in the shape of the report', () => {
       parents: [{ pid: 1, command: 'init' }],
       unit: null,
       container: null,
+      manager: null,
     },
   ]);
 });

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Facts, Holder, InetSocket, Socket } from '../../src/model/facts.ts';
 import { ask } from '../../src/model/judge.ts';
+import type { Manager } from '../../src/model/managers.ts';
 import { listenersOn } from '../../src/model/reach.ts';
-import type { Manager, PlannedStep, StepContext } from '../../src/model/step.ts';
+import type { PlannedStep, StepContext } from '../../src/model/step.ts';
 import { isFutile, isPlainlySafe, planSteps } from '../../src/model/steps.ts';
 import { facts, holder, port, request, settings, socket, unixFile, unixSocket } from './facts.ts';
 
 const context: StepContext = {
-  managers: new Map(),
   doubts: new Map(),
   graceMs: 10_000,
   timeoutMs: 0,
@@ -17,12 +17,21 @@ const context: StepContext = {
 const root = { ...settings, mayAdministerNetwork: true };
 const client = { address: '127.0.0.1', port: 50_000 };
 
-function question(sockets: readonly Socket[], holders: readonly [number, Holder[]][] = [], over: Partial<Facts> = {}) {
-  return ask(request(), facts({ sockets, holders: new Map(holders), ...over }), { errno: 'EADDRINUSE', port });
+function question(
+  sockets: readonly Socket[],
+  holders: readonly [number, Holder[]][] = [],
+  over: Partial<Facts> = {},
+  managers: ReadonlyMap<number, Manager> = new Map(),
+) {
+  const seen = facts({ sockets, holders: new Map(holders), ...over });
+  return ask(request(), seen, { errno: 'EADDRINUSE', port }, { managers });
 }
 
 function plan(
-  ...[sockets, holders, over, more]: [...Parameters<typeof question>, Partial<StepContext>?]
+  sockets: readonly Socket[],
+  holders?: readonly [number, Holder[]][],
+  over?: Partial<Facts>,
+  more?: Partial<StepContext>,
 ): PlannedStep[] {
   return planSteps(question(sockets, holders, over), { ...context, ...more });
 }
@@ -34,9 +43,23 @@ function words(steps: readonly PlannedStep[]): string[] {
 const manager: Manager = {
   kind: 'systemd',
   name: 'shop.service',
-  command: ['systemctl', 'stop', '--', 'shop.service'],
-  env: {},
+  pid: null,
+  confirmed: true,
+  unconfirmed: null,
+  paused: false,
+  part: null,
+  order: {
+    shown: 'systemctl stop shop.service',
+    work: { kind: 'command', program: 'systemctl', args: ['stop', '--', 'shop.service'], uid: null },
+  },
+  process: null,
 };
+
+/** The plan where these processes have managers. */
+function managed(holders: readonly Holder[], ...of: readonly Manager[]): PlannedStep[] {
+  const managers = new Map(holders.map(({ pid }, index) => [pid, of[index] ?? manager]));
+  return planSteps(question([socket({ reuseAddress: true })], [[7001, [...holders]]], {}, managers), context);
+}
 
 describe('the plan of free', () => {
   test('a bindable port needs nothing, and what no step can change has no steps', () => {
@@ -87,7 +110,7 @@ describe('the plan of free', () => {
   }
 
   test('a listener that no process of this machine has is left alone, and root is told why', () => {
-    const asRoot = { asker: { pid: 50, uid: 0, user: 'root', cwd: '/', ancestors: [1] } };
+    const asRoot = { asker: { pid: 50, uid: 0, user: 'root', cwd: '/', ancestors: [1], sudoUid: null, unit: null } };
     assert.match(words(plan([socket()], [], asRoot)).join(), /^stop-process: .*the kernel itself/);
     assert.match(
       words(plan([socket({ uid: 0 })])).join(),
@@ -96,31 +119,60 @@ describe('the plan of free', () => {
   });
 
   test('what a manager runs is stopped by it, after a yes', () => {
-    const steps = plan(
-      [socket({ reuseAddress: true })],
-      [[7001, [holder(), holder({ pid: 42 })]]],
-      {},
-      {
-        managers: new Map([
-          [41, manager],
-          [42, manager],
-        ]),
-      },
-    );
+    const steps = managed([holder(), holder({ pid: 42 })]);
     assert.deepEqual(words(steps), ['stop-unit']);
     assert.deepEqual(steps[0]?.target, { kind: 'manager', manager: 'systemd', name: 'shop.service', pids: [41, 42] });
     assert.ok(!isPlainlySafe(steps));
   });
 
-  test('a container without a program that could stop it is refused, and its process is not killed instead', () => {
-    const orphan: Manager = { kind: 'containerd', name: 'abc', command: null, env: {} };
-    const steps = plan(
-      [socket({ reuseAddress: true })],
-      [[7001, [holder()]]],
-      {},
-      { managers: new Map([[41, orphan]]) },
+  test('what only looks managed is asked to end itself, after a yes that says so', () => {
+    const steps = managed([holder()], {
+      ...manager,
+      confirmed: false,
+      unconfirmed: 'systemd knows no such unit',
+      order: null,
+    });
+    assert.deepEqual(words(steps), ['stop-process']);
+    assert.match(
+      steps[0]?.doubt ?? '',
+      /^it looks as if systemd runs it as shop.service \(systemd knows no such unit\)/,
     );
-    assert.match(words(steps).join(), /^stop-container: no program/);
+  });
+
+  test('the engine and the forwarder of a container that nobody names are never ended', () => {
+    for (const part of ['engine', 'forwarder'] as const) {
+      const steps = managed([holder()], {
+        ...manager,
+        kind: 'docker',
+        name: null,
+        confirmed: false,
+        part,
+        order: null,
+      });
+      assert.match(words(steps).join(), /^stop-process: it (runs containers|holds the port)/);
+    }
+  });
+
+  test('a watcher ends before its program, which goes with it', () => {
+    const watcher = holder({ pid: 40, command: 'node', argv: ['node', 'nodemon', 'server.js'] });
+    const steps = managed([holder()], {
+      ...manager,
+      kind: 'nodemon',
+      name: null,
+      pid: 40,
+      order: null,
+      process: watcher,
+    });
+    assert.deepEqual(
+      steps.map(({ target }) => target.kind === 'process' && target.pid),
+      [40, 41],
+    );
+    assert.ok(isPlainlySafe(steps));
+  });
+
+  test('what rebind hold keeps is left to hold', () => {
+    const steps = managed([holder()], { ...manager, kind: 'hold', name: 'npm start', pid: 40, order: null });
+    assert.match(words(steps).join(), /^stop-process: rebind hold \(pid 40\) keeps the port open for `npm start`/);
   });
 
   test('a client is refused, and cut only with force and the right to', () => {

@@ -48,7 +48,19 @@ const holder = object('A process that has the socket open.', {
     object('The container it runs in.', {
       id: text('The full id.'),
       name: orNull(text('The name, null when the runtime did not tell it.')),
-      runtime: text('`docker`, `podman`, `containerd`, `crio`, `lxc`, `kubernetes` or `unknown`.'),
+      runtime: text('`docker`, `podman`, `containerd`, `crio`, `lxc`, `nspawn`, `kubernetes` or `unknown`.'),
+    }),
+  ),
+  manager: orNull(
+    object('What started it, and would start it again; null when nothing is known of that.', {
+      kind: text(
+        'Such as `systemd`, `docker`, `podman`, `pm2`, `supervisord`, `nodemon`, `node-watch`, `npm`, `ssh` or `hold`; more may be added.',
+      ),
+      name: orNull(text('The unit, container, application, script or user that it is known by.')),
+      pid: orNull(whole("The manager's own process, where it can be seen.")),
+      confirmed: yes(
+        'True when the kernel, or the manager itself, says that it runs exactly this process; else it only looks so.',
+      ),
     }),
   ),
 });

@@ -1,7 +1,7 @@
 import { cause } from '../cause.ts';
 import { blockersOf, holdersOf } from '../shared/kinds.ts';
-import { stopServers } from '../shared/remedies.ts';
 import { connected } from '../shared/scenes.ts';
+import { stopServers } from '../shared/stopping.ts';
 import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
 /** bind() without listen(): invisible in most tables. */

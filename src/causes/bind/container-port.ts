@@ -1,21 +1,24 @@
-import type { Holder } from '../../model/facts.ts';
-import type { Remedy } from '../../model/verdict.ts';
+import { managedName } from '../../model/manager-words.ts';
+import type { ManagerKind } from '../../model/managers.ts';
+import type { Question } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
-import { isPortHolder, listenersOf } from '../shared/listeners.ts';
-import { shellWord } from '../shared/remedies.ts';
+import { listenersOf } from '../shared/listeners.ts';
+import { stopHolders } from '../shared/stopping.ts';
 import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
-/** A container as it can be told from outside: by the cgroup of a process in it, or by who holds its port. */
-export interface Publisher {
-  readonly runtime: string;
-  /** What its own command takes: the name, else the short id, else null. */
+/** A container that has the port, as its engine says; or as it looks, where the engine was not asked or knows of none. */
+export interface PortContainer {
+  readonly engine: ManagerKind;
+  /** Null when it is not known. */
   readonly name: string | null;
-  /** Whether it is root's, and not the asker's. */
-  readonly needsRoot: boolean;
+  readonly paused: boolean;
+  readonly confirmed: boolean;
+  /** True when the engine, or a forwarder of it, holds the port of the machine; false when a process in the container itself does. */
+  readonly publishes: boolean;
+  /** Why the engine did not confirm it, or null. */
+  readonly why: string | null;
 }
-
-const shortId = 12;
 
 /** A published port, or a server inside a container that shares the network of the machine. */
 export default cause({
@@ -23,7 +26,7 @@ export default cause({
   title: 'A container has published this port',
   on: ['linux'],
   page: {
-    see: '`EADDRINUSE`, and the port is held by `docker-proxy`, `conmon`, `rootlessport` or a process that you did not start. Killing that process does not help: the port is taken again, or its connections still go to the container.',
+    see: '`EADDRINUSE`, and the port is held by `docker-proxy`, `dockerd`, `conmon`, `rootlessport` or a process that you did not start. Killing that process does not help: the port is taken again, or its connections still go to the container.',
     why: 'When a container publishes a port (`-p 3000:80`), its engine keeps a socket on the port of the machine, so that nobody else takes it. The traffic itself is often passed on by the firewall, before any program on the machine sees it. So ending the process that has the socket leaves the container running and reachable, and the next server on the port gets no connections.',
     now: 'Stop the container: `docker stop NAME` or `podman stop NAME`; `rebind why` shows the command with its name where it can be known. `docker ps` and `podman ps` show the published ports of all.',
     prevent:
@@ -37,17 +40,24 @@ export default cause({
       endpoint: asked(question),
       port: sockets[0]?.local.port ?? 0,
       at: [...new Set(sockets.map(localOf))],
-      containers: publishers(holders, question.facts.asker.uid),
+      containers: containersOf(question),
       holders: holders.map(who),
     };
   },
   say({ at, containers, holders }) {
-    const named = containers.map(({ runtime, name }) =>
-      name === null ? `a ${runtime} container` : `the ${runtime} container ${name}`,
-    );
-    return `${list(at)} is published by ${list(named)}; ${processes(holders, 0)} ${agree(holders.length, 'keeps', 'keep')} the port for it`;
+    const where = list(at);
+    const named = list(containers.map(inWords));
+    const [first] = containers;
+    const confirmed = containers.every((container) => container.confirmed);
+    const why = first?.why == null ? '' : `; ${first.why}`;
+    if (first?.publishes === false) {
+      const seems = confirmed ? '' : 'what looks like ';
+      return `${processes(holders, 0)} ${agree(holders.length, 'listens', 'listen')} on ${where} in ${seems}${named}, which uses the network of this machine${why}`;
+    }
+    const keeps = `${processes(holders, 0)} ${agree(holders.length, 'keeps', 'keep')} the port for it`;
+    return `${where} ${confirmed ? 'is' : 'seems to be'} published by ${named}; ${keeps}${why}`;
   },
-  remedies: ({ containers, port }) => containers.map((container) => stopContainer(container, port)),
+  remedies: (_args, question) => stopHolders(listenersOf(question, 'container'), question),
   stages: [
     {
       title: 'podman runs a container with a published port',
@@ -66,63 +76,19 @@ export default cause({
   ],
 });
 
-function publishers(holders: readonly Holder[], uid: number): Publisher[] {
-  const found = new Map<string, Publisher>();
-  for (const holder of holders) {
-    const publisher = { ...publisherOf(holder), needsRoot: holder.uid !== uid && uid !== 0 };
-    found.set(`${publisher.runtime} ${publisher.name}`, publisher);
+function containersOf(question: Question): PortContainer[] {
+  const found = new Map<string, PortContainer>();
+  for (const { pid } of holdersOf(listenersOf(question, 'container'), question)) {
+    const manager = question.managers.get(pid);
+    if (manager === undefined) continue;
+    const { kind, paused, confirmed, part, unconfirmed } = manager;
+    const name = managedName(manager);
+    found.set(`${kind} ${name}`, { engine: kind, name, paused, confirmed, publishes: part !== null, why: unconfirmed });
   }
   return [...found.values()];
 }
 
-function publisherOf(holder: Holder): Omit<Publisher, 'needsRoot'> {
-  const { container, command, argv } = holder;
-  // conmon(8) is started with the container's id after -c and its name after -n.
-  if (command === 'conmon')
-    return { runtime: 'podman', name: after(argv, '-n') ?? after(argv, '-c')?.slice(0, shortId) ?? null };
-  if (isPortHolder(holder) && container === null)
-    return { runtime: command === 'docker-proxy' ? 'docker' : 'rootless', name: null };
-  const runtime = container?.runtime ?? 'unknown';
-  return {
-    runtime,
-    name: container?.name ?? container?.id.slice(0, shortId) ?? null,
-  };
-}
-
-function after(argv: readonly string[], option: string): string | null {
-  const index = argv.indexOf(option);
-  return index < 0 ? null : (argv[index + 1] ?? null);
-}
-
-function stopContainer({ runtime, name, needsRoot }: Publisher, port: number): Remedy {
-  return {
-    remedy: 'stop-container',
-    sentence: name === null ? 'Stop the container that has published the port' : `Stop the container ${name}`,
-    command: stopCommand(runtime, name, port, needsRoot),
-    // `rebind free` stops it only with --yes.
-    automatic: false,
-    args: { runtime, name },
-  };
-}
-
-/** Null where the engine, and so its command, cannot be known. */
-function stopCommand(runtime: string, name: string | null, port: number, needsRoot: boolean): string | null {
-  // docker-proxy is not told which container it works for, but docker knows who has published a port.
-  if (runtime === 'docker' && name === null) return `docker stop $(docker ps --quiet --filter publish=${port})`;
-  if (name === null) return null;
-  switch (runtime) {
-    case 'docker':
-      return `docker stop ${shellWord(name)}`;
-    case 'podman':
-      // Every user has containers of their own.
-      return `${needsRoot ? 'sudo ' : ''}podman stop ${shellWord(name)}`;
-    case 'containerd':
-    case 'crio':
-    case 'kubernetes':
-      return `sudo crictl stop ${shellWord(name)}`;
-    case 'lxc':
-      return `sudo lxc-stop --name ${shellWord(name)}`;
-    default:
-      return null;
-  }
+function inWords({ engine, name, paused }: PortContainer): string {
+  const kind = engine === 'container' ? 'container' : `${engine} container`;
+  return name === null ? `a ${kind}` : `the ${kind} ${name}${paused ? ', which is paused' : ''}`;
 }

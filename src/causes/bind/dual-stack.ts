@@ -3,9 +3,10 @@ import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
-import { stopServers, useLoopback, worksWith } from '../shared/remedies.ts';
+import { useLoopback, worksWith } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
-import { asked, hears, list, localOf, processes, reach, who } from '../shared/words.ts';
+import { stopServers } from '../shared/stopping.ts';
+import { andThen, asked, hears, list, localOf, managed, processes, reach, who } from '../shared/words.ts';
 
 /** IPv4 and IPv6 that meet on one port: a `::` socket also has IPv4. */
 export default cause({
@@ -33,13 +34,14 @@ export default cause({
       has: reach(canonical(first.local.address), first.v6Only === true),
       uid: first.uid,
       holders: holdersOf(sockets, question).map(who),
+      managed: managed(holdersOf(sockets, question), question),
     };
   },
-  say({ endpoint, protocol, wants, at, has, uid, holders }) {
+  say({ endpoint, protocol, wants, at, has, uid, holders, managed: by }) {
     const listen = `${processes(holders, uid)} ${hears(protocol, holders.length)} on ${list(at)}`;
     return has.startsWith('every')
-      ? `${listen}, which takes ${has}, and so ${endpoint}, too`
-      : `${listen}, and ${endpoint} would take ${wants}`;
+      ? `${listen}, which takes ${has}, and so ${endpoint}, too${andThen(by)}`
+      : `${listen}, and ${endpoint} would take ${wants}${andThen(by)}`;
   },
   remedies: (_args, question) => [...useLoopback(question), ...v6Only(question), ...stopServers(question)],
   stages: [

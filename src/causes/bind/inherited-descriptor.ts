@@ -1,9 +1,9 @@
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { idleHolders, listenersOf } from '../shared/listeners.ts';
-import { stopServers } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
-import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
+import { stopServers } from '../shared/stopping.ts';
+import { agree, andThen, asked, list, localOf, managed, processes, who } from '../shared/words.ts';
 
 /** A listener that some process has open without being its server. */
 export default cause({
@@ -29,16 +29,17 @@ export default cause({
       serving: holders.filter((holder) => !idle.has(holder)).map(who),
       inherited: [...idle].map(who),
       waiting,
+      managed: managed(holders, question),
     };
   },
-  say({ at, serving, inherited, waiting }) {
+  say({ at, serving, inherited, waiting, managed: by }) {
     const where = list(at);
     if (serving.length > 0) {
-      return `${processes(serving, 0)} ${agree(serving.length, 'listens', 'listen')} on ${where}, and ${processes(inherited, 0)} inherited the same socket and ${agree(inherited.length, 'has', 'have')} it open, too`;
+      return `${processes(serving, 0)} ${agree(serving.length, 'listens', 'listen')} on ${where}, and ${processes(inherited, 0)} inherited the same socket and ${agree(inherited.length, 'has', 'have')} it open, too${andThen(by)}`;
     }
     const queued =
       waiting === 0 ? '' : `; ${waiting} ${agree(waiting, 'connection waits', 'connections wait')} in vain`;
-    return `${processes(inherited, 0)} ${agree(inherited.length, 'keeps', 'keep')} the listening socket on ${where} open without accepting from it, most likely inherited from a server that is gone${queued}`;
+    return `${processes(inherited, 0)} ${agree(inherited.length, 'keeps', 'keep')} the listening socket on ${where} open without accepting from it, most likely inherited from a server that is gone${queued}${andThen(by)}`;
   },
   remedies: (_args, question) => stopServers(question),
   stages: [

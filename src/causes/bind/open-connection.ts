@@ -1,7 +1,7 @@
 import { cause } from '../cause.ts';
 import { blockersOf, holdersOf } from '../shared/kinds.ts';
-import { stopServers } from '../shared/remedies.ts';
 import { connected } from '../shared/scenes.ts';
+import { stopServers } from '../shared/stopping.ts';
 import { agree, asked, localOf, processes, remoteOf, who } from '../shared/words.ts';
 
 /** An accepted connection that outlives its listener. */

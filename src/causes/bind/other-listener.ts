@@ -1,9 +1,9 @@
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
-import { stopServers } from '../shared/remedies.ts';
 import { connected, listening } from '../shared/scenes.ts';
-import { asked, hears, list, localOf, processes, who } from '../shared/words.ts';
+import { stopServers } from '../shared/stopping.ts';
+import { andThen, asked, hears, list, localOf, managed, processes, who } from '../shared/words.ts';
 
 /** The plain case: somebody listens exactly there. */
 export default cause({
@@ -27,10 +27,11 @@ export default cause({
       at: [...new Set(sockets.map(localOf))],
       uid: first.uid,
       holders: holdersOf(sockets, question).map(who),
+      managed: managed(holdersOf(sockets, question), question),
     };
   },
-  say: ({ protocol, at, uid, holders }) =>
-    `${processes(holders, uid)} already ${hears(protocol, holders.length)} on ${list(at)}`,
+  say: ({ protocol, at, uid, holders, managed: by }) =>
+    `${processes(holders, uid)} already ${hears(protocol, holders.length)} on ${list(at)}${andThen(by)}`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

@@ -1,5 +1,5 @@
+import { shellWord } from '../../model/text.ts';
 import { cause } from '../cause.ts';
-import { shellWord } from '../shared/remedies.ts';
 import { asked } from '../shared/words.ts';
 
 /** A Unix socket whose file cannot be made. */

@@ -1,9 +1,9 @@
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
-import { stopServers } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
-import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
+import { stopServers } from '../shared/stopping.ts';
+import { agree, andThen, asked, list, localOf, managed, processes, who } from '../shared/words.ts';
 
 /** SO_REUSEPORT on both sides, and still no sharing. */
 export default cause({
@@ -29,10 +29,11 @@ export default cause({
       /** Whether the other side set the option is hidden from those who may not look into its process. */
       otherShares: first.reusePort,
       holders: holdersOf(sockets, question).map(who),
+      managed: managed(holdersOf(sockets, question), question),
     };
   },
-  say: ({ at, uid, mine, holders, otherShares }) =>
-    `${processes(holders, uid)} ${agree(holders.length, 'has', 'have')} ${list(at)} as the user with id ${uid}, and SO_REUSEPORT${otherShares === null ? ', if set there at all,' : ''} does not share it with you, the user with id ${mine}`,
+  say: ({ at, uid, mine, holders, otherShares, managed: by }) =>
+    `${processes(holders, uid)} ${agree(holders.length, 'has', 'have')} ${list(at)} as the user with id ${uid}, and SO_REUSEPORT${otherShares === null ? ', if set there at all,' : ''} does not share it with you, the user with id ${mine}${andThen(by)}`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

@@ -1,9 +1,8 @@
-import type { Holder } from '../../model/facts.ts';
-import type { Question, Remedy } from '../../model/verdict.ts';
+import { isActivator } from '../../model/suspect.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
-import { isActivator, listenersOf } from '../shared/listeners.ts';
-import { typed } from '../shared/remedies.ts';
+import { listenersOf } from '../shared/listeners.ts';
+import { stopHolders } from '../shared/stopping.ts';
 import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
 
 /** systemd, xinetd and their like listen on behalf of programs that they start. */
@@ -37,22 +36,7 @@ export default cause({
       ? keeps
       : `${keeps}; ${processes(services, 0)} ${agree(services.length, 'has', 'have')} the same socket open`;
   },
-  remedies(_args, question) {
-    const holders = holdersOf(listenersOf(question, 'unit'), question);
-    const manager = holders.find((holder) => holder.command === 'systemd');
-    if (manager !== undefined) return [stopSocketUnit(manager, holders, question)];
-    const { uid } = question.facts.asker;
-    const allowed = uid === 0 || holders.every((holder) => holder.uid === uid);
-    return [
-      {
-        remedy: 'stop-process',
-        sentence: `Ask ${processes(holders.map(who), 0)} to end`,
-        command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
-        automatic: allowed && holders.every(({ pid }) => !question.doubts.has(pid)),
-        args: { pids: holders.map(({ pid }) => pid) },
-      },
-    ];
-  },
+  remedies: (_args, question) => stopHolders(listenersOf(question, 'unit'), question),
   stages: [
     {
       title: 'systemd-socket-activate listens for a program that does not run yet',
@@ -73,28 +57,3 @@ export default cause({
     },
   ],
 });
-
-/** A service that has the socket open was started by the socket unit of its name, unless somebody named it otherwise. */
-function stopSocketUnit(manager: Holder, holders: readonly Holder[], question: Question): Remedy {
-  const service = holders.map(({ unit }) => unit).find((unit) => unit?.endsWith('.service'));
-  const unit =
-    holders.map(({ unit }) => unit).find((unit) => unit?.endsWith('.socket')) ??
-    service?.replace(/\.service$/, '.socket');
-  const user = manager.pid !== 1;
-  const systemctl = user ? 'systemctl --user' : 'sudo systemctl';
-  const { endpoint } = question.request;
-  const port = endpoint.protocol === 'unix' ? endpoint.path : endpoint.port;
-  return {
-    remedy: 'stop-unit',
-    sentence:
-      unit === undefined
-        ? 'Find the socket unit that has the port, and stop it with systemctl stop'
-        : `Stop ${unit}, which has the port, and its service`,
-    command:
-      unit === undefined
-        ? `${user ? 'systemctl --user' : 'systemctl'} list-sockets | grep ${port}`
-        : `${systemctl} stop ${unit}${service === undefined || service === unit ? '' : ` ${service}`}`,
-    automatic: false,
-    args: { unit: unit ?? null, userUnit: user },
-  };
-}

@@ -2,8 +2,8 @@ import type { UnixSocket } from '../../model/facts.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
-import { stopHolders } from '../shared/remedies.ts';
-import { agree, asked, processes, who } from '../shared/words.ts';
+import { stopHolders } from '../shared/stopping.ts';
+import { agree, andThen, asked, managed, processes, who } from '../shared/words.ts';
 
 /** A Unix socket that somebody really has. */
 export default cause({
@@ -28,15 +28,16 @@ export default cause({
       listens: sockets.some(({ state }) => state === 'LISTEN'),
       uid: first?.uid ?? facts.unixFile?.uid ?? 0,
       holders: holdersOf(sockets, question).map(who),
+      managed: managed(holdersOf(sockets, question), question),
       elsewhere: unseen || first?.elsewhere === true,
       seen: !unseen,
     };
   },
-  say({ endpoint, listens, uid, holders, elsewhere, seen }) {
+  say({ endpoint, listens, uid, holders, elsewhere, seen, managed: by }) {
     if (!seen)
       return `A program in another network namespace, such as a container that shares this directory, has ${endpoint} open; which one it is cannot be seen from here`;
     const verb = listens ? agree(holders.length, 'listens', 'listen') : agree(holders.length, 'receives', 'receive');
-    return `${processes(holders, uid)} ${verb} on ${endpoint}${elsewhere ? ', in another network namespace' : ''}`;
+    return `${processes(holders, uid)} ${verb} on ${endpoint}${elsewhere ? ', in another network namespace' : ''}${andThen(by)}`;
   },
   remedies: ({ seen }, question) => (seen ? stopHolders(ownersOf(question), question) : [lookOutside]),
   stages: [

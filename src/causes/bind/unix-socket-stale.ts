@@ -1,6 +1,7 @@
+import { shellWord } from '../../model/text.ts';
 import type { Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
-import { shellWord, typed } from '../shared/remedies.ts';
+import { typed } from '../shared/remedies.ts';
 import { asked } from '../shared/words.ts';
 
 /** A path that is occupied by a file and by no socket. */

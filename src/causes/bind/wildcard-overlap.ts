@@ -1,9 +1,10 @@
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
-import { stopServers, useLoopback } from '../shared/remedies.ts';
+import { useLoopback } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
-import { asked, hears, list, localOf, processes, reach, who } from '../shared/words.ts';
+import { stopServers } from '../shared/stopping.ts';
+import { andThen, asked, hears, list, localOf, managed, processes, reach, who } from '../shared/words.ts';
 
 /** One address against all addresses of the same family. */
 export default cause({
@@ -31,13 +32,14 @@ export default cause({
       has: reach(first.local.address, first.v6Only === true),
       uid: first.uid,
       holders: holdersOf(sockets, question).map(who),
+      managed: managed(holdersOf(sockets, question), question),
     };
   },
-  say({ endpoint, protocol, wants, at, has, uid, holders }) {
+  say({ endpoint, protocol, wants, at, has, uid, holders, managed: by }) {
     const listen = `${processes(holders, uid)} ${hears(protocol, holders.length)} on ${list(at)}`;
     return wants.startsWith('every')
-      ? `${listen}, and ${endpoint} means ${wants}`
-      : `${listen}, which means ${has} and so ${endpoint}, too`;
+      ? `${listen}, and ${endpoint} means ${wants}${andThen(by)}`
+      : `${listen}, which means ${has} and so ${endpoint}, too${andThen(by)}`;
   },
   remedies: (_args, question) => [...useLoopback(question), ...stopServers(question)],
   stages: [

@@ -3,7 +3,9 @@
  */
 
 import type { Holder, InetSocket } from '../../model/facts.ts';
+import { type Manager, managers } from '../../model/managers.ts';
 import { spanOf } from '../../model/rules/linux-address.ts';
+import { isActivator, reapers } from '../../model/suspect.ts';
 import type { Question } from '../../model/verdict.ts';
 import { blockersOf, holdersOf } from './kinds.ts';
 
@@ -21,47 +23,6 @@ export type Story =
 export function listenersOf(question: Question, story: Story): InetSocket[] {
   return blockersOf(question, 'listener').filter((socket) => storyOf(socket, question) === story);
 }
-
-/** Programs that hold a published port for a container, by the kernel's name of the process. Traffic may reach the container without them. */
-const portHolders = new Set([
-  'docker-proxy',
-  'conmon',
-  'rootlessport',
-  'rootlesskit',
-  'slirp4netns',
-  'pasta',
-  'pasta.avx2',
-  'passt',
-  'gvproxy',
-]);
-
-export function isPortHolder(holder: Holder): boolean {
-  return portHolders.has(holder.command);
-}
-
-/** Holds sockets for programs that are started when somebody connects (systemd.socket(5), xinetd(8)). The kernel cuts names after 15 bytes. */
-export function isActivator({ pid, command, argv }: Holder): boolean {
-  const program = (argv[0] ?? '').split('/').at(-1) ?? '';
-  return (
-    (pid === 1 && command === 'systemd') ||
-    (command === 'systemd' && argv.includes('--user')) ||
-    program === 'systemd-socket-activate' ||
-    program === 'xinetd' ||
-    program === 'inetd'
-  );
-}
-
-/** What adopts the children of dead processes, beside pid 1 (PR_SET_CHILD_SUBREAPER). */
-const reapers = new Set([
-  'systemd',
-  'init',
-  'tini',
-  'dumb-init',
-  'catatonit',
-  'docker-init',
-  'conmon',
-  'containerd-shim',
-]);
 
 /**
  * The holders that nobody would call the server. Beside one that accepts: those that do not and did not start it either
@@ -87,9 +48,13 @@ function isOrphan({ parents, unit }: Holder): boolean {
   return parent === undefined || parent.pid === 1 || reapers.has(parent.command);
 }
 
+function isContainer(manager: Manager | undefined): boolean {
+  return manager !== undefined && managers[manager.kind].runs === 'the container';
+}
+
 function storyOf(socket: InetSocket, question: Question): Story {
   const holders = holdersOf([socket], question);
-  if (holders.some((holder) => holder.container !== null || isPortHolder(holder))) return 'container';
+  if (holders.some(({ pid }) => isContainer(question.managers.get(pid)))) return 'container';
   if (holders.some(isActivator)) return 'unit';
   if (holders.length === 0 && isKernels(socket, question)) return 'kernel';
   if (isOthersShare(socket, question)) return 'other-user-share';

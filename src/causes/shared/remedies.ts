@@ -2,11 +2,11 @@
  * Remedies that several causes name. Every command can be pasted as it stands.
  */
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
-import type { Holder, InetSocket, Socket } from '../../model/facts.ts';
+import type { InetSocket } from '../../model/facts.ts';
 import { linux } from '../../model/rules/linux.ts';
+import { shellWord } from '../../model/text.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
-import { blockersOf, holdersOf } from './kinds.ts';
-import { listenersOf } from './listeners.ts';
+import { holdersOf } from './kinds.ts';
 import { clock, lower, processes, who } from './words.ts';
 
 /** The endpoint as a person would type it for rebind, with the options that differ from Node's. */
@@ -23,61 +23,6 @@ export function typed({ endpoint, options }: Request): string {
     ...(options.v6Only ? ['--v6-only'] : []),
   ];
   return [shellWord(text), ...flags].join(' ');
-}
-
-/**
- * Asks every process to end that has the port as a server, or the unit that would start it again. All of them at once,
- * whichever cause asks: ending one of two frees nothing.
- */
-export function stopServers(question: Question): Remedy[] {
-  const stories = ['inherited', 'dual-stack', 'wildcard', 'plain', 'other-user-share'] as const;
-  const listeners = stories.flatMap((story) => listenersOf(question, story));
-  return stopHolders([...listeners, ...blockersOf(question, 'bound', 'accepted', 'served')], question);
-}
-
-/** Asks every process to end that has one of these sockets open. */
-export function stopHolders(sockets: readonly Socket[], question: Question): Remedy[] {
-  const hidden = sockets.some((socket) => socket.inode !== 0 && holdersOf([socket], question).length === 0);
-  const holders = holdersOf(sockets, question);
-  return [...stopUnits(holders), ...stopProcesses(holders, question), ...(hidden ? [stopHidden(question)] : [])];
-}
-
-function stopUnits(holders: readonly Holder[]): Remedy[] {
-  const units = new Map<string, boolean>();
-  for (const holder of holders) {
-    const service = serviceOf(holder);
-    if (service !== null) units.set(service, holder.userUnit);
-  }
-  return [...units].map(([unit, userUnit]) => stopUnit(unit, userUnit));
-}
-
-function stopProcesses(all: readonly Holder[], question: Question): Remedy[] {
-  const holders = all.filter((holder) => serviceOf(holder) === null);
-  if (holders.length === 0) return [];
-  const { uid } = question.facts.asker;
-  const allowed = uid === 0 || holders.every((holder) => holder.uid === uid);
-  const doubt = holders.map(({ pid }) => question.doubts.get(pid)).find((reason) => reason !== undefined);
-  const thing = question.request.endpoint.protocol === 'unix' ? 'path' : 'port';
-  const asks = doubt === undefined ? '' : `; rebind asks first without --yes, because ${doubt}`;
-  return [
-    {
-      remedy: 'stop-process',
-      sentence: `Ask ${processes(holders.map(who), 0)} to end, and make sure that the ${thing} is free afterwards${asks}`,
-      command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
-      automatic: allowed && doubt === undefined,
-      args: { pids: holders.map(({ pid }) => pid) },
-    },
-  ];
-}
-
-function stopHidden(question: Question): Remedy {
-  return {
-    remedy: 'stop-process',
-    sentence: 'Ask its process to end, as its user or as root, who may see which one it is',
-    command: `sudo rebind free ${typed(question.request)}`,
-    automatic: false,
-    args: { pids: [] },
-  };
 }
 
 /**
@@ -116,17 +61,6 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
       args: { cookies: owned.flatMap(({ cookie }) => (cookie === null ? [] : [cookie])) },
     },
   ];
-}
-
-/** Stopping a service by its unit: systemd would start a killed process again. `rebind free` asks first, because others may rely on it. */
-export function stopUnit(unit: string, userUnit: boolean): Remedy {
-  return {
-    remedy: 'stop-unit',
-    sentence: `Stop ${unit} with systemd, which would start its processes again`,
-    command: userUnit ? `systemctl --user stop ${shellWord(unit)}` : `sudo systemctl stop ${shellWord(unit)}`,
-    automatic: false,
-    args: { unit, userUnit },
-  };
 }
 
 /** Waiting for the last of these sockets; `null` when nobody knows how long. */
@@ -220,20 +154,4 @@ export function worksWith(question: Question, change: Partial<Request>): boolean
   if (question.facts.platform !== 'linux') return false;
   const { possible } = linux.predict({ ...question.request, ...change }, question.facts);
   return possible.length === 1 && possible[0] === null;
-}
-
-/** Services whose cgroup also holds what other people started from them: stopping one would end far more than a server. */
-const hosts =
-  /^(user@|sshd?[@.]|crond?\.|atd\.|anacron\.|docker\.|containerd\.|podman\.|getty@|serial-getty@|gdm|sddm|lightdm|display-manager|gnome-terminal|tmux|screen)/;
-const sessions = new Set(['sshd', 'sshd-session', 'cron', 'crond', 'login', 'tmux: server', 'screen']);
-
-/** The systemd service that would restart a process; null for one that was only started from within a service. */
-export function serviceOf({ unit, parents }: Holder): string | null {
-  if (unit === null || !unit.endsWith('.service') || hosts.test(unit)) return null;
-  return parents.some(({ command }) => sessions.has(command)) ? null : unit;
-}
-
-/** A word as a POSIX shell takes it. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -5,6 +5,7 @@
 import { formatAddress } from '../../model/address.ts';
 import { formatEndpoint } from '../../model/endpoint.ts';
 import type { Holder, InetSocket } from '../../model/facts.ts';
+import { managedBy } from '../../model/manager-words.ts';
 import type { Question } from '../../model/verdict.ts';
 
 /** A process in the arguments of a cause. */
@@ -20,6 +21,17 @@ export function who({ pid, command, argv, user }: Holder): Who {
   // The kernel keeps 15 bytes of a name (TASK_COMM_LEN); the command line often has the rest.
   const program = (argv[0] ?? '').split('/').at(-1) ?? '';
   return { pid, command: command.length === 15 && program.startsWith(command) ? program : command, user };
+}
+
+/** What started these processes, as the end of a sentence: "; pm2 (pid 30) runs it as shop". Empty where nothing is known. */
+export function managed(holders: readonly Holder[], question: Question): string | null {
+  const said = new Set(holders.flatMap(({ pid }) => question.managers.get(pid) ?? []).map(managedBy));
+  return said.size === 0 ? null : [...said].slice(0, namedProcesses).join('; ');
+}
+
+/** The end of a sentence, after a semicolon. */
+export function andThen(clause: string | null): string {
+  return clause === null ? '' : `; ${clause}`;
 }
 
 /** `[::]:3000`, `udp/0.0.0.0:53`, `/run/app.sock`. */

@@ -1,5 +1,8 @@
+import { managersIn } from '../../ask/managers/ask.ts';
 import { formatAddress } from '../../model/address.ts';
 import type { InetSocket } from '../../model/facts.ts';
+import { label, managedName } from '../../model/manager-words.ts';
+import { type Manager, managers as table } from '../../model/managers.ts';
 import { escapeText } from '../../model/text.ts';
 import { os } from '../../os/index.ts';
 import type { Inventory } from '../../os/os.ts';
@@ -9,15 +12,16 @@ import { type Canvas, canvas, type Io } from '../io.ts';
 import { lsDocument, print } from '../json.ts';
 import { columnsOf, pad, shellWords, shorten, wrap } from '../text.ts';
 
-export function run(invocation: Invocation, io: Io): number {
+export async function run(invocation: Invocation, io: Io): Promise<number> {
   const inventory = os().readInventory();
+  const managers = await managersIn(os(), inventory, io.signal);
   const sockets = inventory.sockets.toSorted(byPort);
   if (invocation.flag('json')) {
-    io.stdout.write(print(lsDocument(sockets, inventory.holders, inventory.gaps)));
+    io.stdout.write(print(lsDocument(sockets, inventory.holders, inventory.gaps, managers)));
   } else {
     // A pipe has no width: whoever greps wants the whole line.
     const columns = io.stdout.isTTY ? canvas(io).width : 1000;
-    io.stdout.write(listing({ ...inventory, sockets }, canvas(io), columns));
+    io.stdout.write(listing({ ...inventory, sockets, managers }, canvas(io), columns));
   }
   return exit.ok;
 }
@@ -29,6 +33,8 @@ interface Row {
   readonly state: string;
   readonly process: string;
   readonly user: string;
+  /** What started it. */
+  readonly manager: string;
   readonly command: string;
 }
 
@@ -38,13 +44,25 @@ const heading: Row = {
   state: 'STATE',
   process: 'PID',
   user: 'USER',
+  manager: 'MANAGER',
   command: 'COMMAND',
 };
 
+/** Everything that is listed. */
+type Listed = Omit<Inventory, 'asker'> & { readonly managers?: ReadonlyMap<number, Manager> };
+
 /** The sockets as an aligned table; they come sorted. `columns` is where a line is cut. */
-export function listing(inventory: Inventory, canvas: Canvas, columns: number): string {
+export function listing(inventory: Listed, canvas: Canvas, columns: number): string {
   const rows = inventory.sockets.flatMap((socket) => rowsOf(socket, inventory));
-  const fixed = ['protocol', 'address', 'state', 'process', 'user'] as const;
+  const isManaged = rows.some(({ manager }) => manager !== '');
+  const fixed = [
+    'protocol',
+    'address',
+    'state',
+    'process',
+    'user',
+    ...(isManaged ? (['manager'] as const) : []),
+  ] as const;
   const widths = fixed.map((name) => Math.max(...[heading, ...rows].map((row) => columnsOf(row[name]))));
   const line = (row: Row) => {
     const start = fixed.map((name, index) => pad(row[name], widths[index] ?? 0)).join('  ');
@@ -60,7 +78,7 @@ export function listing(inventory: Inventory, canvas: Canvas, columns: number): 
   return `${[...lines, ...(gaps.length > 0 ? ['', ...gaps] : [])].join('\n')}\n`;
 }
 
-function rowsOf(socket: InetSocket, { holders: found, users }: Inventory): Row[] {
+function rowsOf(socket: InetSocket, { holders: found, users, managers }: Listed): Row[] {
   const holders = found.get(socket.inode) ?? [];
   const first = {
     protocol: socket.protocol,
@@ -73,6 +91,7 @@ function rowsOf(socket: InetSocket, { holders: found, users }: Inventory): Row[]
         ...first,
         process: '?',
         user: escapeText(users.get(socket.uid) ?? String(socket.uid)),
+        manager: '',
         command: '(not visible)',
       },
     ];
@@ -81,8 +100,20 @@ function rowsOf(socket: InetSocket, { holders: found, users }: Inventory): Row[]
     ...(index === 0 ? first : { protocol: '', address: '', state: '' }),
     process: String(holder.pid),
     user: escapeText(holder.user),
+    manager: managerText(managers?.get(holder.pid)),
     command: escapeText(holder.argv.length === 0 ? `[${holder.command}]` : shellWords(withoutFolder(holder.argv))),
   }));
+}
+
+/** `pm2 shop`, `npm run dev`; with a question mark where the manager did not confirm it. */
+function managerText(manager: Manager | undefined): string {
+  if (manager === undefined) return '';
+  const name = managedName(manager);
+  const text =
+    table[manager.kind].role === 'service'
+      ? `${manager.kind}${name === null ? '' : ` ${name}`}`
+      : label({ ...manager, pid: null });
+  return `${shorten(escapeText(text), 30, true)}${manager.confirmed ? '' : '?'}`;
 }
 
 /** The folder of the program is what says least in a line that is cut; JSON has it. */

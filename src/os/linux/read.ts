@@ -27,6 +27,7 @@ import { readPort, readUnlisted, readWaiting, type Source } from './inet-sockets
 import { type Conversation, NetlinkError } from './netlink/netlink.ts';
 import { NETLINK_SOCK_DIAG, openNetlink } from './netlink/netlink-socket.ts';
 import { type NamedUnixSocket, readUnixSockets } from './netlink/unix-diag.ts';
+import { describeCgroups, readCgroupPaths } from './proc/cgroup.ts';
 import { missingHolders } from './proc/gaps.ts';
 import { findHolders, type WantedSocket } from './proc/holders.ts';
 import { placeOf } from './proc/living-thread.ts';
@@ -167,7 +168,8 @@ function readInventory(source: Source, describer: Describer, real: boolean): Inv
   const missing = sockets.filter(({ inode }) => inode !== 0 && !holders.has(inode));
   const uid = process.getuid?.() ?? 0;
   gaps.push(...missingHolders(source.proc, missing, { uid, unseen, userName: describer.userName }));
-  return { sockets, holders, users: new Map(sockets.map((each) => [each.uid, describer.userName(each.uid)])), gaps };
+  const users = new Map(sockets.map((each) => [each.uid, describer.userName(each.uid)]));
+  return { sockets, holders, users, asker: readAsker(source.proc, describer), gaps };
 }
 
 /** The sockets of a path; where the kernel says that somebody has its file open and our namespace has none, those of other namespaces. Null when none can be seen. */
@@ -326,7 +328,20 @@ function readAsker(proc: Proc, describer: Describer): Asker {
     user: describer.userName(uid),
     cwd: cwd(proc),
     ancestors: describer.parents(process.pid).map(({ pid }) => pid),
+    sudoUid: uid === 0 ? sudoUid() : null,
+    unit: ownUnit(proc),
   };
+}
+
+/** sudo(8) sets it for what it runs; somebody who is not root has no use for it. */
+function sudoUid(): number | null {
+  const { SUDO_UID = '' } = process.env;
+  return /^[1-9]\d{0,9}$/.test(SUDO_UID) ? Number(SUDO_UID) : null;
+}
+
+function ownUnit(proc: Proc): string | null {
+  const paths = readCgroupPaths(proc, 'self');
+  return paths === null ? null : describeCgroups(paths, paths).unit;
 }
 
 /** process.cwd() throws when the directory was removed; /proc then names it with ` (deleted)`. */

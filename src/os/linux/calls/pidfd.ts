@@ -9,6 +9,7 @@ import { NativeError } from '../../errors.ts';
 import type { Processes, ProcessHandle, SignalOutcome } from '../../processes.ts';
 import { readVariable } from '../proc/environment.ts';
 import { findHolders } from '../proc/holders.ts';
+import { listeningPaths } from '../proc/listening-paths.ts';
 import { isGone, openProc, ProcError } from '../proc/proc.ts';
 import { isOver, type ProcessStat, parseStat } from '../proc/stat.ts';
 import { processesInSession, processTree } from '../proc/tree.ts';
@@ -60,6 +61,7 @@ export const processes: Processes = {
   inSession: (session) => processesInSession(proc, session),
   tree: (pid) => processTree(proc, pid),
   withSockets,
+  listeningPaths,
   readVariable,
   terminal,
   waitsForInput: (pid, inode) => waitsForInput(proc, pid, inode),

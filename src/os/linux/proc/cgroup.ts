@@ -8,6 +8,8 @@ import { attempt, type Proc } from './proc.ts';
 export interface CgroupFacts {
   readonly unit: string | null;
   readonly userUnit: boolean;
+  /** The path that named the unit. */
+  readonly cgroup: string | null;
   /** Without its name, which a cgroup does not tell. */
   readonly container: Container | null;
 }
@@ -19,7 +21,7 @@ export interface CgroupPaths {
 }
 
 /** Null when the process is gone or hidden. */
-export function readCgroupPaths(proc: Proc, pid: number): CgroupPaths | null {
+export function readCgroupPaths(proc: Proc, pid: number | 'self'): CgroupPaths | null {
   const text = attempt(() => proc.text(`${pid}/cgroup`));
   return text === null ? null : parseCgroupPaths(text);
 }
@@ -40,32 +42,41 @@ export function parseCgroupPaths(text: string): CgroupPaths {
   return { unified, others };
 }
 
-/** The unit and the container of a process; the first path that names one decides. */
-export function describeCgroups({ unified, others }: CgroupPaths): CgroupFacts {
+/**
+ * The unit and the container of a process; the first path that names one decides.
+ *
+ * @param own The paths of this process. The container that it runs in itself is left out of every path: from in there it is the whole machine.
+ */
+export function describeCgroups({ unified, others }: CgroupPaths, own: CgroupPaths | null = null): CgroupFacts {
   const paths = unified === null ? others : [unified, ...others];
-  let unit: string | null = null;
-  let userUnit = false;
+  const outside = own === null ? [] : [own.unified ?? '', ...own.others].flatMap(containerRoot);
+  let unit: ReturnType<typeof unitOf> = null;
+  let cgroup: string | null = null;
   let container: Container | null = null;
   for (const path of paths) {
-    const found: ReturnType<typeof unitOf> = unit === null ? unitOf(path) : null;
-    if (found !== null) {
-      unit = found.unit;
-      userUnit = found.userUnit;
+    const root = outside.find((each) => path === each || path.startsWith(`${each}/`)) ?? '';
+    const inside = path.slice(root.length);
+    if (unit === null) {
+      unit = unitOf(inside);
+      if (unit !== null) cgroup = path;
     }
-    container ??= containerOf(path);
+    container ??= containerOf(inside);
   }
-  return { unit, userUnit, container };
+  return { unit: unit?.unit ?? null, userUnit: unit?.userUnit ?? false, cgroup, container };
 }
 
-/** The innermost service or socket; a scope only names a container or a login, and stopping it is not how either is stopped. */
+/**
+ * The outermost service or socket: what is named below it is not this system's, but of a container's own systemd
+ * (systemd.exec(5), Delegate=). A scope only names a container or a login, and stopping it is not how either is stopped.
+ */
 function unitOf(path: string): { unit: string; userUnit: boolean } | null {
   const parts = path.split('/').map(unescapeUnit);
-  const manager = parts.findIndex((part) => /^user@\d+\.service$/.test(part));
-  for (let i = parts.length - 1; i > manager; i--) {
-    const part = parts[i] ?? '';
-    if (/^[^/]+\.(service|socket)$/.test(part)) return { unit: part, userUnit: manager >= 0 };
-  }
-  return null;
+  // systemd-nspawn(1) puts the container's own tree below this name.
+  const payload = parts.indexOf('payload');
+  const ours = payload < 0 ? parts : parts.slice(0, payload);
+  const manager = ours.findIndex((part) => /^user@\d+\.service$/.test(part));
+  const unit = ours.slice(manager + 1).find((part) => /^[^/]+\.(service|socket|scope)$/.test(part));
+  return unit === undefined || unit.endsWith('.scope') ? null : { unit, userUnit: manager >= 0 };
 }
 
 /** systemd writes a leading underscore before names that the kernel reserves (systemd.slice(5), cg_escape). */
@@ -75,23 +86,47 @@ function unescapeUnit(part: string): string {
 
 const id = '([0-9a-f]{64})';
 const containerPatterns: readonly (readonly [RegExp, Container['runtime']])[] = [
-  [new RegExp(`(?:^|/)docker[-/]${id}(?:\\.scope)?(?:/|$)`), 'docker'],
-  [new RegExp(`(?:^|/)libpod-${id}(?:\\.scope)?(?:/|$)`), 'podman'],
-  [new RegExp(`(?:^|/)crio-${id}(?:\\.scope)?(?:/|$)`), 'crio'],
-  [new RegExp(`(?:^|/)cri-containerd-${id}(?:\\.scope)?(?:/|$)`), 'containerd'],
-  [new RegExp(`(?:^|[/:])cri-containerd:${id}(?:/|$)`), 'containerd'],
-  [new RegExp(`/kubepods[^/]*/(?:.*/)?${id}(?:/|$)`), 'kubernetes'],
-  [/(?:^|\/)lxc(?:\.payload)?[./]([A-Za-z0-9][A-Za-z0-9_.-]*)(?:\/|$)/, 'lxc'],
-  [new RegExp(`(?:^|/)${id}(?:/|$)`), 'unknown'],
+  [new RegExp(`(?:^|/)docker[-/]${id}(?:\\.scope)?(?=/|$)`), 'docker'],
+  [new RegExp(`(?:^|/)libpod-(?:payload-)?${id}(?:\\.scope)?(?=/|$)`), 'podman'],
+  [new RegExp(`(?:^|/)crio-${id}(?:\\.scope)?(?=/|$)`), 'crio'],
+  [new RegExp(`(?:^|/)cri-containerd-${id}(?:\\.scope)?(?=/|$)`), 'containerd'],
+  [new RegExp(`(?:^|[/:])cri-containerd:${id}(?=/|$)`), 'containerd'],
+  [new RegExp(`/kubepods[^/]*/(?:.*/)?${id}(?=/|$)`), 'kubernetes'],
+  [/(?:^|\/)lxc(?:\.payload)?[./]([A-Za-z0-9][A-Za-z0-9_.-]*)(?=\/|$)/, 'lxc'],
+  [/(?:^|\/)systemd-nspawn@([^/]+)\.service(?=\/|$)/, 'nspawn'],
+  [/(?:^|\/)machine-([^/]+)\.scope(?=\/|$)/, 'nspawn'],
+  [new RegExp(`(?:^|/)${id}(?=/|$)`), 'unknown'],
 ];
 
-/** The container that a cgroup path names, or null. */
+/** The outermost container that a cgroup path names, or null: one inside of it is none of this machine's. */
 export function containerOf(path: string): Container | null {
+  return outermost(path)?.container ?? null;
+}
+
+function outermost(path: string): { readonly container: Container; readonly end: number } | null {
+  let first: { container: Container; start: number; end: number } | null = null;
   for (const [pattern, runtime] of containerPatterns) {
-    const found = pattern.exec(path)?.[1];
-    if (found !== undefined) return { id: found, name: runtime === 'lxc' ? found : null, runtime };
+    const match = pattern.exec(path);
+    const found = match?.[1];
+    if (match === null || found === undefined || (first !== null && match.index >= first.start)) continue;
+    const named = runtime === 'lxc' || runtime === 'nspawn';
+    const plain = runtime === 'nspawn' ? unescapeName(found) : found;
+    const container: Container = { id: plain, name: named ? plain : null, runtime };
+    first = { container, start: match.index, end: match.index + match[0].length };
   }
-  return null;
+  return first;
+}
+
+/** The path down to the innermost container that it names. */
+function containerRoot(path: string): string[] {
+  let end = 0;
+  for (let found = outermost(path); found !== null; found = outermost(path.slice(end))) end += found.end;
+  return end === 0 ? [] : [path.slice(0, end)];
+}
+
+/** `\x2d` for what a unit's name may not hold (systemd-escape(1)). */
+function unescapeName(text: string): string {
+  return text.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** Where cgroup2 is mounted, from /proc/self/mountinfo; null when it is not. */

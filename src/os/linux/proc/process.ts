@@ -2,8 +2,8 @@
  * One process, described: what runs, where, as whom, since when, under which parents, unit and container.
  * Whatever vanishes while it is read leaves an empty field; a process that vanishes whole is null.
  */
-import type { Container, Holder, ParentProcess, ProcessIdentity } from '../../../model/facts.ts';
-import { describeCgroups, readCgroupPaths } from './cgroup.ts';
+import type { Holder, ParentProcess, ProcessIdentity } from '../../../model/facts.ts';
+import { type CgroupFacts, type CgroupPaths, describeCgroups, readCgroupPaths } from './cgroup.ts';
 import { placeOf } from './living-thread.ts';
 import { attempt, type Proc } from './proc.ts';
 import { type ProcessStat, readStat } from './stat.ts';
@@ -14,6 +14,8 @@ const argvLimit = 65_536;
 const maxParents = 256;
 /** USER_HZ: what /proc counts in on every architecture that Node runs on (proc_pid_stat(5)). */
 const ticksPerSecond = 100;
+
+const nowhere: CgroupFacts = { unit: null, userUnit: false, cgroup: null, container: null };
 
 /** Everything about a process except what it holds. */
 export type Description = Omit<Holder, 'descriptors' | 'accepts'>;
@@ -34,6 +36,7 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
   const stats = new Map<number, ProcessStat | null>();
   let names: Map<number, string> | undefined;
   let bootMs: number | undefined;
+  let own: { readonly paths: CgroupPaths | null } | undefined;
 
   const stat = (pid: number): ProcessStat | null => {
     let known = stats.get(pid);
@@ -43,6 +46,16 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
     }
     return known;
   };
+  const known = new Map<number, ParentProcess>();
+  const parentOf = (pid: number, own: ProcessStat): ParentProcess => {
+    let parent = known.get(pid);
+    if (parent === undefined) {
+      const argv = argvOf(proc, `${pid}`);
+      parent = { pid, command: commandOf(own, () => argv), argv };
+      known.set(pid, parent);
+    }
+    return parent;
+  };
   const parents = (pid: number): ParentProcess[] => {
     const chain: ParentProcess[] = [];
     const seen = new Set([pid]);
@@ -51,7 +64,7 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
       seen.add(next);
       const parent = stat(next);
       if (parent === null) break;
-      chain.push({ pid: next, command: commandOf(parent, () => argvOf(proc, `${next}`)) });
+      chain.push(parentOf(next, parent));
       next = parent.parent;
     }
     return chain;
@@ -66,30 +79,34 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
     parents,
     userName,
     describe(pid) {
-      const own = stat(pid);
-      if (own === null) return null;
+      const now = stat(pid);
+      if (now === null) return null;
       bootMs ??= Date.now() - uptimeMs(proc);
-      const uid = attempt(() => uidOf(proc.text(`${pid}/status`))) ?? attempt(() => proc.owner(`${pid}`));
+      const status = attempt(() => proc.text(`${pid}/status`)) ?? '';
+      const uid = uidOf(status) ?? attempt(() => proc.owner(`${pid}`));
       if (uid === null) return null;
-      const place = placeOf(proc, pid, own.state);
+      const place = placeOf(proc, pid, now.state);
       const argv = argvOf(proc, place);
       const paths = readCgroupPaths(proc, pid);
-      const cgroup = paths === null ? { unit: null, userUnit: false, container: null } : describeCgroups(paths);
+      own ??= { paths: readCgroupPaths(proc, 'self') };
+      const cgroup = paths === null ? nowhere : describeCgroups(paths, own.paths);
       const chain = parents(pid);
       return {
         pid,
-        startTicks: own.startTicks,
-        command: commandOf(own, () => argv),
+        startTicks: now.startTicks,
+        command: commandOf(now, () => argv),
         argv,
         cwd: attempt(() => proc.link(`${place}/cwd`)),
         uid,
         user: userName(uid),
-        startedAtMs: Math.round(bootMs + (Number(own.startTicks) * 1000) / ticksPerSecond),
-        processState: place === `${pid}` ? own.state : (readStat(proc, place)?.state ?? own.state),
+        startedAtMs: Math.round(bootMs + (Number(now.startTicks) * 1000) / ticksPerSecond),
+        processState: place === `${pid}` ? now.state : (readStat(proc, place)?.state ?? now.state),
         parents: chain,
         unit: cgroup.unit,
         userUnit: cgroup.userUnit,
-        container: containerFrom(cgroup.container, own.command, argv, () => conmonAbove(proc, chain)),
+        cgroup: cgroup.cgroup,
+        container: cgroup.container,
+        tracer: tracerOf(status),
       };
     },
   };
@@ -99,34 +116,6 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
 export function sameProcess(describer: Describer, { pid, startTicks }: ProcessIdentity): Description | null {
   const description = describer.describe(pid);
   return description?.startTicks === startTicks ? description : null;
-}
-
-/** conmon, podman's monitor, keeps published ports open for its container and knows its name: `-c ID -n NAME`. */
-function containerFrom(
-  container: Container | null,
-  command: string,
-  argv: readonly string[],
-  above: () => readonly string[] | null,
-): Container | null {
-  if (command === 'conmon') return containerOfConmon(argv) ?? container;
-  if (container === null || container.name !== null) return container;
-  const monitor = above();
-  const named = monitor === null ? null : containerOfConmon(monitor);
-  return named?.id === container.id ? named : container;
-}
-
-function conmonAbove(proc: Proc, parents: readonly ParentProcess[]): readonly string[] | null {
-  const monitor = parents.find(({ command }) => command === 'conmon');
-  return monitor === undefined ? null : argvOf(proc, `${monitor.pid}`);
-}
-
-function containerOfConmon(argv: readonly string[]): Container | null {
-  const after = (...flags: string[]): string | null => {
-    const at = argv.findIndex((arg) => flags.includes(arg));
-    return at < 0 ? null : (argv[at + 1] ?? null);
-  };
-  const id = after('-c', '--cid');
-  return id === null || !/^[0-9a-f]{64}$/.test(id) ? null : { id, name: after('-n', '--name'), runtime: 'podman' };
 }
 
 /** Empty when it is not readable. */
@@ -156,6 +145,11 @@ export function parseArgv(bytes: Buffer): string[] {
 function uidOf(status: string): number | null {
   const found = /^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1];
   return found === undefined ? null : Number(found);
+}
+
+/** `TracerPid: 0` when nobody traces it (proc_pid_status(5)). */
+function tracerOf(status: string): number | null {
+  return Number(/^TracerPid:\s+(\d+)/m.exec(status)?.[1] ?? 0) || null;
 }
 
 function uptimeMs(proc: Proc): number {

@@ -193,7 +193,10 @@ test('a recorded process is described, with its parents and its start', () => {
   assert.equal(child?.cwd, '/app');
   assert.equal(child?.user, 'root');
   assert.equal(child?.processState, 'S');
-  assert.deepEqual(child?.parents, [{ pid: 1, command: 'node' }]);
+  assert.deepEqual(
+    child?.parents.map(({ pid, command }) => ({ pid, command })),
+    [{ pid: 1, command: 'node' }],
+  );
   assert.equal(child?.container, null);
   assert.ok((child?.startedAtMs ?? 0) > 0);
   assert.equal(describer.describe(99), null);
@@ -224,12 +227,12 @@ test('Node 24 and later, which name their main thread, are called by their progr
   });
   const told = openDescriber(openProc(tree.root), () => '').describe(5);
   assert.equal(told?.command, 'node');
-  assert.deepEqual(told?.parents, [{ pid: 6, command: 'node' }]);
+  assert.deepEqual(told?.parents, [{ pid: 6, command: 'node', argv: [] }]);
 });
 
 test('parents that go in a circle end', () => {
   const stat = (pid: number, parent: number): string => `${pid} (x) S ${parent} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 5 0`;
   using tree = unpack({ '5/stat': stat(5, 6), '6/stat': stat(6, 5), uptime: '1 1' });
   const describer = openDescriber(openProc(tree.root), () => '');
-  assert.deepEqual(describer.parents(5), [{ pid: 6, command: 'x' }]);
+  assert.deepEqual(describer.parents(5), [{ pid: 6, command: 'x', argv: [] }]);
 });

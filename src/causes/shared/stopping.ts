@@ -1,0 +1,166 @@
+/**
+ * How the holders of a port are stopped, as advice: what `rebind free` would do (model/stops.ts), in words and commands to paste.
+ */
+import type { Holder, Socket } from '../../model/facts.ts';
+import { label, managedBy, managedName, managedThing } from '../../model/manager-words.ts';
+import { type Manager, managers } from '../../model/managers.ts';
+import { doubtAboutManager, isMainProcess, type Stop, stopsOf } from '../../model/stops.ts';
+import type { Question, Remedy } from '../../model/verdict.ts';
+import { blockersOf, holdersOf } from './kinds.ts';
+import { listenersOf } from './listeners.ts';
+import { typed } from './remedies.ts';
+import { list, processes, who } from './words.ts';
+
+/**
+ * Asks every process to end that has the port as a server, or the unit that would start it again. All of them at once,
+ * whichever cause asks: ending one of two frees nothing.
+ */
+export function stopServers(question: Question): Remedy[] {
+  const stories = ['inherited', 'dual-stack', 'wildcard', 'plain', 'other-user-share'] as const;
+  const listeners = stories.flatMap((story) => listenersOf(question, story));
+  return stopHolders([...listeners, ...blockersOf(question, 'bound', 'accepted', 'served')], question);
+}
+
+/** How every process is stopped that has one of these sockets open: as `free` would do it, in the same order. */
+export function stopHolders(sockets: readonly Socket[], question: Question): Remedy[] {
+  const hidden = sockets.some((socket) => socket.inode !== 0 && holdersOf([socket], question).length === 0);
+  const stops = stopsOf(holdersOf(sockets, question), question.managers, question.facts.asker);
+  const processes = stops.filter((stop) => stop.kind === 'process');
+  return [
+    ...stops.flatMap((stop) => remedyFor(stop, question)),
+    ...stopProcesses(processes, question),
+    ...(hidden ? [stopHidden(question)] : []),
+  ];
+}
+
+/** Those that are not simply asked to end together. */
+function remedyFor(stop: Stop, question: Question): Remedy[] {
+  switch (stop.kind) {
+    case 'order':
+      return [stopThroughManager(stop.manager)];
+    case 'watcher':
+      return [stopWatcher(stop, question)];
+    case 'never':
+      return [leaveAlone(stop.holder, stop.manager, stop.why, question)];
+    default:
+      return [];
+  }
+}
+
+/** `rebind free` does this only with --yes: others may rely on it. */
+function stopThroughManager(manager: Manager): Remedy {
+  const { kind } = manager;
+  const isContainer = managers[kind].runs === 'the container';
+  const again = managers[kind].again;
+  return {
+    remedy: isContainer ? 'stop-container' : 'stop-unit',
+    sentence: `Stop ${managedThing(manager)}${isContainer || again === null ? '' : ` and starts again ${again}`}`,
+    command: manager.order?.shown ?? null,
+    automatic: false,
+    args: { manager: kind, name: managedName(manager) },
+  };
+}
+
+function stopWatcher({ manager, watcher, holders }: Extract<Stop, { kind: 'watcher' }>, question: Question): Remedy {
+  const program = list(holders.map((holder) => `${who(holder).command} (pid ${holder.pid})`));
+  const again = managers[manager.kind].again;
+  const what = `${label(manager)}, which ${again === null ? `runs ${program}` : `runs ${program} and starts it again ${again}`}`;
+  return askToEnd([watcher, ...holders], `Ask ${what}, to stop`, question);
+}
+
+function stopProcesses(stops: readonly Extract<Stop, { kind: 'process' }>[], question: Question): Remedy[] {
+  if (stops.length === 0) return [];
+  const holders = stops.map(({ holder }) => holder);
+  const looks = stops.flatMap(({ manager }) => (manager === null ? [] : (doubtAboutManager(manager) ?? [])));
+  const sentence = `Ask ${processes(holders.map(who), 0)} to end`;
+  return [askToEnd(holders, sentence, question, looks[0])];
+}
+
+/** Asking processes to end is what `rebind free` does. */
+function askToEnd(holders: readonly Holder[], sentence: string, question: Question, looks?: string): Remedy {
+  const { uid } = question.facts.asker;
+  const allowed = uid === 0 || holders.every((holder) => holder.uid === uid);
+  const doubt = holders.map(({ pid }) => question.doubts.get(pid)).find((reason) => reason !== undefined) ?? looks;
+  const thing = question.request.endpoint.protocol === 'unix' ? 'path' : 'port';
+  const asks = doubt === undefined ? '' : `; rebind asks first without --yes, because ${doubt}`;
+  return {
+    remedy: 'stop-process',
+    sentence: `${sentence}, and make sure that the ${thing} is free afterwards${asks}`,
+    command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+    automatic: allowed && doubt === undefined,
+    args: { pids: holders.map(({ pid }) => pid) },
+  };
+}
+
+/** What helps where the process itself is never ended. */
+function leaveAlone(holder: Holder, manager: Manager | null, why: string, question: Question): Remedy {
+  const { endpoint } = question.request;
+  const args = { pids: [holder.pid] };
+  const base = { command: null, automatic: false, args } as const;
+  if (manager?.kind === 'hold')
+    return {
+      ...base,
+      remedy: 'stop-unit',
+      sentence: `${capital(managedBy(manager))}: stop both with this, or restart the program with --restart`,
+      command: `rebind hold ${typed(question.request)} --stop`,
+      args: { manager: 'hold', name: manager.name, ...args },
+    };
+  if (holder.pid === question.facts.asker.pid)
+    return {
+      ...base,
+      remedy: 'investigate',
+      sentence:
+        'Look where this very process listens for the first time: it has the port already, so listen once, or close that server first',
+    };
+  if (isMainProcess(holder))
+    return {
+      ...base,
+      remedy: 'stop-container',
+      sentence: `Start the container with the other command: ${who(holder).command} is its main process, and the container ends with it`,
+    };
+  if (manager !== null && managers[manager.kind].runs === 'the container')
+    return {
+      ...base,
+      remedy: 'stop-container',
+      sentence: `Stop the container that publishes the port; ${who(holder).command} (pid ${holder.pid}) is left alone, because ${why}`,
+      command:
+        endpoint.protocol === 'unix' || manager.kind !== 'docker'
+          ? null
+          : `docker ps --filter publish=${endpoint.port}`,
+    };
+  if (manager?.kind === 'systemd') {
+    const user = holder.pid !== 1;
+    return {
+      ...base,
+      remedy: 'stop-unit',
+      sentence: 'Find the socket unit that has the port, and stop it with systemctl stop',
+      command: `systemctl ${user ? '--user ' : ''}list-sockets`,
+    };
+  }
+  if (manager?.kind === 'pm2')
+    return {
+      ...base,
+      remedy: 'stop-unit',
+      sentence: `Stop the application that has the port with pm2 stop NAME${manager.unconfirmed === null ? '' : `: ${manager.unconfirmed}`}`,
+      command: holder.uid === question.facts.asker.uid ? 'pm2 list' : null,
+    };
+  return {
+    ...base,
+    remedy: 'use-port',
+    sentence: `Use another port: ${who(holder).command} (pid ${holder.pid}) is left alone, because ${why}`,
+  };
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function stopHidden(question: Question): Remedy {
+  return {
+    remedy: 'stop-process',
+    sentence: 'Ask its process to end, as its user or as root, who may see which one it is',
+    command: `sudo rebind free ${typed(question.request)}`,
+    automatic: false,
+    args: { pids: [] },
+  };
+}

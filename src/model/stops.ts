@@ -1,0 +1,89 @@
+/**
+ * How the holders of a port are stopped, the same for the advice of `why` and for the plan of `free`: through the manager that would start
+ * them again, together with the watcher that runs them, one by one, or not at all. Pure.
+ */
+import type { Asker, Holder } from './facts.ts';
+import { managedBy } from './manager-words.ts';
+import { type Manager, managers } from './managers.ts';
+import { neverEnded } from './suspect.ts';
+
+export type Stop =
+  /** The manager is told to stop this program, and nothing else. */
+  | { readonly kind: 'order'; readonly manager: Manager; readonly holders: readonly Holder[] }
+  /** The watcher ends, and its program with it. */
+  | {
+      readonly kind: 'watcher';
+      readonly manager: Manager;
+      readonly watcher: Holder;
+      readonly holders: readonly Holder[];
+    }
+  /** The process is asked to end. */
+  | { readonly kind: 'process'; readonly holder: Holder; readonly manager: Manager | null }
+  /** It is left alone, and something else would help. */
+  | { readonly kind: 'never'; readonly holder: Holder; readonly manager: Manager | null; readonly why: string };
+
+/** How each of these processes is stopped; those of one manager together. */
+export function stopsOf(holders: readonly Holder[], known: ReadonlyMap<number, Manager>, asker: Asker): Stop[] {
+  const together = new Map<string, { manager: Manager; holders: Holder[] }>();
+  const alone: Stop[] = [];
+  for (const holder of holders) {
+    const manager = known.get(holder.pid) ?? null;
+    if (manager !== null && isTogether(manager)) {
+      const key = `${manager.kind} ${manager.name} ${manager.pid}`;
+      const group = together.get(key);
+      if (group === undefined) together.set(key, { manager, holders: [holder] });
+      else group.holders.push(holder);
+      continue;
+    }
+    const why = whyNever(holder, manager, asker);
+    alone.push(why === null ? { kind: 'process', holder, manager } : { kind: 'never', holder, manager, why });
+  }
+  const groups = [...together.values()].map(({ manager, holders: group }): Stop => {
+    const { process: watcher } = manager;
+    if (watcher === null || manager.order !== null) return { kind: 'order', manager, holders: group };
+    return { kind: 'watcher', manager, watcher, holders: group };
+  });
+  // A watcher that has the port open itself is one of the holders already.
+  const held = new Set(holders.map(({ pid }) => pid));
+  return [
+    ...groups.flatMap((stop) =>
+      stop.kind === 'watcher' && held.has(stop.watcher.pid)
+        ? stop.holders.map((holder): Stop => ({ kind: 'process', holder, manager: null }))
+        : [stop],
+    ),
+    ...alone,
+  ];
+}
+
+/** The holders that a stop is about. */
+export function holdersIn(stop: Stop): readonly Holder[] {
+  return stop.kind === 'order' || stop.kind === 'watcher' ? stop.holders : [stop.holder];
+}
+
+function isTogether({ confirmed, order, process, kind }: Manager): boolean {
+  return confirmed && (order !== null || (managers[kind].role === 'watcher' && process !== null));
+}
+
+function whyNever(holder: Holder, manager: Manager | null, asker: Asker): string | null {
+  if (holder.pid === asker.pid) return 'it is this very process';
+  if (manager !== null && managers[manager.kind].role === 'keeper') return managedBy(manager);
+  if (holder.pid !== 1) return neverEnded(holder, manager);
+  return 'process 1 keeps the whole system, or the whole container, running';
+}
+
+/** The main process of a container, seen from inside. */
+export function isMainProcess({ pid, command }: Holder): boolean {
+  return pid === 1 && !/^(systemd|init)$/.test(command);
+}
+
+/** Why somebody should say yes before these are stopped through their manager, or null. */
+export function doubtAboutManager(manager: Manager): string | null {
+  if (manager.kind === 'ssh' || manager.kind === 'debugger') return managedBy(manager);
+  if (!manager.confirmed)
+    return managers[manager.kind].again === null && managers[manager.kind].role !== 'service'
+      ? null
+      : managedBy(manager);
+  return managers[manager.kind].role === 'service'
+    ? `${managers[manager.kind].called} runs it, so others may rely on it`
+    : null;
+}
