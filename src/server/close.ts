@@ -10,8 +10,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { checkSignal, milliseconds } from '../check.ts';
 import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
 import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
-import { hidden } from './connections.ts';
+import { connectionsOf, followUpgrades } from './connections.ts';
 import { Drain } from './drain.ts';
+import { hidden } from './hidden.ts';
 import { onSignals, type SignalChoice } from './signals.ts';
 
 /** How long `close` waits for what. All in milliseconds. */
@@ -126,6 +127,11 @@ function closeOnSignals(
   for (const server of all)
     if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close.onSignals', server);
   readTimes('close.onSignals()', options, ['signals']);
+  for (const server of all) {
+    if (!isServer(server)) continue;
+    connectionsOf(server);
+    followUpgrades(server);
+  }
   // When the program has begun its work: what a close needs is loaded then.
   setImmediate(() => {
     for (const server of all) if (isServer(server)) void prepareEmptying(server);

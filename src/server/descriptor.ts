@@ -4,7 +4,7 @@
 
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
-import { hidden, rawSocketOf } from './connections.ts';
+import { hidden, rawSocketOf } from './hidden.ts';
 
 /** Whatever has a descriptor: a server that listens, a connected socket, a bound UDP socket, or the number itself. */
 export type HasDescriptor = Server | Socket | UdpSocket | number;

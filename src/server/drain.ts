@@ -2,12 +2,14 @@
  * Lets the open connections of one server finish, each in the way of its protocol. Nothing is cut before the grace is over.
  *
  * HTTP/1.1: every answer from now on carries `Connection: close`; a connection that is silent is closed only after a linger,
- * because a client that had just sent a request on it would lose it. HTTP/2: GOAWAY, in the two steps of RFC 9113 §6.8.
+ * because a client that had just sent a request on it would lose it. HTTP/2: see http2-farewell.ts.
  * WebSocket: close frame 1012, service restart (IANA WebSocket close codes).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import { type Connection, connectionsOf, hidden } from './connections.ts';
+import { Connection } from './connection.ts';
+import { type Connections, connectionsOf } from './connections.ts';
+import { Farewell } from './http2-farewell.ts';
 
 /** How long a drain waits for what. */
 export interface Patience {
@@ -41,8 +43,7 @@ interface Watched {
   quietSinceMs: number;
   /** We said goodbye and wait for the client to close. */
   parting: 'no' | 'idle' | 'told';
-  /** Nothing was in flight when we said it. */
-  empty: boolean;
+  farewell: Farewell | null;
 }
 
 /** How long a client has at least to answer our FIN with its own. */
@@ -53,6 +54,7 @@ export class Drain {
   readonly counts: Counts = { finished: 0, idle: 0, killed: 0 };
   readonly #server: Server;
   readonly #patience: Patience;
+  readonly #list: Connections;
   readonly #watched = new Map<Connection, Watched>();
   #done: (() => void) | undefined;
   /** The answer that says `Connection: close`, by its connection. */
@@ -70,9 +72,9 @@ export class Drain {
     this.#server = server;
     this.#patience = patience;
     this.#moves = patience.move !== undefined;
-    const list = connectionsOf(server);
-    for (const connection of list) this.#watch(connection);
-    list.onConnection((connection) => this.#watch(connection));
+    this.#list = connectionsOf(server);
+    for (const raw of this.#list.open()) this.#watch(new Connection(server, raw));
+    this.#list.onConnection((raw) => this.#watch(new Connection(server, raw)));
     for (const event of requestEvents) {
       // A listener for the last two would change what the server answers, so they are followed only where one exists.
       if (event === 'request' || server.listenerCount(event) > 0) server.prependListener(event, this.#sayClose);
@@ -106,27 +108,32 @@ export class Drain {
     });
     clearInterval(timer);
     hurry.removeEventListener('abort', kill);
+    this.#list.onConnection(null);
     for (const event of requestEvents) this.#server.removeListener(event, this.#sayClose);
     return this.counts;
   }
 
   #watch(connection: Connection): void {
     const watched: Watched = {
-      traffic: traffic(connection),
+      traffic: connection.traffic,
       quietSinceMs: performance.now(),
       parting: 'no',
-      empty: false,
+      farewell: null,
     };
     this.#watched.set(connection, watched);
-    const answer = answering(connection.outer);
+    const { answer } = connection;
     if (answer !== null && !answer.headersSent && !this.#moves && isLastRequest(connection.outer, answer))
       this.#sayCloseIn(answer, connection.outer);
     connection.raw.once('close', () => {
-      if (!this.#watched.delete(connection)) return;
-      if (watched.parting === 'idle' || watched.empty) this.counts.idle++;
-      else this.counts.finished++;
+      this.#gone(connection, watched);
       this.#endIfEmpty();
     });
+  }
+
+  #gone(connection: Connection, { parting, farewell }: Watched): void {
+    if (!this.#watched.delete(connection)) return;
+    if (parting === 'idle' || farewell?.empty === true) this.counts.idle++;
+    else this.counts.finished++;
   }
 
   /** Only the last of several pipelined answers may say it: Node sends none after that. */
@@ -142,7 +149,9 @@ export class Drain {
     const nowMs = performance.now();
     if (nowMs >= this.#lingerEndMs) this.#moves = false;
     for (const [connection, watched] of this.#watched) {
-      if (nowMs >= this.#endMs) this.#reset(connection, watched);
+      // A program may have removed our listener together with its own.
+      if (connection.raw.destroyed && connection.raw.closed) this.#gone(connection, watched);
+      else if (nowMs >= this.#endMs) this.#reset(connection, watched);
       else this.#lookAt(connection, watched, nowMs);
     }
     this.#endIfEmpty();
@@ -150,19 +159,21 @@ export class Drain {
 
   #lookAt(connection: Connection, watched: Watched, nowMs: number): void {
     if (this.#moves && this.#move(connection)) return;
-    const { outer, session, upgraded } = connection;
-    const answer = session === null && upgraded === null ? answering(outer) : null;
-    const now = traffic(connection);
-    if (now !== watched.traffic || answer !== null) {
-      watched.traffic = now;
+    const { outer, session, upgraded, traffic } = connection;
+    const answer = session === null && upgraded === null ? connection.answer : null;
+    if (traffic !== watched.traffic || answer !== null) {
+      watched.traffic = traffic;
       watched.quietSinceMs = nowMs;
     }
     const quietMs = nowMs - watched.quietSinceMs;
+    const { idleMs } = this.#patience;
     if (watched.parting === 'idle') {
       // It was told and does not go; nothing is in flight, and a reset leaves nothing behind.
-      if (quietMs >= Math.max(this.#patience.idleMs, leaveMs)) reset(connection);
+      if (quietMs >= Math.max(idleMs, leaveMs)) reset(connection);
     } else if (session !== null) {
-      goAway(connection, watched, this.#patience.idleMs);
+      watched.farewell ??= new Farewell(connection, session, Math.max(idleMs, leaveMs));
+      watched.farewell.look(nowMs, quietMs);
+      if (watched.farewell.isOver && quietMs >= Math.max(idleMs, leaveMs)) reset(connection);
     } else if (upgraded === 'websocket') {
       if (watched.parting === 'no' && nowMs >= this.#lingerEndMs) tellRestart(connection, watched);
     } else if (answer !== null) {
@@ -170,9 +181,9 @@ export class Drain {
         watched.parting = 'told';
         answer.end(() => outer.end());
       }
-    } else if (isHiddenSession(this.#server, outer)) {
-      // Its streams cannot be seen, so only the grace ends it.
-    } else if (upgraded === null && quietMs >= this.#allowedMs(outer) && !isHalfRead(this.#server, outer)) {
+    } else if (upgraded !== null || connection.isOpaque || connection.isHalfOpen) {
+      // It ends by itself, or at the end of the grace.
+    } else if (quietMs >= this.#allowedMs(outer) && !connection.isHalfRead) {
       watched.parting = 'idle';
       watched.quietSinceMs = nowMs;
       outer.end();
@@ -181,11 +192,9 @@ export class Drain {
 
   /** True when another process has it. Between two requests there is nothing that only this process knows. */
   #move(connection: Connection): boolean {
-    const { raw, outer, session, upgraded } = connection;
-    const unsent =
-      raw.writableLength + ((raw as { _handle?: { writeQueueSize?: number } })._handle?.writeQueueSize ?? 0);
-    const idle = raw === outer && session === null && upgraded === null && answering(raw) === null;
-    if (!idle || unsent > 0 || raw.readableLength > 0 || !raw.writable || isHalfRead(this.#server, raw)) return false;
+    const { raw, isSecure, session, upgraded, answer, isHalfRead, unsentBytes } = connection;
+    const idle = !isSecure && session === null && upgraded === null && answer === null;
+    if (!idle || unsentBytes > 0 || raw.readableLength > 0 || !raw.writable || isHalfRead) return false;
     const moved = this.#patience.move?.(raw) ?? null;
     if (moved === true) this.#watched.delete(connection);
     else if (moved === null) this.#moves = false;
@@ -198,9 +207,9 @@ export class Drain {
   }
 
   #reset(connection: Connection, watched: Watched): void {
-    this.#watched.delete(connection);
-    if (watched.parting === 'idle') this.counts.idle++;
-    else this.counts.killed++;
+    // Nothing was under way on it; it only had not gone yet.
+    if (watched.parting === 'idle' || watched.farewell?.isOver === true) this.#gone(connection, watched);
+    else if (this.#watched.delete(connection)) this.counts.killed++;
     connection.session?.destroy();
     reset(connection);
   }
@@ -211,12 +220,6 @@ export class Drain {
 }
 
 const requestEvents = ['request', 'checkContinue', 'checkExpectation'];
-
-/** The HTTP/1.1 answer that is being given on a socket, or null. Node keeps it under this name since 0.x. */
-function answering(socket: Socket): ServerResponse | null {
-  const message = (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
-  return message === null || message.writableFinished ? null : message;
-}
 
 /** False when the client has sent another request behind the one that is being answered. */
 function isLastRequest(socket: Socket, answer: ServerResponse): boolean {
@@ -229,43 +232,6 @@ function isEndless(response: ServerResponse): boolean {
   // Headers given to writeHead() are in no getHeader(); Node keeps the text that it sent.
   const head = (response as { _header?: string | null })._header ?? '';
   return response.headersSent && /^content-type: *text\/event-stream/im.test(head);
-}
-
-/** True when the head of a request has come in part. Only Node's own list of parsers knows; without it the linger decides. */
-function isHalfRead(server: Server, socket: Socket): boolean {
-  const parsers = hidden(server, 'http.server.connections') as { active?: () => { socket?: Socket }[] } | undefined;
-  return socket.bytesRead > 0 && (parsers?.active?.().some((parser) => parser.socket === socket) ?? false);
-}
-
-/** An HTTP/2 session that was opened before the list of connections began: Node 20 and 22 tell it to nobody. */
-function isHiddenSession(server: Server, socket: Socket & { alpnProtocol?: string | false }): boolean {
-  return 'updateSettings' in server && socket.bytesRead > 0 && socket.alpnProtocol !== 'http/1.1';
-}
-
-function traffic(connection: Connection): number {
-  return connection.outer.bytesRead + connection.outer.bytesWritten;
-}
-
-/** First "no new streams", then, when the client has certainly read it, the last stream that counts (RFC 9113 §6.8). */
-function goAway(connection: Connection, watched: Watched, idleMs: number): void {
-  const { session } = connection;
-  if (session === null || watched.parting !== 'no' || session.closed || session.destroyed) return;
-  watched.parting = 'told';
-  const openStreams = (): number => {
-    const state = hidden(session, 'state') as { readonly streams?: ReadonlyMap<number, unknown> } | undefined;
-    return state?.streams?.size ?? 1;
-  };
-  watched.empty = openStreams() === 0;
-  // Node's own client without a stream answers nothing after the first GOAWAY, and leaves its socket open.
-  const late = setTimeout(() => end(), idleMs);
-  session.goaway(0, 2 ** 31 - 1);
-  const end = (): void => {
-    clearTimeout(late);
-    if (session.destroyed) return;
-    watched.empty &&= openStreams() === 0;
-    session.close();
-  };
-  if (!session.ping(end)) end();
 }
 
 /** A close frame from a server: FIN and opcode 8, two bytes, 1012. Frames are written whole, so it cannot cut another one (RFC 6455 §5.4). */

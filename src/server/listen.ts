@@ -12,7 +12,7 @@ import { chooseWay } from './attempt.ts';
 import type { UnsetOption } from './bind-options.ts';
 import { listenInstead, listenLater, listenNext, reportOf, warnUnexplained } from './busy.ts';
 import { close } from './close.ts';
-import { connectionsOf } from './connections.ts';
+import { connectionsOf, followUpgrades } from './connections.ts';
 import { isListening, type ListenTarget, type Plan, readPlan } from './listen-plan.ts';
 import type { Predecessor } from './take-over.ts';
 
@@ -59,7 +59,10 @@ export async function listen(server: Server | UdpSocket, target: ListenTarget): 
   under.add(server);
   try {
     // From the first connection on, so that close() knows them all.
-    if (isServer(server)) connectionsOf(server);
+    if (isServer(server)) {
+      connectionsOf(server);
+      followUpgrades(server);
+    }
     const { attempt, unset } = await chooseWay(plan);
     let predecessor: Predecessor | null = null;
     if (busy === 'next') await listenNext(plan, attempt);
