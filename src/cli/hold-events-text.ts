@@ -7,20 +7,21 @@ import { formatEndpoint } from '../model/endpoint.ts';
 import { escapeText } from '../model/text.ts';
 import { countsText } from './hold-status-text.ts';
 import { canvas, type Io, type Style } from './io.ts';
+import type { Log } from './log.ts';
 
 /** Of what a newcomer said before it was refused. */
 const mostLines = 10;
 
 /** Tells every event of a hold. */
-export function tellEvents(held: Hold, io: Io): void {
-  const { paint } = canvas(io, 'stderr');
+export function tellEvents(held: Hold, io: Io, log: Log): void {
+  const { paint } = canvas({ ...io, stderr: log }, 'stderr');
   const tell = (text: string, style: Style = 'faint'): void => {
-    io.stderr.write(`${paint(style, 'rebind:')} ${escapeText(text)}\n`);
+    log.tell(`${paint(style, 'rebind:')} ${escapeText(text)}`);
   };
   const quote = (lines: readonly string[]): void => {
     // On a terminal the program has just written them itself.
-    if (io.stderr.isTTY) return;
-    for (const one of lines.slice(0, mostLines)) io.stderr.write(`  ${escapeText(one)}\n`);
+    if (log.isTTY) return;
+    for (const one of lines.slice(0, mostLines)) log.tell(`  ${escapeText(one)}`);
   };
   if (held.endpoints.length > 0) tell(`Holding ${held.endpoints.map(formatEndpoint).join(', ')}`);
   else tell('Waiting for the program to listen, to learn its port');

@@ -20,6 +20,9 @@ export function statusText(status: HoldStatus, { paint }: Canvas, nowMs: number)
   else lines.push(live(status.current, 'serves', nowMs));
   if (status.next !== null) lines.push(live(status.next, 'starts', nowMs));
   for (const generation of status.draining) lines.push(live(generation, 'drains', nowMs));
+  // A hold of an earlier version tells of none.
+  for (const { sentence, times } of status.faults ?? [])
+    lines.push(`${escapeText(sentence)}${times === 1 ? '' : `; ${times} times`}`);
   for (const generation of status.past.slice(-mostPast).reverse()) lines.push(past(generation, nowMs));
   return `${lines.join('\n')}\n`;
 }

@@ -60,6 +60,8 @@ export interface GenerationOptions {
 
 /** How often the end of a session is looked for; there is no event for it. */
 const sessionCheckMs = 20;
+/** What is in the pipe of a command that is gone is read at once. */
+const lastWordsMs = 100;
 /** What SIGKILL needs, also under load. */
 const afterKillMs = 2_000;
 
@@ -204,6 +206,11 @@ export class Generation {
     if (at >= 0) this.sockets[at] = socket;
   }
 
+  /** The program said why it ends. */
+  failed(message: string): void {
+    this.failure = message;
+  }
+
   addAgent(agent: AgentConnection): void {
     this.#agents.add(agent, (message) => this.#hear(message, agent));
   }
@@ -247,9 +254,17 @@ export class Generation {
     const ended = endRunaways(this.sockets, startedBy, graceMs);
     const runaways = await this.#options.faults.settle('Ending what left the session of the command', ended);
     this.runaways += runaways?.length ?? 0;
-    // Who has stderr open still is no part of the command any more, and must not keep hold alive.
-    this.#child.stderr?.destroy();
+    await this.#lastWords();
     return { forced };
+  }
+
+  /** Reads what it wrote last. What has stderr open still is no part of the command any more, and must not keep hold alive. */
+  async #lastWords(): Promise<void> {
+    const { stderr } = this.#child;
+    if (stderr === null || stderr.destroyed) return;
+    if (!stderr.isPaused())
+      await Promise.race([new Promise((resolve) => stderr.once('close', resolve)), sleep(lastWordsMs)]);
+    stderr.destroy();
   }
 
   /** Sends a signal to every process of the command. */
@@ -261,7 +276,7 @@ export class Generation {
   #openNotify(): NotifySocket {
     return new NotifySocket((variables) => {
       if (variables.get('READY') === '1') this.#isReady('notify');
-      this.#options.onNotify(variables);
+      this.#options.faults.guard('Telling the service manager', () => this.#options.onNotify(variables));
     });
   }
 

@@ -4,7 +4,13 @@
 
 import { addressesOf } from '../ask/request.ts';
 import { BlockedPortError } from '../errors.ts';
-import { type Endpoint, formatEndpoint, nodeTcpOptions, nodeUdpOptions, parseEndpoint } from '../model/endpoint.ts';
+import {
+  type Endpoint,
+  formatEndpoint,
+  nodeTcpOptions,
+  nodeUdpOptions,
+  type ParsedEndpoint,
+} from '../model/endpoint.ts';
 import type { Holder } from '../model/facts.ts';
 import type { Remedy } from '../model/verdict.ts';
 import { isNativeError } from '../os/errors.ts';
@@ -42,8 +48,7 @@ export class HeldSockets {
    *
    * @throws {BlockedPortError} when it cannot be bound.
    */
-  async open(text: string, mayTakeOver: boolean): Promise<void> {
-    const parsed = parseEndpoint(text);
+  async open(parsed: ParsedEndpoint, mayTakeOver: boolean): Promise<void> {
     const explicit = parsed.protocol === 'unix' || parsed.host !== null;
     const addresses = await addressesOf(parsed);
     for (const [index, endpoint] of addresses.entries()) {

@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { type AgentConnection, Control } from './control.ts';
+import { Decisions } from './decisions.ts';
 import { statusOf, statusOfSignal } from './exit.ts';
 import { describeFailure, describeOutcome, describeStartFailure, linesOf } from './failure.ts';
 import { Faults } from './faults.ts';
@@ -13,7 +14,7 @@ import { Guard } from './guard.ts';
 import { HeldSockets } from './held-sockets.ts';
 import { Past } from './history.ts';
 import { Leaving } from './leaving.ts';
-import { type Because, currentOf, type Event, initial, nextOf, type Order, step } from './machine.ts';
+import type { Because, Order } from './machine.ts';
 import { notifyManager, passOn } from './notify.ts';
 import { Published } from './published.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
@@ -38,12 +39,10 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #past = new Past();
   readonly #faults: Faults;
   readonly #leaving: Leaving;
+  readonly #decisions: Decisions;
   #control: Control | null = null;
   #published: Published | null = null;
   #watch: Watch | null = null;
-  #state = initial;
-  readonly #events: Event[] = [];
-  #isDeciding = false;
   #lastTicket = 0;
   readonly #tickets = new Map<number, (result: RestartResult) => void>();
   /** The wait before a crashed command is started again. */
@@ -58,6 +57,9 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#settings = settings;
     this.#sockets = new HeldSockets(settings.backlog);
     this.#faults = new Faults(this.#note);
+    const { overlap, watch, mostFailures } = settings;
+    const rules = { overlap, watching: watch.length > 0, mostFailures };
+    this.#decisions = new Decisions(rules, (order) => this.#carryOut(order));
     this.#leaving = new Leaving(settings, this.#past, {
       draining: (event) => this.#tell('draining', event),
       retired: (event) => this.#tell('retired', event),
@@ -76,17 +78,14 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   /** @internal Use `hold`. */
   async open(): Promise<void> {
-    const { descriptors, endpoints, takeOver, watch, cwd } = this.#settings;
+    const { descriptors, endpoints, takeOver, watch, cwd, remarks } = this.#settings;
     try {
       this.#sockets.adopt(descriptors);
-      for (const text of endpoints) await this.#sockets.open(text, takeOver);
+      for (const endpoint of endpoints) await this.#sockets.open(endpoint, takeOver);
       this.#control = await Control.open({
         agent: (agent) => this.#generations.get(agent.generation)?.addAgent(agent),
         give: (identity, host) => this.#give(identity, host),
-        failed: (number, message) => {
-          const generation = this.#generations.get(number);
-          if (generation !== undefined) generation.failure = message;
-        },
+        failed: (number, message) => this.#generations.get(number)?.failed(message),
         ask: async (question: Ask) =>
           question.kind === 'status' ? this.status() : this.restart('asked for from another terminal'),
       });
@@ -98,7 +97,8 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#letGo();
       throw error;
     }
-    this.#happened({ kind: 'restart', ticket: null, reason: 'first start' });
+    remarks.forEach(this.#note);
+    this.#decisions.happened({ kind: 'restart', ticket: null, reason: 'first start' });
   }
 
   /**
@@ -106,13 +106,13 @@ export class Hold extends EventEmitter<HoldEvents> {
    * ended, and the old one goes on. A restart that is called meanwhile takes the place of this one.
    */
   async restart(reason = 'asked for'): Promise<RestartResult> {
-    const isOver = this.#state.now.kind === 'stopping' || this.#state.now.kind === 'over';
+    const isOver = this.#decisions.isStopping;
     // Type=notify-reload in systemd.service(5): a reload begins, and is over.
     if (!isOver) this.#tellManager({ RELOADING: '1', MONOTONIC_USEC: String(process.hrtime.bigint() / 1000n) });
     const ticket = ++this.#lastTicket;
     const result = await new Promise<RestartResult>((resolve) => {
       this.#tickets.set(ticket, resolve);
-      this.#happened({ kind: 'restart', ticket, reason });
+      this.#decisions.happened({ kind: 'restart', ticket, reason });
     });
     // One that serves has said READY=1 itself; after a refused one the old generation goes on.
     if (result.outcome === 'refused' && !isOver) this.#tellManager({ READY: '1', STATUS: result.why ?? '' });
@@ -125,15 +125,15 @@ export class Hold extends EventEmitter<HoldEvents> {
    */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const current = this.#current;
-    const { kind } = this.#state.now;
-    if (kind !== 'stopping' && kind !== 'over') {
+    const isSecond = this.#decisions.isStopping;
+    if (!isSecond) {
       this.#status = () => (current === undefined ? statusOfSignal(signal) : statusOf(current.exit));
       this.#watch?.close();
       this.#tell('stopping', { signal });
       this.#tellManager({ STOPPING: '1' });
     }
-    this.#happened({ kind: 'stop', signal });
-    if (kind !== 'stopping') await this.done;
+    this.#decisions.happened({ kind: 'stop', signal });
+    if (!isSecond) await this.done;
   }
 
   /** Sends a signal to every process of the command as it is, such as SIGWINCH; with SIGSTOP connections wait until SIGCONT. */
@@ -144,30 +144,34 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   /** What is going on, as plain data. */
   status(): HoldStatus {
-    const live = (number: number | null): Generation | null => this.#generations.get(number ?? 0) ?? null;
+    const live = (number: number): Generation | null => this.#generations.get(number) ?? null;
     return describeStatus({
       startedAtMs: this.#startedAtMs,
       command: this.#settings.command,
       sockets: this.#sockets.list,
-      current: live(currentOf(this.#state)),
-      next: live(nextOf(this.#state)),
-      draining: this.#state.draining.map(live).filter((one) => one !== null),
+      current: live(this.#decisions.current),
+      next: live(this.#decisions.next),
+      draining: this.#decisions.state.draining.map(live).filter((one) => one !== null),
       past: this.#past.list,
-      stopping: this.#state.now.kind === 'stopping' || this.#state.now.kind === 'over',
+      stopping: this.#decisions.isStopping,
       faults: this.#faults.list,
     });
   }
 
-  /** @internal Whatever fails around hold, such as its log: told, shown by `--status`, and nothing else happens. */
+  /** @internal Whatever fails around hold, such as its log. */
   fault(what: string, error: unknown): void {
     this.#faults.add(what, error);
   }
 
   get #current(): Generation | undefined {
-    return this.#generations.get(currentOf(this.#state) ?? 0);
+    return this.#generations.get(this.#decisions.current);
   }
 
-  readonly #note = (sentence: string): void => this.#tell('note', { sentence });
+  /** Before hold is open nobody can listen: what is said then is told as soon as somebody can. */
+  readonly #note = (sentence: string): void => {
+    if (this.#decisions.state.now.kind === 'new') setImmediate(() => this.#tell('note', { sentence }));
+    else this.#tell('note', { sentence });
+  };
 
   /** What a listener throws is the listener's fault, and must not come between a decision and what follows from it. */
   #tell<Name extends keyof HoldEvents>(name: Name, event: HoldEvents[Name][0]): void {
@@ -187,21 +191,6 @@ export class Hold extends EventEmitter<HoldEvents> {
   #changed(path: string): void {
     this.#tell('changed', { path });
     void this.restart(`${path} changed`);
-  }
-
-  /** One event after the other: what an order leads to at once waits until the orders before it are carried out. */
-  #happened(event: Event): void {
-    this.#events.push(event);
-    if (this.#isDeciding) return;
-    this.#isDeciding = true;
-    const { overlap, watch, mostFailures } = this.#settings;
-    const rules = { overlap, watching: watch.length > 0, mostFailures };
-    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-      const { state, orders } = step(this.#state, next, rules);
-      this.#state = state;
-      for (const order of orders) this.#carryOut(order);
-    }
-    this.#isDeciding = false;
   }
 
   #carryOut(order: Order): void {
@@ -226,10 +215,10 @@ export class Hold extends EventEmitter<HoldEvents> {
     'kill-all': () => this.signal('SIGKILL'),
     'end-all': ({ signal }) => {
       const ending = this.#leaving.endAll([...this.#generations.values()], signal);
-      void this.#faults.settle('Ending the command', ending).then(() => this.#happened({ kind: 'all-gone' }));
+      void this.#faults.settle('Ending the command', ending).then(() => this.#decisions.happened({ kind: 'all-gone' }));
     },
     pause: ({ ms }) => {
-      this.#pause = setTimeout(() => this.#happened({ kind: 'pause-over' }), ms);
+      this.#pause = setTimeout(() => this.#decisions.happened({ kind: 'pause-over' }), ms);
     },
     'cancel-pause': () => clearTimeout(this.#pause),
     answer: ({ ticket, outcome, number, because }) => {
@@ -249,7 +238,7 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   #start(number: number, reason: string): void {
     // What else the old one listens on, the next one would find taken.
-    const old = nextOf(this.#state) === number ? this.#current : undefined;
+    const old = this.#decisions.next === number ? this.#current : undefined;
     for (const { message, agent } of old?.unmanaged ?? []) this.#learn(message, agent, false);
     this.#watch?.started();
     let generation: Generation;
@@ -260,7 +249,8 @@ export class Hold extends EventEmitter<HoldEvents> {
       return;
     }
     this.#generations.set(number, generation);
-    if (generation.pid !== undefined) this.#tell('start', { generation: number, pid: generation.pid, reason });
+    const { pid } = generation;
+    if (pid !== undefined) this.#tell('start', { generation: number, pid, reason });
     void this.#faults.settle('Waiting for the command', this.#follow(generation));
   }
 
@@ -279,14 +269,13 @@ export class Hold extends EventEmitter<HoldEvents> {
         if (learn && this.#sockets.list.length === 0) this.#learn(message, agent, true);
       },
       onNote: this.#note,
-      onNotify: (variables) =>
-        this.#faults.guard('Telling the service manager', () => passOn(variables, currentOf(this.#state) === number)),
+      onNotify: (variables) => passOn(variables, this.#decisions.current === number),
     });
   }
 
   #couldNotStart(number: number, error: unknown): void {
     this.#unstartable.set(number, describeStartFailure(number, error, this.#settings.cwd));
-    this.#happened({ kind: 'unstartable', number });
+    this.#decisions.happened({ kind: 'unstartable', number });
   }
 
   /** Reports its life as events. */
@@ -296,14 +285,14 @@ export class Hold extends EventEmitter<HoldEvents> {
       if (generation.startError !== null) return this.#couldNotStart(number, generation.startError);
       const { readiness } = generation;
       const servedMs = readiness?.ready === true ? generation.lifeMs - readiness.afterMs : null;
-      this.#happened({ kind: 'exited', number, ok: exit.code === 0, servedMs });
+      this.#decisions.happened({ kind: 'exited', number, ok: exit.code === 0, servedMs });
     });
     const inTime = await generation.becomeReady(this.#settings.readyTimeoutMs);
-    if (inTime.ready) return this.#happened({ kind: 'ready', number });
+    if (inTime.ready) return this.#decisions.happened({ kind: 'ready', number });
     if (inTime.why === 'exit') return;
-    this.#happened({ kind: 'late', number });
+    this.#decisions.happened({ kind: 'late', number });
     // It may only be slow: where there is no other, what comes later still counts.
-    if ((await generation.becomeReady(null)).ready) this.#happened({ kind: 'ready', number });
+    if ((await generation.becomeReady(null)).ready) this.#decisions.happened({ kind: 'ready', number });
   }
 
   /** Ends it in one of three ways, and reports when nothing of it is left. */
@@ -314,7 +303,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#generations.delete(number);
       this.#unstartable.delete(number);
       this.#left.delete(number);
-      this.#happened({ kind: 'gone', number });
+      this.#decisions.happened({ kind: 'gone', number });
     });
     this.#left.set(number, left);
   }
@@ -329,8 +318,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   #served(number: number): void {
-    const generation = this.#generations.get(number);
-    const { readiness, pid = 0 } = generation ?? {};
+    const { readiness, pid = 0 } = this.#generations.get(number) ?? {};
     if (readiness?.ready !== true) return;
     this.#tell('ready', { generation: number, pid, afterMs: readiness.afterMs, by: readiness.by });
     this.#tellManager({ READY: '1', STATUS: `Generation ${number} serves` });
@@ -340,7 +328,7 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   async #thankFormer(former: Parameters<typeof askToFinish>[0]): Promise<void> {
     const left = await askToFinish(former, this.#settings.graceMs, this.#settings.stopSignal);
-    if (this.#state.now.kind !== 'over') await this.#published?.addLater();
+    if (this.#decisions.state.now.kind !== 'over') await this.#published?.addLater();
     for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
   }
 
@@ -373,7 +361,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   async #give(identity: string, host: string | null): ReturnType<HeldSockets['give']> {
-    const given = await this.#sockets.give(identity, host, !this.#state.everServed);
+    const given = await this.#sockets.give(identity, host, !this.#decisions.state.everServed);
     if (given.narrowed !== null) {
       for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
       await this.#published?.add(given.narrowed);

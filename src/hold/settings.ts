@@ -3,10 +3,11 @@
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { checkOptions, nameOf } from '../check.ts';
-import type { Endpoint } from '../model/endpoint.ts';
-import { parseEndpoint } from '../model/endpoint.ts';
+import { readEndpoint, type WhyEndpoint } from '../ask/request.ts';
+import { backlogNumber, checkFlag, checkOptions, milliseconds, nameOf, show } from '../check.ts';
+import type { Endpoint, ParsedEndpoint } from '../model/endpoint.ts';
 import type { Exit } from './exit.ts';
+import { inspectorOf, remarksOn } from './programs.ts';
 import type { Evidence } from './ready.ts';
 import type { DrainCounts } from './wire/messages.ts';
 import { type ReadyBy, readyWays } from './wire/passed.ts';
@@ -25,42 +26,42 @@ export const stopSignals: readonly StopSignal[] = [
 
 /** All times in milliseconds. */
 export interface HoldOptions {
-  /** As they are typed: `3000`, `127.0.0.1:3000`, `udp/53`, `./app.sock`. Empty learns the port from a Node program when it first listens. @default [] */
-  readonly endpoints?: readonly string[];
+  /** What `why` takes: `3000`, `'127.0.0.1:3000'`, `'udp/53'`, `'./app.sock'`, `{ port, host }`. Empty learns the port from a Node program when it first listens. @default [] */
+  readonly endpoints?: readonly WhyEndpoint[] | undefined;
   /** Listening sockets that this process has already, such as those of systemd (sd_listen_fds(3)); hold owns them from now on. @default [] */
-  readonly descriptors?: readonly number[];
+  readonly descriptors?: readonly number[] | undefined;
   /** The program and its arguments. */
   readonly command: readonly string[];
   /** @default process.cwd() */
-  readonly cwd?: string;
+  readonly cwd?: string | undefined;
   /** @default process.env */
-  readonly env?: NodeJS.ProcessEnv;
+  readonly env?: NodeJS.ProcessEnv | undefined;
   /** How long open connections and the old program have to end before SIGKILL. @default 10000 */
-  readonly graceMs?: number;
+  readonly graceMs?: number | undefined;
   /** What asks the program to finish, such as SIGQUIT for nginx. @default 'SIGTERM' */
-  readonly stopSignal?: StopSignal;
+  readonly stopSignal?: StopSignal | undefined;
   /** How long a connection must be silent before it is closed while draining. @default 1000 */
-  readonly lingerMs?: number;
+  readonly lingerMs?: number | undefined;
   /** How long a newcomer has to become ready before it is ended and the old one goes on. @default 30000 */
-  readonly readyTimeoutMs?: number;
+  readonly readyTimeoutMs?: number | undefined;
   /** What counts as ready. @default 'auto' */
-  readonly readyBy?: ReadyBy;
+  readonly readyBy?: ReadyBy | undefined;
   /** Takes a program that lives this long as ready, without any evidence. @default null */
-  readonly assumeReadyMs?: number | null;
+  readonly assumeReadyMs?: number | null | undefined;
   /** False stops the old program before the new one starts: connections wait meanwhile. @default true */
-  readonly overlap?: boolean;
+  readonly overlap?: boolean | undefined;
   /** Moves idle keep-alive connections of plain HTTP/1.1 to the new Node program, instead of closing them. @default false */
-  readonly handOff?: boolean;
+  readonly handOff?: boolean | undefined;
   /** When somebody listens on the endpoint already: start on a copy of its socket, and ask it to finish when we are ready. @default false */
-  readonly takeOver?: boolean;
+  readonly takeOver?: boolean | undefined;
   /** Files and directories whose change restarts. @default [] */
-  readonly watch?: readonly string[];
+  readonly watch?: readonly string[] | undefined;
   /** Crashes in a row after which hold lets go of the port. @default 10 */
-  readonly mostFailures?: number;
+  readonly mostFailures?: number | undefined;
   /** The length of the queue; the kernel limits it to net.core.somaxconn. @default 4096 */
-  readonly backlog?: number;
+  readonly backlog?: number | undefined;
   /** Gets the command's stderr, so that its last lines can be shown; null lets the command write to ours. @default null */
-  readonly stderr?: NodeJS.WritableStream | null;
+  readonly stderr?: NodeJS.WritableStream | null | undefined;
 }
 
 /** What `restart` came to. */
@@ -105,14 +106,27 @@ export interface HoldEvents {
   end: [{ readonly status: number }];
 }
 
+type Complete<T> = { readonly [Name in keyof T]-?: Exclude<T[Name], undefined> };
+
 /** Complete and checked. */
-export interface Settings extends Required<Omit<HoldOptions, 'env'>> {
+export interface Settings extends Complete<Omit<HoldOptions, 'env' | 'endpoints'>> {
+  readonly endpoints: readonly ParsedEndpoint[];
   readonly environment: NodeJS.ProcessEnv;
   readonly learn: boolean;
+  /** Sentences about this command that are worth saying at once. */
+  readonly remarks: readonly string[];
 }
 
-/** The longest time a timer can wait. */
-const mostMs = 2 ** 31 - 1;
+/** What holds where nothing is said. */
+export const defaults = {
+  graceMs: 10_000,
+  stopSignal: 'SIGTERM',
+  lingerMs: 1_000,
+  readyTimeoutMs: 30_000,
+  readyBy: 'auto',
+  mostFailures: 10,
+  backlog: 4_096,
+} as const satisfies Partial<HoldOptions>;
 
 const optionNames = Object.keys({
   endpoints: true,
@@ -142,11 +156,13 @@ export function readSettings(options: HoldOptions): Settings {
   if (!isTexts(command) || command.length === 0)
     throw new TypeError('hold needs a command: an array of strings, the program first');
   if (command[0] === '') throw new TypeError('hold needs a command: the name of the program is empty');
-  const endpoints = texts('endpoints', options.endpoints);
-  for (const text of endpoints) parseEndpoint(text);
-  const descriptors = options.descriptors ?? [];
+  const endpoints = list('endpoints', options.endpoints).map(readEndpoint);
+  const descriptors = list('descriptors', options.descriptors).map((fd) => whole('descriptors', fd, 0));
   const watch = texts('watch', options.watch);
-  const { cwd = process.cwd() } = options;
+  const { cwd = process.cwd(), env = process.env } = options;
+  if (typeof cwd !== 'string') throw new TypeError(`cwd is a text, not ${show(cwd)}`);
+  if (typeof env !== 'object' || env === null) throw new TypeError(`env is an object, not ${show(env)}`);
+  for (const name of ['overlap', 'handOff', 'takeOver'] as const) checkFlag(name, options[name]);
   for (const path of watch) {
     if (!existsSync(resolve(cwd, path))) throw new RangeError(`There is no file or directory ${path} to watch`);
   }
@@ -156,21 +172,27 @@ export function readSettings(options: HoldOptions): Settings {
     descriptors,
     learn: endpoints.length === 0 && descriptors.length === 0,
     cwd,
-    environment: options.env ?? process.env,
-    graceMs: time('graceMs', options.graceMs, 10_000),
-    stopSignal: oneOf('stopSignal', options.stopSignal ?? 'SIGTERM', stopSignals),
-    lingerMs: time('lingerMs', options.lingerMs, 1_000),
-    readyTimeoutMs: time('readyTimeoutMs', options.readyTimeoutMs, 30_000),
-    readyBy: oneOf('readyBy', options.readyBy ?? 'auto', readyWays),
-    assumeReadyMs: options.assumeReadyMs == null ? null : time('assumeReadyMs', options.assumeReadyMs, 0),
-    overlap: options.overlap ?? true,
+    environment: env,
+    graceMs: milliseconds('graceMs', options.graceMs, defaults.graceMs),
+    stopSignal: oneOf('stopSignal', options.stopSignal ?? defaults.stopSignal, stopSignals),
+    lingerMs: milliseconds('lingerMs', options.lingerMs, defaults.lingerMs),
+    readyTimeoutMs: milliseconds('readyTimeoutMs', options.readyTimeoutMs, defaults.readyTimeoutMs),
+    readyBy: oneOf('readyBy', options.readyBy ?? defaults.readyBy, readyWays),
+    assumeReadyMs: options.assumeReadyMs == null ? null : milliseconds('assumeReadyMs', options.assumeReadyMs, 0),
+    overlap: options.overlap ?? inspectorOf(command, env) === null,
     handOff: options.handOff ?? false,
     takeOver: options.takeOver ?? false,
     watch,
-    mostFailures: time('mostFailures', options.mostFailures, 10),
-    backlog: time('backlog', options.backlog, 4_096),
+    mostFailures: whole('mostFailures', options.mostFailures ?? defaults.mostFailures, 0),
+    backlog: backlogNumber(options.backlog ?? defaults.backlog),
     stderr: options.stderr ?? null,
+    remarks: remarksOn(command, env, endpoints, options.overlap !== undefined),
   };
+}
+
+function list<T>(name: string, value: readonly T[] | undefined): readonly T[] {
+  if (value !== undefined && !Array.isArray(value)) throw new TypeError(`${name} must be an array, not ${show(value)}`);
+  return value ?? [];
 }
 
 function isTexts(value: unknown): value is readonly string[] {
@@ -192,9 +214,8 @@ function oneOf<T extends string>(name: string, value: T, values: readonly T[]): 
   return value;
 }
 
-function time(name: string, value: number | undefined, otherwise: number): number {
-  const result = value ?? otherwise;
-  if (typeof result !== 'number' || !(result >= 0 && result <= mostMs))
-    throw new RangeError(`${name} must be a number from 0 to ${mostMs}, not ${String(result)}`);
-  return result;
+/** @throws {RangeError} */
+function whole(name: string, value: unknown, least: number): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
+  throw new RangeError(`${name} is a whole number from ${least}, not ${show(value)}`);
 }

@@ -4,7 +4,7 @@ import { addressesOf } from '../../ask/request.ts';
 import { isBlockedPortError } from '../../errors.ts';
 import { holdRestart, holdStatus } from '../../hold/client.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
-import type { StopSignal } from '../../hold/settings.ts';
+import { defaults, type StopSignal } from '../../hold/settings.ts';
 import { adoptUrl, findCommand } from '../../hold/spawn.ts';
 import { receivedDescriptors } from '../../hold/wire/listen-fds.ts';
 import type { ReadyBy } from '../../hold/wire/passed.ts';
@@ -17,6 +17,7 @@ import { tellEvents } from '../hold-events-text.ts';
 import { statusText } from '../hold-status-text.ts';
 import { canvas, type Io } from '../io.ts';
 import { print } from '../json.ts';
+import { Log } from '../log.ts';
 import { units } from '../systemd-units.ts';
 import { parseMilliseconds } from '../time.ts';
 import { UsageError } from '../usage.ts';
@@ -25,7 +26,8 @@ import { picture } from '../why-text.ts';
 /** As a shell reports a command that it cannot start. */
 const notFound = 127;
 const notExecutable = 126;
-const defaultGraceMs = 10_000;
+/** How long a slow reader of the log has at the end. */
+const lastLinesMs = 2_000;
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const asksStatus = invocation.flag('status') === true;
@@ -54,7 +56,9 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     return found.why === 'not-found' ? notFound : notExecutable;
   }
   for (const word of invocation.operands) read(word);
-  const options = optionsOf(command, invocation, io);
+  leaveInspector();
+  const log = new Log();
+  const options = optionsOf(command, invocation, log);
   let held: Hold;
   try {
     held = await hold(options);
@@ -65,33 +69,47 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     io.stderr.write(picture(error.report, canvas(io, 'stderr'), io.now()));
     return exit.blocked;
   }
-  if (invocation.flag('quiet') !== true) tellEvents(held, io);
-  const undo = forwardSignals(held, options.stopSignal ?? 'SIGTERM');
+  log.onLost = (error) => held.fault('Writing the log', error);
+  if (invocation.flag('quiet') !== true) tellEvents(held, io, log);
+  const undo = [forwardSignals(held, options.stopSignal ?? defaults.stopSignal), outlive(held)];
   try {
     return await held.done;
   } finally {
-    undo();
+    for (const step of undo) step();
+    await log.flush(lastLinesMs);
   }
 }
 
-function optionsOf(command: readonly string[], invocation: Invocation, io: Io): HoldOptions {
-  const assume = invocation.value('assume-ready');
+/** An inspector that NODE_OPTIONS asks for is the command's: with a fixed port only one process can have it. */
+function leaveInspector(): void {
+  if (!process.env['NODE_OPTIONS']?.includes('--inspect')) return;
+  if (!process.execArgv.some((word) => word.startsWith('--inspect')))
+    process.getBuiltinModule('node:inspector').close();
+}
+
+/** Nothing that is thrown anywhere ends what is held. */
+function outlive(held: Hold): () => void {
+  const thrown = (error: unknown): void => held.fault('Something in hold', error);
+  process.on('uncaughtException', thrown).on('unhandledRejection', thrown);
+  return () => process.off('uncaughtException', thrown).off('unhandledRejection', thrown);
+}
+
+function optionsOf(command: readonly string[], invocation: Invocation, log: Log): HoldOptions {
   return {
     command,
     endpoints: invocation.operands,
     descriptors: receivedDescriptors(process.env),
-    graceMs: time(invocation, 'grace', defaultGraceMs),
-    stopSignal: (invocation.value('stop-signal') ?? 'SIGTERM') as StopSignal,
-    lingerMs: time(invocation, 'linger', 1_000),
-    readyTimeoutMs: time(invocation, 'ready-timeout', 30_000),
-    readyBy: (invocation.value('ready') ?? 'auto') as ReadyBy,
-    assumeReadyMs: assume === undefined ? null : time(invocation, 'assume-ready', 0),
-    overlap: invocation.flag('overlap') ?? true,
-    takeOver: invocation.flag('take-over') ?? false,
-    handOff: invocation.flag('hand-off') ?? false,
+    graceMs: time(invocation, 'grace'),
+    stopSignal: invocation.value('stop-signal') as StopSignal | undefined,
+    lingerMs: time(invocation, 'linger'),
+    readyTimeoutMs: time(invocation, 'ready-timeout'),
+    readyBy: invocation.value('ready') as ReadyBy | undefined,
+    assumeReadyMs: time(invocation, 'assume-ready'),
+    overlap: invocation.flag('overlap'),
+    takeOver: invocation.flag('take-over'),
+    handOff: invocation.flag('hand-off'),
     watch: invocation.values('watch'),
-    // A terminal shows the lines itself, in colour; anything else is passed through and remembered.
-    stderr: io.stderr.isTTY ? null : process.stderr,
+    stderr: log.passesOn ? log : null,
   };
 }
 
@@ -169,8 +187,8 @@ async function unit(command: readonly string[], invocation: Invocation, io: Io):
     command,
     program: found.path ?? command[0] ?? '',
     cwd: process.cwd(),
-    graceMs: time(invocation, 'grace', defaultGraceMs),
-    stopSignal: (invocation.value('stop-signal') ?? 'SIGTERM') as StopSignal,
+    graceMs: time(invocation, 'grace') ?? defaults.graceMs,
+    stopSignal: (invocation.value('stop-signal') ?? defaults.stopSignal) as StopSignal,
     adoptUrl,
   });
   if (invocation.flag('json')) io.stdout.write(print({ schema: 1, ...pair }));
@@ -197,7 +215,8 @@ function read(word: string): ParsedEndpoint {
   }
 }
 
-function time(invocation: Invocation, name: string, otherwiseMs: number): number {
+/** Undefined where it was not typed: what holds then is said in one place, hold/settings.ts. */
+function time(invocation: Invocation, name: string): number | undefined {
   const text = invocation.value(name);
-  return text === undefined ? otherwiseMs : parseMilliseconds(text, name);
+  return text === undefined ? undefined : parseMilliseconds(text, name);
 }
