@@ -133,6 +133,13 @@ describe('what only one part does', () => {
         assert.doesNotMatch(code(text), /\bconsole\.|process\.std(out|err)\.write/, name);
   });
 
+  test('what every answer loads imports no module of Node that takes long to start', () => {
+    const quick = ['model', 'os', 'ask', 'act', 'causes', 'why', 'free', 'wait', 'errors', 'check'];
+    const slow =
+      /^import (?!type\b)[^;]*from 'node:(child_process|crypto|dns|http|net|perf_hooks|readline|stream|tty|zlib)/m;
+    for (const [name, text] of sources) if (quick.includes(partOf(name))) assert.doesNotMatch(text, slow, name);
+  });
+
   test('only os/ knows koffi and the paths of a platform', () => {
     for (const [name, text] of sources) {
       if (partOf(name) === 'os') continue;

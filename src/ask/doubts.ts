@@ -24,16 +24,19 @@ export function doubtsAbout(holders: Iterable<Holder>, asker: Asker): ReadonlyMa
 
 function doubtAbout(holder: Holder, asker: Asker): string | null {
   if (holder.uid !== asker.uid) return `it belongs to user ${holder.user}`;
-  if (holder.cwd === null) return 'which directory it runs in cannot be seen';
+  if (holder.cwd === null) return 'its working directory is not visible';
   if (sameProject(holder.cwd, asker.cwd)) return null;
-  return `it runs in another project: ${holder.cwd}`;
+  return projectOf(holder.cwd) === null
+    ? `it runs in another directory: ${holder.cwd}`
+    : `it runs in another project: ${holder.cwd}`;
 }
 
 /** The same folder, one below it, or the same root of a project. Below `/` and below one's home lies everything, so that does not count. */
 export function sameProject(other: string, mine: string): boolean {
   if (other === mine) return true;
   if (mine !== dirname(mine) && mine !== homedir() && isInside(other, mine)) return true;
-  return projectOf(other) === projectOf(mine);
+  const project = projectOf(other);
+  return project !== null && project === projectOf(mine);
 }
 
 function isInside(path: string, folder: string): boolean {
@@ -41,12 +44,11 @@ function isInside(path: string, folder: string): boolean {
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`);
 }
 
-function projectOf(folder: string): string {
+/** The root of the project that a directory belongs to, or null: another directory is a project only if it is marked as one. */
+export function projectOf(folder: string): string | null {
   for (const names of marks) {
-    for (let at = folder; ; at = dirname(at)) {
+    for (let at = folder; at !== dirname(at); at = dirname(at))
       if (names.some((name) => existsSync(join(at, name)))) return at;
-      if (at === dirname(at)) break;
-    }
   }
-  return folder;
+  return null;
 }

@@ -2,20 +2,21 @@
  * The answer of `free` as text: the endpoint's state, then each step and what became of it.
  */
 import { type FreeReport, type FreeStep, onlyPlanned } from '../free.ts';
-import { formatEndpoint } from '../model/endpoint.ts';
+import { programName } from '../model/program.ts';
 import { escapeText } from '../model/text.ts';
 import type { Remedy } from '../model/verdict.ts';
 import type { Canvas, Style } from './io.ts';
-import { shellWords, wrap } from './text.ts';
+import { wrap } from './text.ts';
 import { gapsSection, planSection } from './why-text.ts';
+import { endpointObject, endpointSubject, marked } from './words.ts';
 
-/** The report with a newline at the end. `yes`: what is not plainly safe may be done too. */
+/** The report with a newline at the end. `yes`: steps that need confirmation are confirmed. */
 export function stepsPicture(report: FreeReport, canvas: Canvas, yes: boolean): string {
   const isFree = report.bindable === true;
   const help = isFree ? [] : report.plan.filter((remedy) => !isCovered(report, remedy));
   const sections = [
     [...headline(report, canvas), ...stepLines(report.steps, canvas, !yes), ...respawnLines(report, canvas)],
-    planSection(help, canvas),
+    planSection(help, canvas, 'What to do'),
     isFree ? [] : gapsSection(report, canvas),
   ];
   return `${sections
@@ -30,31 +31,22 @@ export function planPicture(steps: readonly FreeStep[], canvas: Canvas): string 
 }
 
 function headline(report: FreeReport, canvas: Canvas): string[] {
-  const endpoint = escapeText(formatEndpoint(report.endpoint));
+  const subject = endpointSubject(report.endpoint);
   const said = report.verdict === null ? '' : escapeText(report.verdict.sentence);
   if (report.bindable === true) {
     if (report.steps.length === 0)
-      return marked(
-        'good',
-        'Free:',
-        `${endpoint} can be bound, nothing was done${said === '' ? '' : `. ${said}`}`,
-        canvas,
-      );
-    return marked(
-      'good',
-      'Free:',
-      `${endpoint} can be bound now, after ${(report.elapsedMs / 1000).toFixed(2)} s`,
-      canvas,
-    );
+      return marked('good', `${subject} is available`, `; nothing was done${said === '' ? '' : `. ${said}`}`, canvas);
+    return marked('good', `${subject} is available`, ` (${(report.elapsedMs / 1000).toFixed(2)} s)`, canvas);
   }
   if (report.bindable === null)
-    return marked('unsure', 'Cannot tell:', said || `whether ${endpoint} can be bound`, canvas);
-  return marked(
-    'bad',
-    `Blocked${report.errno === null ? '' : ` (${report.errno})`}:`,
-    said || `${endpoint} cannot be bound`,
-    canvas,
-  );
+    return marked(
+      'unsure',
+      'Cannot tell',
+      ` whether ${endpointObject(report.endpoint)} is available${said === '' ? '' : `: ${said}`}`,
+      canvas,
+    );
+  const errno = report.errno === null ? '' : ` (${report.errno})`;
+  return marked('bad', `${subject} is not available${errno}`, said === '' ? '' : `: ${said}`, canvas);
 }
 
 function stepLines(steps: readonly FreeStep[], canvas: Canvas, needsYes: boolean): string[] {
@@ -87,24 +79,24 @@ function styleOf(word: string): Style {
   return word === 'not done' ? 'unsure' : 'strong';
 }
 
-function respawnLines({ respawn }: FreeReport, canvas: Canvas): string[] {
+function respawnLines({ endpoint, respawn }: FreeReport, canvas: Canvas): string[] {
   if (respawn === null) return [];
   const { pid, command, supervisor } = respawn;
   const by =
     supervisor === null
       ? ''
-      : `: process ${supervisor.pid} (${shellWords(supervisor.argv) || supervisor.command}) starts it again. Stop that one instead`;
-  return marked('bad', 'Back again:', escapeText(`process ${pid} (${command}) has the port now${by}`), canvas);
+      : `: ${programName(supervisor)} (pid ${supervisor.pid}) restarts it. Stop that process instead`;
+  return marked(
+    'bad',
+    'Restarted:',
+    escapeText(` ${command} (pid ${pid}) uses ${endpointObject(endpoint)} again${by}`),
+    canvas,
+  );
 }
 
-/** What a step has tried is not advice any more; what it was refused is, when somebody else or more patience can do it. */
+/** What a step tried is no advice any more, unless it was refused and root or more time can do it. */
 function isCovered({ steps }: FreeReport, { remedy, command }: Remedy): boolean {
   const same = steps.filter((step) => step.remedy === remedy);
   const helps = remedy === 'wait' || command?.startsWith('sudo ') === true;
   return same.length > 0 && !(helps && same.every(({ outcome }) => outcome === 'refused'));
-}
-
-function marked(style: Style, mark: string, sentence: string, canvas: Canvas): string[] {
-  const [first = '', ...more] = wrap(`${mark} ${sentence}`, canvas.width);
-  return [canvas.paint(style, first.slice(0, mark.length)) + first.slice(mark.length), ...more];
 }

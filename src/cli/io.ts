@@ -45,6 +45,8 @@ export interface Canvas {
   paint(style: Style, text: string): string;
   /** How commands to paste begin; as `rebind` when it is not given. */
   readonly program?: Program;
+  /** The user's home directory, written as `~`. */
+  readonly home?: string;
 }
 
 /** Colour follows NO_COLOR, FORCE_COLOR and whether the stream is a terminal, as util.styleText does. */
@@ -54,6 +56,7 @@ export function canvas(io: Io, stream: 'stdout' | 'stderr' = 'stdout'): Canvas {
     width: Math.max(20, Math.min(output.columns || 80, 120)),
     unicode: showsUnicode(io.env),
     ...(io.program === undefined ? {} : { program: io.program }),
+    ...(io.env['HOME'] === undefined ? {} : { home: io.env['HOME'] }),
     // One format at a time: with a list of them, Node 20 paints whatever the stream is.
     paint: (style, text) =>
       output.isTTY !== true && io.env['FORCE_COLOR'] === undefined

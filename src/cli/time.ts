@@ -23,6 +23,24 @@ export function duration(ms: number): string {
   return `${Math.floor(hours / 24)} days`;
 }
 
+/**
+ * How long ago, in its largest unit.
+ *
+ * @example
+ * ```ts
+ * ago(185_000); // '3 min ago'
+ * ```
+ */
+export function ago(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 1) return 'just now';
+  if (seconds < 60) return `${seconds} s ago`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ago`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} days ago`;
+}
+
 /** `14:22:33` in local time; with the day in front (`2026-11-21 14:22:33`) when it is not today. */
 export function clock(atMs: number, nowMs: number): string {
   const at = new Date(atMs);

@@ -1,29 +1,35 @@
 /**
- * The answer of `why` as a picture: one sentence, then who, then what to do. Everything that came from another process
- * is escaped here, because only here it is known to go to a terminal.
+ * The answer of `why` as text, for somebody who has three seconds: what was asked about and what is in the way, the one command that
+ * helps, then the details. Everything that came from another process is escaped here, because only here it is known to go to a terminal.
  */
 
 import { formatAddress } from '../model/address.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
 import { escapeText } from '../model/text.ts';
-import type { Blocker, BlockerHolder, Finding, HolderManager, Remedy, Report } from '../model/verdict.ts';
+import type { Blocker, Remedy, Report } from '../model/verdict.ts';
+import { families, holderBranches, introduced, ownerless } from './holder-text.ts';
 import type { Canvas } from './io.ts';
 import { pasted } from './pasted.ts';
-import { columnsOf, shellWords, shorten, shortenPath, wrap } from './text.ts';
-import { clock, countdown, duration } from './time.ts';
+import { columnsOf, wrap } from './text.ts';
+import { countdown } from './time.ts';
+import { count, endpointObject, endpointSubject, marked } from './words.ts';
 
 /** Sockets of one group that are shown one by one. */
 const socketsShown = 3;
-/** Holders of one group that are shown one by one. */
-const holdersShown = 5;
 
 /** A report as text, with a newline at the end. `nowMs` is when the report was read. */
 export function picture(report: Report, canvas: Canvas, nowMs: number): string {
+  const best = bestOf(report.plan);
   const sections = [
-    headline(report, canvas),
+    headline(report, canvas, nowMs),
+    best === null ? [] : remedyLines(best, canvas),
     blockersSection(report.blockers, canvas, nowMs),
-    alsoSection(report.also, canvas),
-    planSection(report.plan, canvas),
+    planSection(
+      report.plan.filter((remedy) => remedy !== best),
+      canvas,
+      'Or',
+    ),
+    alsoSection(report, canvas),
     gapsSection(report, canvas),
     footer(report, canvas),
   ];
@@ -33,23 +39,53 @@ export function picture(report: Report, canvas: Canvas, nowMs: number): string {
     .join('\n\n')}\n`;
 }
 
-function headline(report: Report, canvas: Canvas): string[] {
-  const endpoint = escapeText(formatEndpoint(report.endpoint));
+/** The first line leads with what was asked about. A cause that says more than who is there follows it. */
+function headline(report: Report, canvas: Canvas, nowMs: number): string[] {
+  const subject = endpointSubject(report.endpoint);
   const said = report.verdict === null ? null : escapeText(report.verdict.sentence);
   if (report.bindable === true) {
-    if (said === null) return marked('good', 'Free:', `${endpoint} can be bound now`, canvas);
-    return marked('unsure', 'Free, but:', said, canvas);
+    if (said === null) return marked('good', `${subject} is available`, '', canvas);
+    return marked('unsure', `${subject} is available, but:`, ` ${said}`, canvas);
   }
   if (report.bindable === null)
-    return marked('unsure', 'Cannot tell:', said ?? `whether ${endpoint} can be bound`, canvas);
-  const errno = report.errno === null ? '' : ` (${report.errno})`;
-  return marked('bad', `Blocked${errno}:`, said ?? `${endpoint} cannot be bound`, canvas);
+    return marked(
+      'unsure',
+      'Cannot tell',
+      ` whether ${endpointObject(report.endpoint)} is available${said === null ? '' : `: ${said}`}`,
+      canvas,
+    );
+  const holder = holderOf(report, canvas, nowMs);
+  if (holder === null) {
+    const errno = report.errno === null ? '' : ` (${report.errno})`;
+    return marked('bad', `${subject} is not available${errno}`, said === null ? '' : `: ${said}`, canvas);
+  }
+  const lines = marked('bad', `${subject} is in use`, ` by ${holder}`, canvas);
+  return said === null || report.verdict?.cause === 'other-listener'
+    ? lines
+    : [...lines, ...wrap(`${said}.`, canvas.width)];
 }
 
-/** A coloured word and a sentence, wrapped under the first column. */
-function marked(style: 'good' | 'bad' | 'unsure', mark: string, sentence: string, canvas: Canvas): string[] {
-  const [first = '', ...more] = wrap(`${mark} ${sentence}`, canvas.width);
-  return [canvas.paint(style, first.slice(0, mark.length)) + first.slice(mark.length), ...more];
+/** The process to name first, or null where the port is blocked by something else than a process. */
+function holderOf({ errno, blockers }: Report, canvas: Canvas, nowMs: number): string | null {
+  if (errno !== 'EADDRINUSE') return null;
+  const all = families(blockers.flatMap(({ holders }) => holders).filter(isFirstOfItsPid));
+  const [first, ...others] = all;
+  if (first !== undefined) {
+    const more = others.length === 0 ? '' : ` and ${count(others.length, 'more process', 'more processes')}`;
+    return `${introduced(first, canvas, nowMs)}${more}`;
+  }
+  const owned = blockers.find(({ inode }) => inode !== 0);
+  if (owned === undefined) return null;
+  return owned.uid === 0 ? 'a process of root, or by the kernel' : `a process of uid ${owned.uid}`;
+}
+
+function isFirstOfItsPid<T extends { readonly pid: number }>(holder: T, index: number, all: readonly T[]): boolean {
+  return all.findIndex(({ pid }) => pid === holder.pid) === index;
+}
+
+/** The gentlest that can be typed; else the gentlest. What changes the program that asks comes after what frees the port. */
+function bestOf(plan: readonly Remedy[]): Remedy | null {
+  return plan.find(({ command }) => command !== null) ?? plan[0] ?? null;
 }
 
 function blockersSection(blockers: readonly Blocker[], canvas: Canvas, nowMs: number): string[] {
@@ -72,7 +108,7 @@ function groups(blockers: readonly Blocker[]): Blocker[][] {
 }
 
 function groupLines(group: readonly Blocker[], canvas: Canvas, nowMs: number): string[] {
-  // The last to end decides how long it takes, so it is shown first.
+  // The last to expire decides how long it takes, so it is shown first.
   const sorted = group.toSorted((a, b) => (b.expiresInMs ?? 0) - (a.expiresInMs ?? 0));
   const lines = sorted.slice(0, socketsShown).map((blocker) => `  ${socketLine(blocker, canvas)}`);
   const hidden = sorted.length - socketsShown;
@@ -87,10 +123,10 @@ function groupLines(group: readonly Blocker[], canvas: Canvas, nowMs: number): s
 function branches(first: Blocker, sockets: number, canvas: Canvas, nowMs: number): string[][] {
   const all =
     first.holders.length === 0
-      ? [wrap(ownerless(first), canvas.width - 6)]
+      ? [wrap(ownerless(first.uid, first.inode), canvas.width - 6)]
       : holderBranches(first.holders, canvas, nowMs);
   if (first.expiresInMs !== null) {
-    const which = sockets === 1 ? 'it ends by itself' : 'the last of them ends by itself';
+    const which = sockets === 1 ? 'then it is gone' : 'then the last of them is gone';
     const time = countdown(first.expiresInMs, nowMs);
     const [line = '', ...more] = wrap(`${time}: ${which}`, canvas.width - 6);
     all.push([canvas.paint('strong', line.slice(0, time.length)) + line.slice(time.length), ...more]);
@@ -116,7 +152,7 @@ function socketLine(blocker: Blocker, canvas: Canvas): string {
     blocker.protocol === 'unix'
       ? escapeText(formatEndpoint({ protocol: 'unix', path: blocker.local.address }))
       : addressText(blocker.local);
-  return `${canvas.paint('strong', `${blocker.protocol} ${local}${remote}`)}  ${stateWords(blocker)}${blocker.certain ? '' : ', perhaps to blame'}`;
+  return `${canvas.paint('strong', `${blocker.protocol} ${local}${remote}`)}  ${stateWords(blocker)}${blocker.certain ? '' : ', may be what blocks it'}`;
 }
 
 function addressText({ address, port }: { address: string; port: number }): string {
@@ -129,91 +165,24 @@ function stateWords({ protocol, state }: Blocker): string {
   return state;
 }
 
-/** Whose a socket is when no process was found. An inode says that a process has it open, even when we could not see which. */
-function ownerless(blocker: Blocker): string {
-  if (blocker.inode !== 0)
-    return blocker.uid === 0
-      ? 'held by a process of root, or by the kernel'
-      : `held by a process of uid ${blocker.uid}`;
-  return 'no process has it open: the system itself keeps it';
+/** That another program listens is what the first line says. */
+function alsoSection({ errno, also }: Report, canvas: Canvas): string[] {
+  return also
+    .filter(({ cause }) => errno !== 'EADDRINUSE' || cause !== 'other-listener')
+    .flatMap(({ sentence }) => hanging('Also:', escapeText(sentence), canvas));
 }
 
-function holderBranches(holders: readonly BlockerHolder[], canvas: Canvas, nowMs: number): string[][] {
-  const all = holders.slice(0, holdersShown).map((holder) => holderCard(holder, canvas, nowMs));
-  const hidden = holders.slice(holdersShown);
-  if (hidden.length > 0) {
-    const pids = shorten(hidden.map(({ pid }) => pid).join(', '), canvas.width - 30, canvas.unicode);
-    all.push([`and ${hidden.length} more: pid ${pids}`]);
-  }
-  return all;
-}
-
-function holderCard(holder: BlockerHolder, canvas: Canvas, nowMs: number): string[] {
-  const command = holder.argv.length === 0 ? `[${escapeText(holder.command)}]` : escapeText(shellWords(holder.argv));
-  const startedAtMs = Date.parse(holder.startedAt);
-  const rows: [string, string][] = [
-    ['pid', `${holder.pid}, user ${escapeText(holder.user)}, ${descriptors(holder.descriptors)}`],
-    ['since', `${clock(startedAtMs, nowMs)} (${duration(nowMs - startedAtMs)} ago)`],
-  ];
-  if (holder.cwd !== null) rows.push(['in', shortenPath(escapeText(holder.cwd), canvas.width - 16, canvas.unicode)]);
-  if (holder.parents.length > 0) rows.push(['under', ancestry(holder, canvas)]);
-  if (holder.unit !== null) rows.push(['unit', escapeText(holder.unit)]);
-  if (holder.container !== null) {
-    const { name, id, runtime } = holder.container;
-    const shortId = escapeText(id.slice(0, 12));
-    rows.push(['container', `${name === null ? shortId : `${escapeText(name)} (${shortId})`}, ${runtime}`]);
-  }
-  if (holder.manager !== null) rows.push(['manager', managerText(holder.manager)]);
-  const labels = Math.max(...rows.map(([label]) => label.length));
-  return [
-    canvas.paint('strong', shorten(command, canvas.width - 6, canvas.unicode)),
-    ...rows.map(([label, text]) => {
-      const room = canvas.width - 7 - labels;
-      return `${canvas.paint('faint', label.padEnd(labels))}  ${shorten(text, room, canvas.unicode)}`;
-    }),
-  ];
-}
-
-function managerText({ kind, name, pid, confirmed }: HolderManager): string {
-  const known = /^[0-9a-f]{64}$/.test(name ?? '') ? name?.slice(0, 12) : name;
-  const what = `${kind}${known == null ? '' : ` ${escapeText(known)}`}${pid === null ? '' : `, pid ${pid}`}`;
-  return confirmed ? what : `looks like ${what}`;
-}
-
-function descriptors(numbers: readonly number[]): string {
-  const shown = numbers.slice(0, 6).join(', ');
-  const more = numbers.length > 6 ? `, and ${numbers.length - 6} more` : '';
-  return `${numbers.length === 1 ? 'descriptor' : 'descriptors'} ${shown}${more}`;
-}
-
-function ancestry(holder: BlockerHolder, canvas: Canvas): string {
-  const arrow = canvas.unicode ? ' ← ' : ' <- ';
-  const steps: string[] = [];
-  for (const [index, { pid, command }] of holder.parents.entries()) {
-    // A shell in a shell in a shell is one step.
-    if (holder.parents[index - 1]?.command === command) steps.push(`${steps.pop()}, ${pid}`);
-    else steps.push(`${escapeText(command)} ${pid}`);
-  }
-  return steps.join(arrow);
-}
-
-function alsoSection(also: readonly Finding[], canvas: Canvas): string[] {
-  return also.flatMap(({ sentence }) => hanging('Also:', escapeText(sentence), canvas));
-}
-
-/** What would help, numbered; nothing when there is nothing. */
-export function planSection(plan: readonly Remedy[], canvas: Canvas): string[] {
+/** What would help, each with its command; nothing when there is nothing. */
+export function planSection(plan: readonly Remedy[], canvas: Canvas, heading: string): string[] {
   if (plan.length === 0) return [];
-  const lines = [canvas.paint('strong', 'What to do')];
-  for (const [index, remedy] of plan.entries()) {
-    const number = `${index + 1}.`;
-    const sentence = wrap(escapeText(remedy.sentence), canvas.width - 5);
-    for (const [row, line] of sentence.entries()) lines.push(`  ${row === 0 ? number : '  '} ${line}`);
-    // Never wrapped or cut: it is there to be pasted.
-    if (remedy.command !== null)
-      lines.push(`       ${canvas.paint('strong', escapeText(pasted(remedy.command, canvas)))}`);
-  }
-  return lines;
+  return [canvas.paint('strong', heading), ...plan.flatMap((remedy) => remedyLines(remedy, canvas))];
+}
+
+function remedyLines({ sentence, command }: Remedy, canvas: Canvas): string[] {
+  const lines = wrap(escapeText(sentence), canvas.width - (command === null ? 2 : 4));
+  if (command === null) return lines.map((line) => `  ${line}`);
+  // Never wrapped or cut: it is there to be pasted.
+  return [`  ${canvas.paint('strong', escapeText(pasted(command, canvas)))}`, ...lines.map((line) => `    ${line}`)];
 }
 
 /** What could not be seen. */
@@ -227,8 +196,9 @@ function footer(report: Report, canvas: Canvas): string[] {
   if (report.verdict === null) return [];
   // Never cut: it is there to be pasted.
   const command = pasted(`rebind help ${report.verdict.cause}`, canvas);
-  const text = `More about this: ${command}`;
-  const lines = columnsOf(text) <= canvas.width ? [text] : ['More about this:', `  ${command}`];
+  const mark = `${report.errno ?? 'More about this'}:`;
+  const text = `${mark} ${command}`;
+  const lines = columnsOf(text) <= canvas.width ? [text] : [mark, `  ${command}`];
   return lines.map((line) => canvas.paint('faint', line));
 }
 

@@ -97,6 +97,22 @@ export function formatEndpoint(endpoint: Endpoint): string {
   return endpoint.protocol === 'udp' ? `udp/${text}` : text;
 }
 
+/**
+ * An endpoint in the middle of a sentence, as a person would say it: the address only where it matters.
+ *
+ * @example
+ * ```ts
+ * endpointInWords({ protocol: 'tcp', address: '::', port: 3000 }); // 'port 3000'
+ * endpointInWords({ protocol: 'udp', address: '127.0.0.1', port: 53 }); // 'UDP 127.0.0.1:53'
+ * ```
+ */
+export function endpointInWords(endpoint: Endpoint): string {
+  if (endpoint.protocol === 'unix') return formatEndpoint(endpoint);
+  const { protocol, address, port } = endpoint;
+  const udp = protocol === 'udp' ? 'UDP ' : '';
+  return address === '::' || address === '0.0.0.0' ? `${udp}port ${port}` : `${udp}${formatAddress(address, port)}`;
+}
+
 function splitProtocol(text: string): ['tcp' | 'udp' | null, string] {
   if (text.startsWith('tcp/')) return ['tcp', text.slice(4)];
   if (text.startsWith('udp/')) return ['udp', text.slice(4)];

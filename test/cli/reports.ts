@@ -58,7 +58,7 @@ export const taken: Report = {
     },
     {
       remedy: 'use-port',
-      sentence: 'Or listen on another port',
+      sentence: 'Listen on another port',
       command: null,
       automatic: false,
       args: {},

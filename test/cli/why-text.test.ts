@@ -7,50 +7,50 @@ import { picture } from '../../src/cli/why-text.ts';
 import { escapeText } from '../../src/model/text.ts';
 import { free, hostile, listener, noonMs, server, taken, timeWait, waiting } from './reports.ts';
 
-const plain: Canvas = { width: 80, unicode: true, paint: (_style, text) => text };
+const plain: Canvas = { width: 80, unicode: true, home: '/home/ann', paint: (_style, text) => text };
 
 describe('the picture of a report', () => {
   test('a taken port: the sentence, who, and what to do', () => {
     assert.equal(
       picture(taken, plain, noonMs),
-      `Blocked (EADDRINUSE): node (pid 4121) already listens on [::]:3000
+      `Port 3000 is in use by node server.js (pid 4121, ~/shop, started 2 h ago)
+
+  rebind free 3000
+    Ask it to stop, and wait until the port can be bound
 
   tcp [::]:3000  listening
   └─ node server.js --title 'my shop'
-     pid    4121, user ann, descriptor 19
-     since  09:50:00 (2 h 10 min ago)
-     in     /home/ann/shop
+     pid    4121, user ann, since 09:50:00
+     in     ~/shop
      under  bash 4000 ← tmux: server 3990 ← systemd 1
 
-What to do
-  1. Ask it to stop, and wait until the port can be bound
-       rebind free 3000
-  2. Or listen on another port
+Or
+  Listen on another port
 
-More about this: rebind help other-listener
+EADDRINUSE: rebind help other-listener
 `,
     );
   });
 
   test('leftovers: the last to end comes first, with the time when it ends', () => {
     const text = picture(waiting, plain, noonMs);
-    assert.match(text, /42 s left, until 12:00:42: the last of them ends by itself/);
+    assert.match(text, /42 s left, until 12:00:42: then the last of them is gone/);
     assert.match(text, /and 2 more sockets like them/);
-    assert.match(text, /no process has it open: the system itself keeps it/);
+    assert.match(text, /no process has it open: the kernel itself keeps it/);
   });
 
   test('a free port is one line', () => {
-    assert.equal(picture(free, plain, noonMs), 'Free: [::]:3000 can be bound now\n');
+    assert.equal(picture(free, plain, noonMs), 'Port 3000 is available\n');
   });
 
   test('a bindable port with something worth saying says so', () => {
     const text = picture({ ...taken, bindable: true, errno: null, plan: [] }, plain, noonMs);
-    assert.match(text, /^Free, but: node/);
+    assert.match(text, /^Port 3000 is available, but: node/);
   });
 
   test('what could not be told is not called blocked', () => {
     const text = picture({ ...free, bindable: null }, plain, noonMs);
-    assert.equal(text, 'Cannot tell: whether [::]:3000 can be bound\n');
+    assert.equal(text, 'Cannot tell whether port 3000 is available\n');
   });
 
   test('a holder that is not visible is named by its user', () => {
@@ -61,7 +61,7 @@ More about this: rebind help other-listener
     const holders = Array.from({ length: 3000 }, (_, index) => ({ ...server, pid: 10_000 + index }));
     const many = picture({ ...taken, blockers: [{ ...listener, holders }] }, plain, noonMs);
     assert(many.split('\n').length < 50, `${many.split('\n').length} lines`);
-    assert.match(many, /and 2995 more: pid 10005, 10006, .*…/);
+    assert.match(many, /and 2997 more: pid 10003, 10004, .*…/);
     const blockers = Array.from({ length: 5000 }, (_, index) => timeWait(index, 1000));
     assert.match(picture({ ...waiting, blockers }, plain, noonMs), /and 4997 more sockets like them/);
   });

@@ -82,11 +82,11 @@ describe('the command free', () => {
     assert.match(planned.stdout, new RegExp(`would +Ask process ${server.pid} \\(node\\) to stop with SIGTERM`));
     const { stdout, stderr, status } = await rebind(['free', `127.0.0.1:${port}`], { text: true });
     assert.equal(status, 0);
-    assert.match(stdout, new RegExp(`^Free: 127\\.0\\.0\\.1:${port} can be bound now, after \\d`));
+    assert.match(stdout, new RegExp(`^127\\.0\\.0\\.1:${port} is available \\(\\d`));
     assert.match(stdout, new RegExp(`done +Ask process ${server.pid} \\(node\\) to stop`));
     assert.equal(stderr, '');
     const nothing = await rebind(['free', `127.0.0.1:${port}`], { text: true });
-    assert.match(nothing.stdout, /can be bound, nothing was done/);
+    assert.match(nothing.stdout, /is available; nothing was done/);
   });
 
   test('a process whose name is an attack on the terminal is spelled out', async () => {

@@ -57,7 +57,7 @@ describe('free on a terminal', { skip }, () => {
     const { status, text, answered } = await onTerminal(`free 127.0.0.1:${port}`, 'y\n');
     assert.ok(answered);
     assert.match(text, /To free 127\.0\.0\.1:\d+:/);
-    assert.match(text, /another project/);
+    assert.match(text, /another directory/);
     assert.equal(status, 0, text);
     assert.equal(server.isAlive(), false);
   });
@@ -90,7 +90,7 @@ describe('free on a terminal', { skip }, () => {
     await world.node(`${listen(port)}; process.on('SIGTERM', () => setTimeout(() => process.exit(), 1300))`);
     const { status, text } = await onTerminal(`free 127.0.0.1:${port}`, '');
     assert.equal(status, 0);
-    assert.match(text, /waiting for process \d+ to end \(10 s left\)/);
-    assert.match(text, /\r\x1b\[KFree:/);
+    assert.match(text, /waiting for pid \d+ to exit \(10 s left\)/);
+    assert.match(text, /\r\x1b\[K127\.0\.0\.1:\d+ is available/);
   });
 });

@@ -282,7 +282,7 @@ describe('wait for an open port', () => {
     const server = await world.node(listen(port, '127.0.0.1'));
     const { stdout } = await rebind(['wait', String(port), '--for', 'open', '--timeout', '10s'], { text: true });
     const text = stdout.replaceAll(/\s+/g, ' ');
-    assert.match(text, new RegExp(`^Open: process ${server.pid} \\(.*\\) listens on 127\\.0\\.0\\.1:${port}, after`));
+    assert.match(text, new RegExp(`is open: .* \\(pid ${server.pid}\\) listens on 127\\.0\\.0\\.1:${port} \\(`));
   });
 
   test('another address, UDP, and a socket that is only bound are not it', async () => {

@@ -2,7 +2,7 @@ import { cause } from '../cause.ts';
 import { blockersOf, holdersOf } from '../shared/kinds.ts';
 import { connected } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
+import { agree, asked, list, localOf, named, processes, who } from '../shared/words.ts';
 
 /** bind() without listen(): invisible in most tables. */
 export default cause({
@@ -28,7 +28,7 @@ export default cause({
     };
   },
   say: ({ at, uid, holders }) =>
-    `${processes(holders, uid)} ${agree(holders.length, 'has', 'have')} bound ${list(at)} without listening on it`,
+    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} bound ${list(at)} without listening on it`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

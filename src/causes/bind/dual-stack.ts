@@ -6,7 +6,7 @@ import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback, worksWith } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { andThen, asked, hears, list, localOf, managed, processes, reach, who } from '../shared/words.ts';
+import { andThen, asked, hears, list, localOf, managed, named, processes, reach, who } from '../shared/words.ts';
 
 /** IPv4 and IPv6 that meet on one port: a `::` socket also has IPv4. */
 export default cause({
@@ -38,7 +38,7 @@ export default cause({
     };
   },
   say({ endpoint, protocol, wants, at, has, uid, holders, managed: by }) {
-    const listen = `${processes(holders, uid)} ${hears(protocol, holders.length)} on ${list(at)}`;
+    const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}`;
     return has.startsWith('every')
       ? `${listen}, which takes ${has}, and so ${endpoint}, too${andThen(by)}`
       : `${listen}, and ${endpoint} would take ${wants}${andThen(by)}`;

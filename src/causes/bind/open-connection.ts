@@ -2,7 +2,7 @@ import { cause } from '../cause.ts';
 import { blockersOf, holdersOf } from '../shared/kinds.ts';
 import { connected } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { agree, asked, localOf, processes, remoteOf, who } from '../shared/words.ts';
+import { agree, asked, localOf, named, processes, remoteOf, who } from '../shared/words.ts';
 
 /** An accepted connection that outlives its listener. */
 export default cause({
@@ -32,7 +32,7 @@ export default cause({
   say({ connections, local, remote, uid, holders }) {
     const what =
       connections === 1 ? `a connection from ${remote} to ${local}` : `${connections} connections to ${local}`;
-    return `${processes(holders, uid)} still ${agree(holders.length, 'has', 'have')} ${what} open, although nobody listens there any more`;
+    return `${processes(holders, uid)} still ${agree(named(holders), 'has', 'have')} ${what} open, although nobody listens there any more`;
   },
   remedies: (_args, question) => stopServers(question),
   stages: [

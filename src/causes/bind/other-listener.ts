@@ -3,7 +3,7 @@ import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { connected, listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { andThen, asked, hears, list, localOf, managed, processes, who } from '../shared/words.ts';
+import { andThen, asked, hears, list, localOf, managed, named, processes, who } from '../shared/words.ts';
 
 /** The plain case: somebody listens exactly there. */
 export default cause({
@@ -31,7 +31,7 @@ export default cause({
     };
   },
   say: ({ protocol, at, uid, holders, managed: by }) =>
-    `${processes(holders, uid)} already ${hears(protocol, holders.length)} on ${list(at)}${andThen(by)}`,
+    `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${list(at)}${andThen(by)}`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

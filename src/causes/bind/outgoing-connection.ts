@@ -2,7 +2,7 @@ import { cause } from '../cause.ts';
 import { blockersOf, holdersOf } from '../shared/kinds.ts';
 import { cutConnections, reservePort, useLoopback, wait } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
-import { agree, asked, localOf, processes, remoteOf, who } from '../shared/words.ts';
+import { agree, asked, localOf, named, processes, remoteOf, who } from '../shared/words.ts';
 
 /** The port is somebody's source port. */
 export default cause({
@@ -31,7 +31,7 @@ export default cause({
     };
   },
   say({ endpoint, local, remote, uid, holders, connections }) {
-    const uses = `${processes(holders, uid)} ${agree(holders.length, 'uses', 'use')} ${local}`;
+    const uses = `${processes(holders, uid)} ${agree(named(holders), 'uses', 'use')} ${local}`;
     const kind =
       connections === 1 ? 'its own end of a connection' : `its own end of ${connections} connections, one of them`;
     return `${uses} as ${kind} to ${remote}${endpoint === local ? '' : `, and so ${endpoint} is taken`}`;

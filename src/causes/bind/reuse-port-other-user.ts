@@ -3,7 +3,7 @@ import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { agree, andThen, asked, list, localOf, managed, processes, who } from '../shared/words.ts';
+import { agree, andThen, asked, list, localOf, managed, named, processes, who } from '../shared/words.ts';
 
 /** SO_REUSEPORT on both sides, and still no sharing. */
 export default cause({
@@ -33,7 +33,7 @@ export default cause({
     };
   },
   say: ({ at, uid, mine, holders, otherShares, managed: by }) =>
-    `${processes(holders, uid)} ${agree(holders.length, 'has', 'have')} ${list(at)} as the user with id ${uid}, and SO_REUSEPORT${otherShares === null ? ', if set there at all,' : ''} does not share it with you, the user with id ${mine}${andThen(by)}`,
+    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)} as the user with id ${uid}, and SO_REUSEPORT${otherShares === null ? ', if set there at all,' : ''} does not share it with you, the user with id ${mine}${andThen(by)}`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

@@ -4,7 +4,7 @@ import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listening } from '../shared/scenes.ts';
-import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
+import { agree, asked, list, localOf, named, processes, who } from '../shared/words.ts';
 
 /** The bind works, and still somebody else gets the connections. */
 export default cause({
@@ -40,7 +40,7 @@ export default cause({
     } as const;
   },
   say({ endpoint, way, at, uid, holders }) {
-    const has = `${processes(holders, uid)} ${agree(holders.length, 'has', 'have')} ${list(at)}`;
+    const has = `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)}`;
     switch (way) {
       case 'shared':
         return `${endpoint} can be had, but shared: ${has}, and connections will be spread over both`;

@@ -3,7 +3,7 @@ import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { stopHolders } from '../shared/stopping.ts';
-import { agree, andThen, asked, managed, processes, who } from '../shared/words.ts';
+import { agree, andThen, asked, managed, named, processes, who } from '../shared/words.ts';
 
 /** A Unix socket that somebody really has. */
 export default cause({
@@ -36,7 +36,7 @@ export default cause({
   say({ endpoint, listens, uid, holders, elsewhere, seen, managed: by }) {
     if (!seen)
       return `A program in another network namespace, such as a container that shares this directory, has ${endpoint} open; which one it is cannot be seen from here`;
-    const verb = listens ? agree(holders.length, 'listens', 'listen') : agree(holders.length, 'receives', 'receive');
+    const verb = listens ? agree(named(holders), 'listens', 'listen') : agree(named(holders), 'receives', 'receive');
     return `${processes(holders, uid)} ${verb} on ${endpoint}${elsewhere ? ', in another network namespace' : ''}${andThen(by)}`;
   },
   remedies: ({ seen }, question) => (seen ? stopHolders(ownersOf(question), question) : [lookOutside]),

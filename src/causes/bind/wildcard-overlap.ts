@@ -4,7 +4,7 @@ import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { andThen, asked, hears, list, localOf, managed, processes, reach, who } from '../shared/words.ts';
+import { andThen, asked, hears, list, localOf, managed, named, processes, reach, who } from '../shared/words.ts';
 
 /** One address against all addresses of the same family. */
 export default cause({
@@ -36,7 +36,7 @@ export default cause({
     };
   },
   say({ endpoint, protocol, wants, at, has, uid, holders, managed: by }) {
-    const listen = `${processes(holders, uid)} ${hears(protocol, holders.length)} on ${list(at)}`;
+    const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}`;
     return wants.startsWith('every')
       ? `${listen}, and ${endpoint} means ${wants}${andThen(by)}`
       : `${listen}, which means ${has} and so ${endpoint}, too${andThen(by)}`;

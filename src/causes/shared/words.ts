@@ -6,21 +6,28 @@ import { formatAddress } from '../../model/address.ts';
 import { formatEndpoint } from '../../model/endpoint.ts';
 import type { Holder, InetSocket } from '../../model/facts.ts';
 import { managedBy } from '../../model/manager-words.ts';
+import { programName } from '../../model/program.ts';
 import type { Question } from '../../model/verdict.ts';
 
 /** A process in the arguments of a cause. */
 export interface Who {
   readonly pid: number;
+  /** The kernel's name. */
   readonly command: string;
+  /** The name that its user knows it by. */
+  readonly program: string;
   readonly user: string;
+  /** The process of the same list that forked it, or null: a worker is counted, not named. */
+  readonly workerOf: number | null;
 }
 
 const namedProcesses = 3;
 
-export function who({ pid, command, argv, user }: Holder): Who {
-  // The kernel keeps 15 bytes of a name (TASK_COMM_LEN); the command line often has the rest.
-  const program = (argv[0] ?? '').split('/').at(-1) ?? '';
-  return { pid, command: command.length === 15 && program.startsWith(command) ? program : command, user };
+/** For `map`: the list tells workers from the process that forked them. */
+export function who(holder: Holder, _index = 0, all: readonly Holder[] = []): Who {
+  const { pid, command, user, parents } = holder;
+  const top = parents.findLast((parent) => all.some((other) => other.pid === parent.pid));
+  return { pid, command, program: programName(holder), user, workerOf: top?.pid ?? null };
 }
 
 /** What started these processes, as the end of a sentence: "; pm2 (pid 30) runs it as shop". Empty where nothing is known. */
@@ -55,12 +62,21 @@ function unmapped(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
-/** `node (pid 41)`, or the user where the process may not be seen. */
+/** `node server.js (pid 41)`, `nginx: master process (pid 41) with 3 workers`, or the user where the process is not visible. */
 export function processes(holders: readonly Who[], uid: number): string {
   if (holders.length === 0) return uid === 0 ? 'A process of root' : `A process of the user with id ${uid}`;
-  const named = holders.slice(0, namedProcesses).map(({ command, pid }) => `${command} (pid ${pid})`);
-  const more = holders.length - named.length;
-  return list(more === 0 ? named : [...named, `${more} more ${more === 1 ? 'process' : 'processes'}`]);
+  const tops = holders.filter(({ workerOf }) => workerOf === null);
+  const words = tops.slice(0, namedProcesses).map(({ program, pid }) => {
+    const workers = holders.filter(({ workerOf }) => workerOf === pid).length;
+    return `${program} (pid ${pid})${workers === 0 ? '' : ` with ${workers} ${workers === 1 ? 'worker' : 'workers'}`}`;
+  });
+  const more = tops.length - words.length;
+  return list(more === 0 ? words : [...words, `${more} more ${more === 1 ? 'process' : 'processes'}`]);
+}
+
+/** How many processes `processes` names: a verb agrees with them. */
+export function named(holders: readonly Who[]): number {
+  return holders.filter(({ workerOf }) => workerOf === null).length;
 }
 
 /** "A process of root" inside of a sentence; names of programs stay as they are. */

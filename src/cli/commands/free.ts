@@ -14,6 +14,7 @@ import { openStatus, type Status } from '../progress-line.ts';
 import { ask, canAsk } from '../question.ts';
 import { requestsOf } from '../request.ts';
 import { parseMilliseconds } from '../time.ts';
+import { endpointObject } from '../words.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const requests = await requestsOf(invocation);
@@ -80,8 +81,8 @@ function optionsOf(request: Request, invocation: Invocation, io: Io, status: Sta
       const { waiting } = progress;
       const text =
         waiting.for === 'expiry'
-          ? 'waiting for the kernel to forget what is left'
-          : `waiting for ${waiting.pids.length === 1 ? `process ${waiting.pids[0]}` : `${waiting.pids.length} processes`} to end`;
+          ? 'waiting until the kernel releases leftover connections'
+          : `waiting for ${waiting.pids.length === 1 ? `pid ${waiting.pids[0]}` : `${waiting.pids.length} processes`} to exit`;
       status.show({ text, leftMs: waiting.leftMs, wholeMs: waiting.for === 'expiry' ? waiting.leftMs : null });
     },
   };
@@ -90,8 +91,8 @@ function optionsOf(request: Request, invocation: Invocation, io: Io, status: Sta
 async function confirm(request: Request, steps: readonly FreeStep[], io: Io, status: Status): Promise<boolean> {
   status.clear();
   const surface = canvas(io, 'stderr');
-  io.stderr.write(`To free ${escapeText(formatEndpoint(request.endpoint))}:\n${planPicture(steps, surface)}`);
-  return ask('Go ahead? [y/N] ', io.signal);
+  io.stderr.write(`To free ${endpointObject(request.endpoint)}:\n${planPicture(steps, surface)}`);
+  return ask('Continue? [y/N] ', io.signal);
 }
 
 function worst(reports: readonly FreeReport[]): number {

@@ -1,5 +1,6 @@
 /** `rebind wait <endpoint>`. */
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
+import { programName } from '../../model/program.ts';
 import { escapeText } from '../../model/text.ts';
 import type { WaitOptions, WaitReport } from '../../wait/options.ts';
 import { wait } from '../../wait/wait.ts';
@@ -9,9 +10,9 @@ import { canvas, type Io } from '../io.ts';
 import { print, waitDocument } from '../json.ts';
 import { openStatus, type Status } from '../progress-line.ts';
 import { requestsOf } from '../request.ts';
-import { shellWords, wrap } from '../text.ts';
 import { parseMilliseconds } from '../time.ts';
 import { UsageError } from '../usage.ts';
+import { endpointObject, endpointSubject, marked } from '../words.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const [request] = await requestsOf(invocation);
@@ -54,34 +55,30 @@ function optionsOf(invocation: Invocation, io: Io, status: Status): WaitOptions 
     ...(timeout !== undefined && { timeoutMs: parseMilliseconds(timeout, 'timeout') }),
     ...(pid !== undefined && { pid: Number(pid) }),
     onProgress: ({ errno, verdict, expiresInMs }) => {
-      // No process or socket that goes changes this, so whoever waits must know what to do.
+      // No process or socket that goes away changes this, so the user must know what to do.
       const lasts = mode === 'free' && (errno !== 'EADDRINUSE' || verdict?.cause === 'unix-socket-stale');
       if (lasts && !warned) {
         warned = true;
         const sentence = escapeText(verdict?.sentence ?? `the kernel answers ${errno}`);
         io.stderr.write(
-          `${canvas(io, 'stderr').paint('unsure', 'rebind:')} This does not end by itself: ${sentence}\n`,
+          `${canvas(io, 'stderr').paint('unsure', 'rebind:')} This does not change by itself: ${sentence}\n`,
         );
       }
       const text =
         mode === 'open'
-          ? 'waiting until somebody listens'
-          : `waiting: ${escapeText(verdict?.sentence ?? 'not free yet')}`;
+          ? 'waiting until a program listens'
+          : `waiting: ${escapeText(verdict?.sentence ?? 'not available yet')}`;
       status.show({ text, leftMs: expiresInMs, wholeMs: expiresInMs });
     },
   };
 }
 
 function picture(report: WaitReport, interrupted: boolean, io: Io): string {
-  const { paint, width } = canvas(io);
-  const [word, sentence] = said(report);
-  const mark = interrupted && word === 'Timed out:' ? 'Interrupted:' : word;
-  const [first = '', ...more] = wrap(escapeText(`${mark} ${sentence}`), width);
-  const head = paint(report.done ? 'good' : 'bad', first.slice(0, mark.length)) + first.slice(mark.length);
-  return `${[head, ...more].join('\n')}\n`;
+  const [mark, rest] = said(report, interrupted);
+  return `${marked(report.done ? 'good' : 'bad', mark, escapeText(rest), canvas(io)).join('\n')}\n`;
 }
 
-/** Where they listen: who asked about a bare port did not ask about an address. */
+/** Where they listen: a question about a bare port was not about an address. */
 function placesOf({ endpoint, addresses }: WaitReport): string {
   if (endpoint.protocol === 'unix') return formatEndpoint(endpoint);
   const { protocol } = endpoint;
@@ -91,29 +88,29 @@ function placesOf({ endpoint, addresses }: WaitReport): string {
   return [...new Set(places)].join(', ');
 }
 
-function said(report: WaitReport): [string, string] {
-  const endpoint = formatEndpoint(report.endpoint);
-  const after = `after ${(report.elapsedMs / 1000).toFixed(2)} s`;
-  const who = report.listeners
-    .map(({ pid, command, argv }) => `process ${pid} (${shellWords(argv) || command})`)
-    .join(', ');
-  if (report.done && report.for === 'free') return ['Free:', `${endpoint} can be bound now, ${after}`];
+/** The beginning of the sentence, which is coloured, and the rest. */
+function said(report: WaitReport, interrupted: boolean): [string, string] {
+  const subject = endpointSubject(report.endpoint);
+  const object = endpointObject(report.endpoint);
+  const seconds = (report.elapsedMs / 1000).toFixed(2);
+  const listeners = report.listeners.map((one) => `${programName(one)} (pid ${one.pid})`).join(', ');
+  const listen = report.listeners.length > 1 ? 'listen' : 'listens';
+  if (report.done && report.for === 'free') return [`${subject} is available`, ` (${seconds} s)`];
   const at = placesOf(report);
-  if (report.done) return ['Open:', `${who || 'somebody'} listens on ${at}, ${after}`];
-  if (report.failure === 'unknown') {
-    const gap = report.gaps.at(-1);
+  if (report.done)
     return [
-      'Cannot tell:',
-      `whether ${endpoint} can be bound${gap === undefined ? '' : `. ${gap.what} (${gap.why}); ${gap.hint}`}`,
+      `${subject} is open`,
+      `: ${listeners || 'a process that is not visible'} ${listen} on ${at} (${seconds} s)`,
     ];
-  }
   if (report.failure === 'process-ended')
-    return ['Ended:', `the process is gone and did not listen on ${endpoint}${who === '' ? '' : `; ${who} does`}`];
-  if (report.failure === 'other-process')
     return [
-      'Timed out:',
-      `${who || 'a process that cannot be seen'} listens on ${at}, not the process that was asked for`,
+      'The process exited',
+      ` and did not listen on ${object}${listeners === '' ? '' : `; ${listeners} ${listen} there`}`,
     ];
+  const end = interrupted ? 'Interrupted' : 'Timed out';
+  if (report.failure === 'other-process')
+    return [end, `: ${listeners || 'a process that is not visible'} ${listen} on ${at}, not the given process`];
   const why = report.verdict === null ? '' : `: ${report.verdict.sentence}`;
-  return ['Timed out:', `${endpoint} is not ${report.for} ${after}${why}`];
+  const state = report.for === 'free' ? 'not available' : 'not open';
+  return [end, ` after ${seconds} s: ${object} is ${state}${why}`];
 }
