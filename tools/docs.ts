@@ -10,6 +10,7 @@ import { apiPage } from './docs/api.ts';
 import { benchmarksPage, benchTable } from './docs/benchmarks.ts';
 import { causePage, causeTable, registry } from './docs/causes.ts';
 import { cliPage } from './docs/cli.ts';
+import { comparisonPage } from './docs/comparison.ts';
 import { documents } from './docs/documents.ts';
 import { errorsPage } from './docs/errors.ts';
 import { holdPage } from './docs/hold.ts';
@@ -28,6 +29,7 @@ function generate(): Map<string, string> {
   files.set('docs/json.md', jsonPage());
   files.set('docs/errors.md', errorsPage());
   files.set('docs/benchmarks.md', benchmarksPage(root));
+  files.set('docs/comparison.md', comparisonPage(root));
   files.set('docs/hold.md', holdPage(root));
   files.set('docs/causes/README.md', `# Causes\n\nIn the order in which rebind looks for them.\n\n${causeTable('')}\n`);
   for (const cause of registry) files.set(`docs/causes/${cause.id}.md`, causePage(cause, readRecorded(root, cause.id)));
