@@ -40,19 +40,36 @@ export function comparisonPage(root: string): string {
   const { machine, date, rows } = JSON.parse(readFileSync(file, 'utf8')) as Recorded;
   const intro = `Each answer comes from a run in namespaces of its own, with \`npm run situations\` (${machine}, ${date}). One set of rules grades all tools. ✓ right, ◐ partly, ✗ wrong, – the tool cannot be asked that.\n`;
   const jobs = (Object.keys(headings) as Job[]).filter((job) => rows.some((row) => row.job === job));
-  return [head, intro, ...jobs.map((job) => section(job, rows.filter((row) => row.job === job)))].join('').trimEnd().concat('\n');
+  return [
+    head,
+    intro,
+    ...jobs.map((job) =>
+      section(
+        job,
+        rows.filter((row) => row.job === job),
+      ),
+    ),
+  ]
+    .join('')
+    .trimEnd()
+    .concat('\n');
 }
 
 function section(job: Job, rows: Recorded['rows']): string {
   const names = rows[0]?.answers.map(({ tool }) => tool) ?? [];
   const count = (tool: string): string => {
-    const asked = rows.flatMap(({ answers }) => answers.filter((each) => each.tool === tool && each.grade !== 'not asked'));
+    const asked = rows.flatMap(({ answers }) =>
+      answers.filter((each) => each.tool === tool && each.grade !== 'not asked'),
+    );
     return `${asked.filter(({ grade }) => grade === 'right').length} of ${asked.length}`;
   };
   const table = [
     `| situation | ${names.join(' | ')} |`,
     `|---|${names.map(() => '---|').join('')}`,
-    ...rows.map(({ id, title, answers }) => `| [${title}](#${job}-${id}) | ${answers.map(({ grade }) => signs[grade]).join(' | ')} |`),
+    ...rows.map(
+      ({ id, title, answers }) =>
+        `| [${title}](#${job}-${id}) | ${answers.map(({ grade }) => signs[grade]).join(' | ')} |`,
+    ),
     `| **right** | ${names.map(count).join(' | ')} |`,
   ];
   return `\n## ${headings[job]}\n\n${capital(rules[job])}\n\n${table.join('\n')}\n\n${rows.map((row) => details(job, row)).join('\n')}`;

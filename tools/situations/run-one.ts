@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { insideNamespace, raiseLoopback } from '../../src/stage/namespace.ts';
 import { openStage } from '../../src/stage/open.ts';
 import { openWorld } from '../../test/free/world.ts';
@@ -29,7 +30,11 @@ try {
   if (command === null) print({ grade: 'not asked', output: '', status: null });
   else {
     const ran = await run([...(standing.askAs ?? []), ...command], standing);
-    const outcome: Outcome = { ...ran, bindable: await canBind(standing), harm: await harmOf(standing) };
+    const outcome: Outcome = {
+      ...ran,
+      bindable: (await canBind(standing)) && (await staysFree(standing)),
+      harm: await harmOf(standing),
+    };
     print({ grade: grade(job as Job, scene, standing, outcome), ...outcome });
   }
 } finally {
@@ -70,6 +75,13 @@ function canBind({ endpoint, bind }: Standing): Promise<boolean> {
   const port = Number(address?.[2] ?? endpoint);
   if (!Number.isInteger(port) || port > 65_535) return Promise.resolve(false);
   return nodeListens(address?.[1] === undefined ? { port } : { port, host: address[1] });
+}
+
+/** A port that is taken again a moment later was not freed. */
+async function staysFree(standing: Standing): Promise<boolean> {
+  if (standing.againAfterMs === undefined) return true;
+  await sleep(standing.againAfterMs);
+  return canBind(standing);
 }
 
 async function harmOf({ innocent = [], harm }: Standing): Promise<string[]> {

@@ -24,6 +24,8 @@ export interface Standing {
   readonly askAs?: readonly string[];
   /** Binds as the program that the user wants to start would. */
   readonly bind?: () => Promise<boolean>;
+  /** Something may start the server again: the bind is tried once more after this long. */
+  readonly againAfterMs?: number;
   /** A sentence about what was harmed beside the processes, or null. */
   readonly harm?: () => Promise<string | null>;
 }

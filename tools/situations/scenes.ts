@@ -6,8 +6,10 @@ import { createSocket } from 'node:dgram';
 import { mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { findProgram } from '../../src/stage/needs.ts';
+import { tcpStates } from '../../src/stage/ports.ts';
 import type { Stage } from '../../src/stage/stage.ts';
 import type { Running, World } from '../../test/free/world.ts';
 import type { Scene, Standing } from './scene.ts';
@@ -20,7 +22,11 @@ const client = (port: number): string =>
 
 /** Python makes the sockets that Node does not: without SO_REUSEADDR, bound and not listening, inheritable. */
 const python = (world: World, code: string, options = {}): Promise<Running> =>
-  world.run(['python3', '-u', '-c', `import os, signal, socket, subprocess, sys, time\n${code}`], /^ready.*\n/m, options);
+  world.run(
+    ['python3', '-u', '-c', `import os, signal, socket, subprocess, sys, time\n${code}`],
+    /^ready.*\n/m,
+    options,
+  );
 
 const listener = (port: number, more = ''): string => `s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -197,7 +203,7 @@ c, _ = s.accept(); time.sleep(60)`,
         harm: async () => {
           for (let i = 0; i < 20; i++) {
             if (statSync(saved, { throwIfNoEntry: false }) !== undefined) return null;
-            await new Promise((resolve) => setTimeout(resolve, 100));
+            await sleep(100);
           }
           return 'the work of the server was lost';
         },
@@ -528,7 +534,7 @@ while True: c, _ = s.accept(); c.close()`,
       const script = join(world.directory, 'run.sh');
       writeFileSync(script, `while :; do ${process.execPath} -e "${serve({ port }).replaceAll('"', '\\"')}"; done\n`);
       await world.run(['bash', script], /^ready/m, { cwd: world.directory });
-      return standing(port, { cwd: world.directory });
+      return standing(port, { cwd: world.directory, againAfterMs: 2_000 });
     },
   },
   {
@@ -552,6 +558,7 @@ nodaemon=true
 logfile=/dev/null
 logfile_maxbytes=0
 pidfile=${folder}/s.pid
+childlogdir=${folder}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]
@@ -561,13 +568,17 @@ command=npm run start
 directory=${folder}
 stopasgroup=true
 killasgroup=true
-stdout_logfile=/dev/stdout
-stdout_logfile_maxbytes=0
 `,
       );
-      const supervisor = await world.run(['supervisord', '-c', join(folder, 'supervisord.conf')], null, { cwd: folder });
-      await stage.settled(port, (states) => states.includes('LISTEN'));
-      return standing(port, { innocent: [supervisor.pid], cwd: folder });
+      const supervisor = await world.run(['supervisord', '-c', join(folder, 'supervisord.conf')], null, {
+        cwd: folder,
+      });
+      await listening(port);
+      return standing(port, {
+        cwd: folder,
+        againAfterMs: 4_000,
+        harm: async () => (supervisor.isAlive() ? null : 'supervisord is gone, with everything else that it runs'),
+      });
     },
   },
   {
@@ -583,12 +594,13 @@ stdout_logfile_maxbytes=0
       const [port, other] = [stage.freePort(), stage.freePort()];
       writeFileSync(join(world.directory, 'shop.js'), serve({ port }));
       writeFileSync(join(world.directory, 'other.js'), serve({ port: other }));
-      await world.run([pm2, 'start', 'shop.js', '-i', '2'], /launched/, { cwd: world.directory, env });
-      await world.run([pm2, 'start', 'other.js'], /launched/, { cwd: world.directory, env });
-      await stage.settled(port, (states) => states.includes('LISTEN'));
-      await stage.settled(other, (states) => states.includes('LISTEN'));
+      await world.run([pm2, 'start', 'shop.js', '-i', '2'], /Done\./, { cwd: world.directory, env });
+      await world.run([pm2, 'start', 'other.js'], /Done\./, { cwd: world.directory, env });
+      await listening(port);
+      await listening(other);
       return standing(port, {
         cwd: world.directory,
+        againAfterMs: 2_000,
         env: { ...env, PATH: `${dirname(pm2)}:${process.env['PATH']}` },
         harm: async () =>
           (await nodeListens({ port: other })) ? `the other application, on port ${other}, is gone` : null,
@@ -686,4 +698,13 @@ function datagramBinds(port: number): Promise<boolean> {
     socket.once('error', () => resolve(false));
     socket.bind(port, '127.0.0.1', () => socket.close(() => resolve(true)));
   });
+}
+
+/** Resolves when a server listens there; npm and pm2 take seconds to start one. */
+async function listening(port: number): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    if (tcpStates(port).includes('LISTEN')) return;
+    await sleep(100);
+  }
+  throw new Error(`nothing listens on port ${port} after 30 s`);
 }
