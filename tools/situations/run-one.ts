@@ -9,8 +9,9 @@ import { insideNamespace, raiseLoopback } from '../../src/stage/namespace.ts';
 import { openStage } from '../../src/stage/open.ts';
 import { openWorld } from '../../test/free/world.ts';
 import { grade, type Outcome } from './grade.ts';
+import { nodeListens } from './parts.ts';
 import type { Job, Standing } from './scene.ts';
-import { nodeListens, scenes } from './scenes.ts';
+import { scenes } from './scenes.ts';
 import { tools } from './tools.ts';
 
 /** A tool that hangs is stopped after this long, and its answer is what it had printed. */
