@@ -260,6 +260,7 @@ function facts(sockets: readonly InetSocket[], holders: ReadonlyMap<number, read
     sockets,
     holders,
     unseen: { sockets: false, processes: false },
+    standings: new Map(),
     unixFile: null,
     users: new Map(),
     settings: {

@@ -236,6 +236,7 @@ function factsOf(binder: Binder, occupants: readonly Known[]): Facts {
     sockets,
     holders: new Map(),
     unseen: { sockets: false, processes: false },
+    standings: new Map(),
     unixFile: null,
     users: new Map(),
     settings: twoDevices,

@@ -1,10 +1,11 @@
 /**
- * Whose process it is: one's own, of the project one stands in, is plainly fine to stop. About others there are doubts.
+ * May this process be asked to end? What model/may-end.ts decides from facts, with what only the file system tells: whose project it is.
  */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
-import type { Asker, Holder } from '../model/facts.ts';
+import type { Asker, Facts, Holder } from '../model/facts.ts';
+import { mayEnd as decide, type MayEnd } from '../model/may-end.ts';
 
 /** Files that make a folder the root of a project, the strongest first. */
 const marks = [
@@ -12,18 +13,38 @@ const marks = [
   ['package.json', 'pnpm-workspace.yaml', 'deno.json', 'Cargo.toml', 'go.mod', 'pyproject.toml'],
 ];
 
-/** Why each of these processes is not plainly the asker's own to stop, by pid; the others are not in it. */
-export function doubtsAbout(holders: Iterable<Holder>, asker: Asker): ReadonlyMap<number, string> {
+/** Why somebody should say yes before each of these processes is asked to end, by pid; the others are not in it. */
+export function doubtsAbout(holders: Iterable<Holder>, facts: Facts): ReadonlyMap<number, string> {
   const doubts = new Map<number, string>();
   for (const holder of holders) {
-    const doubt = doubtAbout(holder, asker);
-    if (doubt !== null) doubts.set(holder.pid, doubt);
+    const verdict = mayEnd(holder, facts);
+    if (verdict.kind === 'ask') doubts.set(holder.pid, verdict.why);
   }
   return doubts;
 }
 
-function doubtAbout(holder: Holder, asker: Asker): string | null {
-  if (holder.uid !== asker.uid) return `it belongs to user ${holder.user}`;
+/** The one decision for whatever asks a process to end. */
+export function mayEnd(holder: Holder, facts: Facts): MayEnd {
+  const { asker } = facts;
+  // Another user's directory says nothing: that it is another user is doubt enough.
+  const project = holder.uid === asker.uid ? aboutProject(holder, asker) : null;
+  return decide(
+    holder,
+    facts,
+    [isSibling(holder, asker) ? 'it is another worker of the run that this process belongs to' : null, project].filter(
+      (doubt) => doubt !== null,
+    ),
+  );
+}
+
+/** Started by the same process to run the same script, as the workers of a test runner are. */
+function isSibling({ parents, argv }: Holder, { ancestors }: Asker): boolean {
+  const [, script] = process.argv;
+  const [parent] = parents;
+  return script !== undefined && parent !== undefined && parent.pid === ancestors[0] && argv.includes(script);
+}
+
+function aboutProject(holder: Holder, asker: Asker): string | null {
   if (holder.cwd === null) return 'its working directory is not visible';
   if (sameProject(holder.cwd, asker.cwd)) return null;
   return projectOf(holder.cwd) === null

@@ -37,7 +37,7 @@ function beside(os: Os, facts: Facts, probe: Probe | null): Pick<Question, 'mana
   const holders = [...facts.holders.values()].flat();
   const managers = suspectsOf(os, holders, facts.asker);
   const watchers = [...managers.values()].flatMap(({ process }) => process ?? []);
-  return { managers, doubts: doubtsAbout([...holders, ...watchers], facts.asker) };
+  return { managers, doubts: doubtsAbout([...holders, ...watchers], facts) };
 }
 
 /** Would SO_REUSEADDR help now? TIME_WAIT hides whether its server had set it, so only the kernel can tell. */

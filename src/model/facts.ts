@@ -168,6 +168,18 @@ export interface Holder extends ProcessIdentity {
   readonly tracer: number | null;
 }
 
+/** Where a process stands that has a socket open. */
+export interface Standing {
+  /** Its session (setsid(2)). */
+  readonly session: number;
+  /** True when its session has a terminal (proc_pid_stat(5), tty_nr). */
+  readonly terminal: boolean;
+  /** True when it runs in another network namespace than ours. */
+  readonly elsewhere: boolean;
+  /** The other ports it listens on, without those that the kernel chose. */
+  readonly alsoListens: readonly Address[];
+}
+
 /** What the system would not show. `what` and `hint` are sentences without a full stop. */
 export interface Gap {
   readonly what: string;
@@ -245,6 +257,8 @@ export interface Facts {
   readonly holders: ReadonlyMap<number, readonly Holder[]>;
   /** What may exist beside what is listed here; `gaps` says why. */
   readonly unseen: Unseen;
+  /** Where the holders stand, and the asker, by pid; of many holders the first. */
+  readonly standings: ReadonlyMap<number, Standing>;
   readonly unixFile: UnixFile | null;
   /** The names of those who made these sockets and this file, by uid; the number as text where it has no name. */
   readonly users: ReadonlyMap<number, string>;

@@ -9,6 +9,7 @@ import { formatEndpoint } from './endpoint.ts';
 import type { Holder, InetSocket, Socket, UnixFile } from './facts.ts';
 import { label, managedName, managedThing } from './manager-words.ts';
 import { type Manager, managers } from './managers.ts';
+import { neverAsked } from './may-end.ts';
 import type { PlannedStep, SocketReference, StepContext, StepTarget } from './step.ts';
 import { doubtAboutManager, holdersIn, type Stop, stopsOf } from './stops.ts';
 import type { Candidate, Question } from './verdict.ts';
@@ -140,7 +141,7 @@ function stopOne(
   holder: Holder,
   what: string | null,
   manager: Manager | null,
-  { facts: { asker } }: Question,
+  { facts }: Question,
   context: StepContext,
 ): PlannedStep {
   const { pid, command, user } = holder;
@@ -149,7 +150,7 @@ function stopOne(
     remedy: 'stop-process',
     sentence: `Ask ${what ?? `process ${pid} (${command})`} to stop with SIGTERM, with ${grace}${context.force ? ', then kill it' : ''}`,
     target: { kind: 'process', pid, command, user },
-    refusal: asker.ancestors.includes(pid) ? 'this command runs inside of it' : null,
+    refusal: neverAsked(holder, facts.asker),
     doubt: context.doubts.get(pid) ?? (manager === null ? null : doubtAboutManager(manager)),
     work: { kind: 'stop', holder },
   };

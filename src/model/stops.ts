@@ -5,6 +5,7 @@
 import type { Asker, Holder } from './facts.ts';
 import { managedBy } from './manager-words.ts';
 import { type Manager, managers } from './managers.ts';
+import { neverAsked } from './may-end.ts';
 import { neverEnded } from './suspect.ts';
 
 export type Stop =
@@ -64,11 +65,12 @@ function isTogether({ confirmed, order, process, kind }: Manager): boolean {
   return confirmed && (order !== null || (managers[kind].role === 'watcher' && process !== null));
 }
 
-function whyNever(holder: Holder, manager: Manager | null, asker: Asker): string | null {
-  if (holder.pid === asker.pid) return 'it is this very process';
+/** Why a process is not asked to end, whatever is asked for: for what it is to the asker, or for what it is to others. Null when it may be. */
+export function whyNever(holder: Holder, manager: Manager | null, asker: Asker): string | null {
+  const own = neverAsked(holder, asker);
+  if (own !== null) return own;
   if (manager !== null && managers[manager.kind].role === 'keeper') return managedBy(manager);
-  if (holder.pid !== 1) return neverEnded(holder, manager);
-  return 'process 1 keeps the whole system, or the whole container, running';
+  return neverEnded(holder, manager);
 }
 
 /** The main process of a container, seen from inside. */

@@ -168,7 +168,7 @@ describe('what happens meanwhile', () => {
       process.on('SIGTERM', () => { follower.stdin.write('go'); follower.stdout.on('data', () => process.exit()); });
     })`;
     const server = await world.run([process.execPath, '-e', starter], /^ready/m);
-    const { status, json } = await rebind(['free', String(port)]);
+    const { status, json } = await rebind(['free', String(port), '--yes']);
     assert.equal(status, 0, JSON.stringify(json));
     const whys = json.steps.map((step: { outcome: string; why: string | null }) => `${step.outcome} ${step.why}`);
     assert.ok(whys.includes('skipped it has let go of the port, and is still running'), whys.join('\n'));
@@ -332,7 +332,7 @@ describe('what happens meanwhile', () => {
     );
     await world.node(listen(next));
     const few = ['prlimit', '--nofile=100:100'];
-    const { status, json, stderr } = await rebind(['free', String(port), String(next)], { before: few });
+    const { status, json, stderr } = await rebind(['free', String(port), String(next), '--yes'], { before: few });
     assert.equal(status, 3);
     assert.equal(json.error.kind, 'system');
     assert.match(json.error.message, /EMFILE/);
@@ -344,7 +344,7 @@ describe('what happens meanwhile', () => {
     assert.ok(server.isAlive());
     for (const { outcome, why } of json.results[0].steps)
       assert.deepEqual([outcome, why], ['skipped', 'this was broken off before it']);
-    assert.equal((await rebind(['free', String(port)])).status, 0);
+    assert.equal((await rebind(['free', String(port), '--yes'])).status, 0);
   });
 
   test('an aborted call rejects with the reason of its signal', async () => {
@@ -385,7 +385,7 @@ describe('what happens meanwhile', () => {
         child.stdout.on('data', () => console.log('ready'));
       })`,
     );
-    const { status, json } = await rebind(['free', String(port)]);
+    const { status, json } = await rebind(['free', String(port), '--yes']);
     assert.equal(status, 0, JSON.stringify(json).slice(0, 2000));
     const stopped = json.steps.filter((step: { target: { kind: string }; outcome: string }) => step.outcome === 'done');
     assert.ok(stopped.length >= 1000, `${stopped.length} were stopped`);
@@ -404,12 +404,12 @@ describe('what happens meanwhile', () => {
     try {
       const server = await world.run([process.execPath, '-e', starter], /head/);
       await server.ended();
-      const polite = await rebind(['free', String(port), '--grace', '500ms']);
+      const polite = await rebind(['free', String(port), '--grace', '500ms', '--yes']);
       assert.equal(polite.status, 1);
       // A signal between fork and exec is lost, and then this head is one that does not end.
       const whys = polite.json.steps.map((step: { why: string | null }) => step.why).join();
       assert.match(whys, /faster than they can be stopped|still running/);
-      const forced = await rebind(['free', String(port), '--force', '--grace', '1s']);
+      const forced = await rebind(['free', String(port), '--force', '--grace', '1s', '--yes']);
       assert.equal(forced.status, 0, JSON.stringify(forced.json, null, 1));
     } finally {
       rmSync(script);

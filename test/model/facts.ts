@@ -90,6 +90,7 @@ export function facts(over: Partial<Facts> = {}): Facts {
     sockets: [],
     holders: new Map(),
     unseen: { sockets: false, processes: false },
+    standings: new Map(),
     unixFile: null,
     users: new Map(),
     settings,

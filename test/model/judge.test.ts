@@ -238,6 +238,7 @@ const anyFacts: fc.Arbitrary<Facts> = fc
     sockets: fc.array(fc.oneof(anySocket, anyUnixSocket), { maxLength: 6 }),
     holders: fc.array(fc.tuple(fc.nat(3), fc.array(anyHolder, { maxLength: 3 }))).map((entries) => new Map(entries)),
     unseen: fc.record({ sockets: fc.boolean(), processes: fc.boolean() }),
+    standings: fc.constant(new Map()),
     unixFile: fc.option(
       fc.record({
         kind: fc.constantFrom('none', 'socket', 'directory', 'other'),

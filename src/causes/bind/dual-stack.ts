@@ -1,6 +1,7 @@
 import { canonical } from '../../model/rules/linux-address.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
+import { conductOf, conductWords, listenOnce } from '../shared/conduct.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback, worksWith } from '../shared/remedies.ts';
@@ -35,15 +36,20 @@ export default cause({
       uid: first.uid,
       holders: holdersOf(sockets, question).map(who),
       managed: managed(holdersOf(sockets, question), question),
+      conduct: conductOf(sockets, question),
     };
   },
-  say({ endpoint, protocol, wants, at, has, uid, holders, managed: by }) {
-    const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}`;
+  say({ endpoint, protocol, wants, at, has, uid, holders, conduct, managed: by }) {
+    const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}`;
     return has.startsWith('every')
       ? `${listen}, which takes ${has}, and so ${endpoint}, too${andThen(by)}`
       : `${listen}, and ${endpoint} would take ${wants}${andThen(by)}`;
   },
-  remedies: (_args, question) => [...useLoopback(question), ...v6Only(question), ...stopServers(question)],
+  remedies: ({ conduct }, question) => [
+    ...useLoopback(question),
+    ...v6Only(question),
+    ...(conduct === 'this-process' ? [listenOnce] : stopServers(question)),
+  ],
   stages: [
     {
       title: 'a Node server without a host has ::, and you want 0.0.0.0',

@@ -21,7 +21,7 @@ export default cause({
     const sockets = listenersOf(question, 'inherited');
     if (sockets.length === 0) return null;
     const holders = holdersOf(sockets, question);
-    const idle = new Set(idleHolders(holders));
+    const idle = new Set(idleHolders(holders, question));
     const waiting = sockets.reduce((sum, { queue }) => sum + (queue?.waiting ?? 0), 0);
     return {
       endpoint: asked(question),
@@ -38,7 +38,7 @@ export default cause({
       return `${processes(serving, 0)} ${agree(serving.length, 'listens', 'listen')} on ${where}, and ${processes(inherited, 0)} inherited the same socket and ${agree(inherited.length, 'has', 'have')} it open, too${andThen(by)}`;
     }
     const queued =
-      waiting === 0 ? '' : `; ${waiting} ${agree(waiting, 'connection waits', 'connections wait')} in vain`;
+      waiting === 0 ? '' : `; ${waiting} ${agree(waiting, 'connection waits', 'connections wait')} for an answer`;
     return `${processes(inherited, 0)} ${agree(inherited.length, 'keeps', 'keep')} the listening socket on ${where} open without accepting from it, most likely inherited from a server that is gone${queued}${andThen(by)}`;
   },
   remedies: (_args, question) => stopServers(question),

@@ -1,4 +1,5 @@
 import { cause } from '../cause.ts';
+import { conductOf, conductWords, listenOnce } from '../shared/conduct.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { connected, listening } from '../shared/scenes.ts';
@@ -28,11 +29,14 @@ export default cause({
       uid: first.uid,
       holders: holdersOf(sockets, question).map(who),
       managed: managed(holdersOf(sockets, question), question),
+      conduct: conductOf(sockets, question),
     };
   },
-  say: ({ protocol, at, uid, holders, managed: by }) =>
-    `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${list(at)}${andThen(by)}`,
-  remedies: (_args, question) => stopServers(question),
+  say: ({ protocol, at, uid, holders, conduct, managed: by }) =>
+    conduct === 'this-process'
+      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${list(at)}`
+      : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}${andThen(by)}`,
+  remedies: ({ conduct }, question) => (conduct === 'this-process' ? [listenOnce] : stopServers(question)),
   stages: [
     {
       title: 'a Node server listens on ::, and you want ::',

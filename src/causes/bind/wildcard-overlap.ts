@@ -1,4 +1,5 @@
 import { cause } from '../cause.ts';
+import { conductOf, conductWords, listenOnce } from '../shared/conduct.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback } from '../shared/remedies.ts';
@@ -33,15 +34,19 @@ export default cause({
       uid: first.uid,
       holders: holdersOf(sockets, question).map(who),
       managed: managed(holdersOf(sockets, question), question),
+      conduct: conductOf(sockets, question),
     };
   },
-  say({ endpoint, protocol, wants, at, has, uid, holders, managed: by }) {
-    const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}`;
+  say({ endpoint, protocol, wants, at, has, uid, holders, conduct, managed: by }) {
+    const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}`;
     return wants.startsWith('every')
       ? `${listen}, and ${endpoint} means ${wants}${andThen(by)}`
       : `${listen}, which means ${has} and so ${endpoint}, too${andThen(by)}`;
   },
-  remedies: (_args, question) => [...useLoopback(question), ...stopServers(question)],
+  remedies: ({ conduct }, question) => [
+    ...useLoopback(question),
+    ...(conduct === 'this-process' ? [listenOnce] : stopServers(question)),
+  ],
   stages: [
     {
       title: 'a server has 0.0.0.0, and you want 127.0.0.1',

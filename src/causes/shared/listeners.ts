@@ -4,6 +4,7 @@
 
 import type { Holder, InetSocket } from '../../model/facts.ts';
 import { type Manager, managers } from '../../model/managers.ts';
+import { hasAccepted, seemsToServe } from '../../model/may-end.ts';
 import { spanOf } from '../../model/rules/linux-address.ts';
 import { isActivator, reapers } from '../../model/suspect.ts';
 import type { Question } from '../../model/verdict.ts';
@@ -27,14 +28,16 @@ export function listenersOf(question: Question, story: Story): InetSocket[] {
 /**
  * The holders that nobody would call the server. Beside one that accepts: those that do not and did not start it either
  * (a master that leaves accepting to its workers is part of the server). Where nobody accepts: all, if the process that
- * started them is gone. A server that is merely busy for a moment looks the same, but it still has its parent.
+ * started them is gone. A server that is busy or suspended looks the same, so nothing may speak against it: neither a connection that it
+ * accepted, nor that it is the first process of its container, nor that it was told the number of the port.
  */
-export function idleHolders(holders: readonly Holder[]): Holder[] {
-  const serving = holders.filter((holder) => holder.accepts === true);
-  const idle = holders.filter((holder) => holder.accepts === false);
+export function idleHolders(holders: readonly Holder[], { facts }: Question): Holder[] {
+  const serving = holders.filter((holder) => holder.accepts === true || hasAccepted(holder, facts));
+  const idle = holders.filter((holder) => holder.accepts === false && !serving.includes(holder));
   if (serving.length > 0) return idle.filter((holder) => !serving.some((server) => isParent(holder, server)));
   const first = holders.filter((holder) => !holders.some((other) => isParent(other, holder)));
-  return idle.length === holders.length && first.every(isOrphan) ? idle : [];
+  const seems = holders.some((holder) => seemsToServe(holder, facts));
+  return idle.length === holders.length && first.every(isOrphan) && !seems ? idle : [];
 }
 
 function isParent(parent: Holder, child: Holder): boolean {
@@ -59,7 +62,7 @@ function storyOf(socket: InetSocket, question: Question): Story {
   if (holders.length === 0 && isKernels(socket, question)) return 'kernel';
   if (isOthersShare(socket, question)) return 'other-user-share';
   // A UDP program need not wait in epoll or accept, so nothing is known of who serves.
-  if (socket.state === 'LISTEN' && idleHolders(holders).length > 0) return 'inherited';
+  if (socket.state === 'LISTEN' && idleHolders(holders, question).length > 0) return 'inherited';
   const { endpoint, options } = question.request;
   // Also where one of the two is for IPv6 only: nobody needs to be told that :: overlaps ::.
   if (endpoint.protocol === 'unix' || endpoint.address === socket.local.address) return 'plain';

@@ -33,6 +33,11 @@ export function readWaiting(source: Source, gaps: Gap[]): InetSocket[] {
   return read(source, null, stateBits.LISTEN | stateBits.BOUND_INACTIVE, stateBits.CLOSE, gaps);
 }
 
+/** Every TCP listener; what could not be seen is left out, because it only adds to what is known. */
+export function readListeners(source: Source): InetSocket[] {
+  return readProtocol(source, { protocol: 'tcp', states: stateBits.LISTEN, port: null }, []).map(withDevice);
+}
+
 function read(source: Source, port: number | null, tcpStates: number, udpStates: number, gaps: Gap[]): InetSocket[] {
   const tcp = readProtocol(source, { protocol: 'tcp', states: tcpStates, port }, gaps);
   const udp = readProtocol(source, { protocol: 'udp', states: udpStates, port }, gaps);

@@ -23,7 +23,7 @@ import type { HolderSearch, Inventory, Reading, ReadOptions } from '../os.ts';
 import { type HiddenFlags, openFlagReader } from './calls/hidden-flags.ts';
 import { hasLibc } from './calls/libc.ts';
 import { probe } from './calls/probe.ts';
-import { readPort, readUnlisted, readWaiting, type Source } from './inet-sockets.ts';
+import { readListeners, readPort, readUnlisted, readWaiting, type Source } from './inet-sockets.ts';
 import { type Conversation, NetlinkError } from './netlink/netlink.ts';
 import { NETLINK_SOCK_DIAG, openNetlink } from './netlink/netlink-socket.ts';
 import { type NamedUnixSocket, readUnixSockets } from './netlink/unix-diag.ts';
@@ -39,6 +39,7 @@ import { socketsElsewhere } from './proc/unix-elsewhere.ts';
 import { readUnixFile } from './proc/unix-file.ts';
 import { readProcNetUnix, socketsAt } from './proc/unix-sockets.ts';
 import { accepts } from './proc/waiting.ts';
+import { readStandings } from './standing.ts';
 
 /** Sockets whose hidden flags are read: more connections than this of one port say nothing new. */
 const mostFlags = 1_000;
@@ -112,6 +113,8 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     );
     gaps.push(...missingHolders(proc, missing, { uid: asker.uid, unseen: found.unseen, userName: describer.userName }));
   }
+  // Only what this question is about: of another protocol's holders nothing is ever asked.
+  const all = sockets.flatMap((socket) => (needed(socket) ? (found.holders.get(socket.inode) ?? []) : []));
   const makers = [
     ...sockets.map(({ uid }) => uid),
     ...(unixFile === null || unixFile.uid === null ? [] : [unixFile.uid]),
@@ -123,6 +126,9 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     sockets: withFlags(sockets, found.holders),
     holders: found.holders,
     unseen: { sockets: endpoint.protocol === 'unix' ? !isUnixSeen : socketGaps > 0, processes: found.unseen !== null },
+    standings: readStandings(proc, all, endpoint.protocol === 'unix' ? null : endpoint.port, () =>
+      readListeners(source),
+    ),
     unixFile,
     users: new Map(makers.map((uid) => [uid, describer.userName(uid)])),
     settings: readSettingsOf(proc),
