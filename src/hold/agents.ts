@@ -14,6 +14,8 @@ export class Agents {
   counts: DrainCounts | null = null;
   readonly #all = new Set<AgentConnection>();
   readonly #serving = new Set<AgentConnection>();
+  /** The processes that were heard to listen, also those that are gone. */
+  readonly served = new Set<number>();
   /** Who waits for answers; null stands for the end of the connection. */
   readonly #waiters = new Set<(message: AgentMessage | null, agent: AgentConnection) => void>();
 
@@ -33,12 +35,9 @@ export class Agents {
 
   /** It was heard to listen. */
   serves(agent: AgentConnection): void {
-    if (this.#all.has(agent)) this.#serving.add(agent);
-  }
-
-  /** The processes that were heard to listen. */
-  get serving(): readonly number[] {
-    return [...this.#serving].map(({ pid }) => pid);
+    if (!this.#all.has(agent)) return;
+    this.#serving.add(agent);
+    this.served.add(agent.pid);
   }
 
   /**

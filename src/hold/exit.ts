@@ -24,3 +24,14 @@ export function statusOf(exit: Exit | null): number {
 export function statusOfSignal(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
+
+/** True when a signal ended it, or when it says so as shells and npm do: 128 and the number of a signal. */
+export function isOfSignal({ code, signal }: Exit): boolean {
+  return signal !== null || Object.values(constants.signals).some((number) => code === 128 + number);
+}
+
+/** @param signal Its number. */
+export function exitOf(code: number | null, signal: number | null): Exit {
+  const names = Object.entries(constants.signals) as [NodeJS.Signals, number][];
+  return { code, signal: names.find(([, number]) => number === signal)?.[0] ?? null };
+}

@@ -8,7 +8,7 @@ import { os } from '../os/index.ts';
 import type { Session } from '../os/sessions.ts';
 import { Agents } from './agents.ts';
 import type { AgentConnection } from './control.ts';
-import type { Exit } from './exit.ts';
+import { type Exit, isOfSignal } from './exit.ts';
 import type { Faults } from './faults.ts';
 import type { Guard } from './guard.ts';
 import type { HeldSocket } from './held-socket.ts';
@@ -87,6 +87,7 @@ export class Generation {
   /** Resolves when the command's own process has ended. */
   readonly exited: Promise<Exit>;
   readonly #options: GenerationOptions;
+  #servedExit: Exit | null = null;
   #retiring: Promise<{ readonly forced: boolean }> | null = null;
   /** What it is to listen on. */
   readonly sockets: HeldSocket[];
@@ -204,6 +205,21 @@ export class Generation {
   replaceSocket(identity: string, socket: HeldSocket): void {
     const at = this.sockets.findIndex((one) => one.identity === identity);
     if (at >= 0) this.sockets[at] = socket;
+  }
+
+  /** True for a process that served and that a wrapper, such as npm, started: not a child that Node waits for. */
+  served(pid: number): boolean {
+    return pid !== this.#child.pid && this.#agents.served.has(pid);
+  }
+
+  /** A process that served below a wrapper has exited, too. */
+  servedExited(exit: Exit): void {
+    this.#servedExit = exit;
+  }
+
+  /** The exit that stands for all of it: where a wrapper died of a signal and did not wait for the server, that of the server. */
+  get wholeExit(): Exit | null {
+    return this.#servedExit !== null && this.exit !== null && isOfSignal(this.exit) ? this.#servedExit : this.exit;
   }
 
   /** The program said why it ends. */

@@ -51,6 +51,10 @@ export class Guard {
     (this.#shell.stdin as unknown as { unref?: () => void } | null)?.unref?.();
   }
 
+  get pid(): number | undefined {
+    return this.#shell.pid;
+  }
+
   /** From now on this session ends with hold. Call it again with what is in it when its leader has exited: that is the proof then. */
   watch(leader: ProcessIdentity, members: readonly ProcessIdentity[] = []): void {
     this.#sessions.set(word(leader), members);

@@ -17,6 +17,7 @@ import { Leaving } from './leaving.ts';
 import type { Because, Order } from './machine.ts';
 import { notifyManager, passOn } from './notify.ts';
 import { Published } from './published.ts';
+import { Reaper } from './reaper.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
 import { describeStatus, type HoldStatus, queueOf } from './status.ts';
 import { askToFinish } from './take-over.ts';
@@ -39,6 +40,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #past = new Past();
   readonly #faults: Faults;
   readonly #leaving: Leaving;
+  readonly #reaper: Reaper;
   readonly #decisions: Decisions;
   #control: Control | null = null;
   #published: Published | null = null;
@@ -66,6 +68,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       note: this.#note,
       stopped: () => this.#sockets.refuse(),
     });
+    this.#reaper = new Reaper(this.#faults, this.#guard, this.#generations);
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -127,7 +130,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     const current = this.#current;
     const isSecond = this.#decisions.isStopping;
     if (!isSecond) {
-      this.#status = () => (current === undefined ? statusOfSignal(signal) : statusOf(current.exit));
+      this.#status = () => (current === undefined ? statusOfSignal(signal) : statusOf(current.wholeExit));
       this.#watch?.close();
       this.#tell('stopping', { signal });
       this.#tellManager({ STOPPING: '1' });
@@ -156,6 +159,11 @@ export class Hold extends EventEmitter<HoldEvents> {
       stopping: this.#decisions.isStopping,
       faults: this.#faults.list,
     });
+  }
+
+  /** @internal Takes in every orphan below this process. For a process that starts no child but those of hold. */
+  adoptOrphans(): void {
+    this.#reaper.start();
   }
 
   /** @internal Whatever fails around hold, such as its log. */
@@ -208,7 +216,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       ),
     clean: ({ number }) =>
       this.#leave(number, (one) => {
-        this.#status = () => statusOf(one.exit);
+        this.#status = () => statusOf(one.wholeExit);
         return this.#leaving.clean(one);
       }),
     kill: ({ number }) => this.#generations.get(number)?.signal('SIGKILL'),
@@ -376,11 +384,13 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#watch?.close();
     this.#sockets.letGo();
     this.#guard.close();
+    this.#reaper.close();
   }
 
   #over(): void {
-    this.#faults.guard('Letting go', () => this.#letGo());
+    this.#reaper.look();
     const status = this.#status();
+    this.#faults.guard('Letting go', () => this.#letGo());
     this.#tell('end', { status });
     this.#finish(status);
   }

@@ -69,6 +69,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     io.stderr.write(picture(error.report, canvas(io, 'stderr'), io.now()));
     return exit.blocked;
   }
+  held.adoptOrphans();
   log.onLost = (error) => held.fault('Writing the log', error);
   if (invocation.flag('quiet') !== true) tellEvents(held, io, log);
   const undo = [forwardSignals(held, options.stopSignal ?? defaults.stopSignal), outlive(held)];
