@@ -95,7 +95,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#published = new Published(this.#control, this.#note);
       const mayWait = this.#sockets.former.length > 0;
       for (const socket of this.#sockets.list) await this.#published.add(socket, mayWait);
-      if (watch.length > 0) this.#watch = new Watch(watch, cwd, (path) => this.#changed(path), this.#note);
+      if (watch.length > 0) this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note);
     } catch (error) {
       this.#letGo();
       throw error;
@@ -196,10 +196,10 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#faults.guard('Telling the service manager', () => notifyManager(variables));
   }
 
-  #changed(path: string): void {
+  readonly #changed = (path: string): void => {
     this.#tell('changed', { path });
     void this.restart(`${path} changed`);
-  }
+  };
 
   #carryOut(order: Order): void {
     const handler = this.#orders[order.order] as (one: Order) => void;
@@ -328,6 +328,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   #served(number: number): void {
     const { readiness, pid = 0 } = this.#generations.get(number) ?? {};
     if (readiness?.ready !== true) return;
+    this.#watch?.started();
     this.#tell('ready', { generation: number, pid, afterMs: readiness.afterMs, by: readiness.by });
     this.#tellManager({ READY: '1', STATUS: `Generation ${number} serves` });
     const former = this.#sockets.former.splice(0);

@@ -1,158 +1,102 @@
 /**
  * Changes of files, gathered: an editor writes one file in several steps, a build writes many, or replaces a directory.
  */
-import { type FSWatcher, statSync, watch } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { fstatSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Ears } from './ears.ts';
+import type { Faults } from './faults.ts';
 import { Pace } from './pace.ts';
+import { type Touched, WatchedPath } from './watched-path.ts';
 
 /** Quiet for this long, and the change is over. */
 const quietMs = 100;
-/** How often to look for what was removed: it may come back together with the directory that it was in. */
-const lookMs = 200;
-/** What a build or an install writes by the thousand, and what tools write for themselves. */
-const ignored = /(^|\/)(node_modules|\.git|\.hg|\.svn|\.DS_Store|\.cache|coverage)(\/|$)|~$|\.swp$|\.tmp$/;
 
 export class Watch {
-  readonly #watched: Watched[] = [];
+  readonly #watched: WatchedPath[] = [];
   readonly #pace = new Pace();
+  readonly #ears: Ears;
+  readonly #faults: Faults;
   readonly #onChange: (path: string) => void;
   readonly #onNote: (sentence: string) => void;
-  /** What changed last in each, since the last restart. */
-  readonly #pending = new Map<Watched, string>();
-  #timer: NodeJS.Timeout | undefined;
-  /** A change waits until it may restart; what comes meanwhile restarts with it. */
-  #isHeldBack = false;
+  /** What was touched since the last restart, by path. */
+  readonly #touched = new Map<string, Touched & { readonly from: WatchedPath }>();
+  #quiet: NodeJS.Timeout | undefined;
+  /** A change by the command itself waits until it may restart. */
+  #heldBack: NodeJS.Timeout | undefined;
 
-  /** @throws {Error} with `code` ENOENT when a path does not exist. @param onChange Called with one of the paths that changed. */
+  /** @param onChange Called with one of the paths that changed, as a person would name it. */
   constructor(
     paths: readonly string[],
     cwd: string,
+    faults: Faults,
     onChange: (path: string) => void,
     onNote: (sentence: string) => void,
   ) {
+    this.#faults = faults;
     this.#onChange = onChange;
     this.#onNote = onNote;
-    try {
-      for (const path of paths)
-        this.#watched.push(new Watched(path, resolve(cwd, path), (changed, from) => this.#changed(changed, from)));
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+    this.#ears = new Ears(onNote, () => {
+      for (const one of this.#watched) one.openAgain();
+    });
+    for (const path of paths)
+      this.#watched.push(
+        new WatchedPath(path, resolve(cwd, path), this.#ears, (touched, from) => this.#touch(touched, from)),
+      );
   }
 
-  /** A generation starts. */
+  /** A generation starts, or is ready: what changes just afterwards may be its own work. */
   started(): void {
     this.#pace.started();
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#quiet);
+    clearTimeout(this.#heldBack);
     for (const watched of this.#watched.splice(0)) watched.close();
+    this.#ears.close();
   }
 
-  #changed(path: string, from: Watched): void {
-    if (this.#isHeldBack) return;
-    this.#pending.set(from, path);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#quiet(), quietMs);
+  #touch(touched: Touched, from: WatchedPath): void {
+    const before = this.#touched.get(touched.path);
+    this.#touched.set(touched.path, { ...touched, isNew: before?.isNew ?? touched.isNew, from });
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => this.#faults.guard('Looking at a change', () => this.#isQuiet()), quietMs);
   }
 
-  #quiet(): void {
-    // What is away cannot be started: its return is the change.
-    const [path] = [...this.#pending].filter(([from]) => !from.isAway).map(([, changed]) => changed);
-    this.#pending.clear();
-    if (path === undefined) return;
-    const { waitMs, tell } = this.#pace.changed();
-    if (waitMs === 0) {
-      this.#onChange(path);
-      return;
-    }
-    if (tell)
-      this.#onNote(`${path} is watched and changes all the time, so the command restarts at most once a second`);
-    this.#isHeldBack = true;
-    this.#timer = setTimeout(() => {
-      this.#isHeldBack = false;
-      this.#onChange(path);
-    }, waitMs);
+  #isQuiet(): void {
+    const all = [...this.#touched.values()];
+    this.#touched.clear();
+    const changes = all.filter(({ path, isNew, from }) => {
+      // What is away cannot be started: its return is the change.
+      if (from.isAway) return false;
+      const stat = statSync(path, { throwIfNoEntry: false });
+      // What came and went is an editor's own.
+      if (stat === undefined) return !isNew;
+      return !ownOutputs().has(`${stat.dev}:${stat.ino}`);
+    });
+    const paced = changes.map(({ shown }) => ({ shown, ...this.#pace.changed(shown) }));
+    const [first] = paced.sort((a, b) => a.waitMs - b.waitMs);
+    if (first === undefined) return;
+    for (const { shown, tell } of paced)
+      if (tell)
+        this.#onNote(
+          `${shown} is watched, and every start of the command changes it: a restart for that waits 1 s now, and twice as long each time. Watch only what you edit, such as --watch src`,
+        );
+    clearTimeout(this.#heldBack);
+    if (first.waitMs === 0) this.#onChange(first.shown);
+    else this.#heldBack = setTimeout(() => this.#onChange(first.shown), first.waitMs);
   }
 }
 
-/** One path, which may be replaced by another file or directory of that name. */
-class Watched {
-  readonly #shown: string;
-  readonly #path: string;
-  readonly #onChange: (path: string, from: Watched) => void;
-  /** Hears what is in it, when it is a directory. */
-  #inside: FSWatcher | null = null;
-  /** Hears of its name. Editors replace files, and a watch of the old one would hear nothing more. */
-  #beside: FSWatcher | null = null;
-  /** What is watched: itself, and the directory that it is in. */
-  #identity: string | null = null;
-  #look: NodeJS.Timeout | undefined;
-
-  constructor(shown: string, path: string, onChange: (path: string, from: Watched) => void) {
-    this.#shown = shown;
-    this.#path = path;
-    this.#onChange = onChange;
-    this.#open();
-  }
-
-  /** True while nothing of that name is there. */
-  get isAway(): boolean {
-    return this.#look !== undefined;
-  }
-
-  close(): void {
-    clearInterval(this.#look);
-    this.#look = undefined;
-    this.#inside?.close();
-    this.#beside?.close();
-    this.#inside = null;
-    this.#beside = null;
-  }
-
-  #open(): void {
-    const parent = dirname(this.#path);
-    const name = basename(this.#path);
-    const isDirectory = statSync(this.#path).isDirectory();
-    this.#identity = identityOf(this.#path);
-    this.#beside = watch(parent, (event, changed) => {
-      // The directory tells its own end and move by its own name (IN_DELETE_SELF, IN_MOVE_SELF in inotify(7)).
-      if (changed === basename(parent) && identityOf(this.#path) !== this.#identity) this.#openAgain();
-      // Not by the inode: the file system may give its number to what takes its place.
-      else if (changed === name && event === 'rename') this.#openAgain();
-      else if (changed === null || (changed === name && !isDirectory)) this.#onChange(this.#shown, this);
-    });
-    this.#beside.on('error', () => {});
-    if (!isDirectory) return;
-    this.#inside = watch(this.#path, { recursive: true }, (_event, changed) => {
-      if (changed === null) this.#onChange(this.#shown, this);
-      else if (!ignored.test(changed)) this.#onChange(join(this.#shown, changed), this);
-    });
-    // It was removed: what takes its place is heard of beside it.
-    this.#inside.on('error', () => {});
-  }
-
-  /** Another one may have its name now; looks again and again while there is none. */
-  #openAgain(): void {
-    this.close();
+/** The files that stdout and stderr are: what hold and the command print there is no edit. */
+function ownOutputs(): Set<string> {
+  const found = new Set<string>();
+  for (const fd of [1, 2])
     try {
-      this.#open();
-      this.#onChange(this.#shown, this);
+      const stat = fstatSync(fd);
+      found.add(`${stat.dev}:${stat.ino}`);
     } catch {
-      this.close();
-      this.#look = setInterval(() => {
-        if (identityOf(this.#path) !== null) this.#openAgain();
-      }, lookMs);
+      // A closed one is no file.
     }
-  }
-}
-
-/** Of a path and the directory that it is in; null when it does not exist. */
-function identityOf(path: string): string | null {
-  const own = statSync(path, { throwIfNoEntry: false });
-  const parent = statSync(dirname(path), { throwIfNoEntry: false });
-  if (own === undefined || parent === undefined) return null;
-  return [parent, own].map(({ dev, ino }) => `${dev}:${ino}`).join(' ');
+  return found;
 }
