@@ -4,10 +4,12 @@
  */
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { quoted } from '../model/text.ts';
+import { escapeText, quoted } from '../model/text.ts';
 import type { Command, Flag, Invocation } from './command.ts';
-import { firstWordAt } from './first-word.ts';
+import { correctedCommand, correctedFlag, unquoted, withDashes } from './corrections.ts';
 import { commonFlags } from './flags.ts';
+import { shellWords } from './text.ts';
+import { servicePort } from './typed.ts';
 import { suggestion, UsageError } from './usage.ts';
 
 /** What the command line asks for. */
@@ -23,9 +25,10 @@ export type Reading =
  * @throws {UsageError}
  */
 export function readArguments(argv: readonly string[], commands: readonly Command[]): Reading {
+  if (argv.length === 1 && argv[0] === 'version') return { kind: 'version' };
   const { command, rest } = chooseCommand(argv, commands);
   if (command === null) return readWithoutCommand(argv, commands);
-  return readFor(command, rest, commands);
+  return readFor(command, rest, commands, argv);
 }
 
 /** True when the words before `--` ask for JSON, however wrong the rest is. */
@@ -39,14 +42,16 @@ function chooseCommand(
   argv: readonly string[],
   commands: readonly Command[],
 ): { command: Command | null; rest: readonly string[] } {
-  const at = firstWordAt(argv);
+  const at = commandAt(argv, commands);
   const word = argv[at];
   if (word === undefined) return { command: null, rest: argv };
   const named = commands.find((command) => command.name === word);
   if (named !== undefined) return { command: named, rest: [...argv.slice(0, at), ...argv.slice(at + 1)] };
-  // Letters alone are never an endpoint, so they were meant to be a command; a host without a port is told so as an endpoint.
-  if (/^[a-z-]+$/i.test(word) && word !== '--' && word !== 'localhost') {
+  // Letters alone are the name of a service or were meant to be a command; a host without a port is reported as an endpoint.
+  if (/^[a-z-]+$/i.test(word) && word !== '--' && word !== 'localhost' && servicePort(word) === null) {
     const names = commands.filter((command) => !command.hidden).map((command) => command.name);
+    const corrected = correctedCommand(argv, at, names);
+    if (corrected !== null) throw new UsageError(`There is no command "${word}". Try: ${corrected}`);
     throw new UsageError(
       `There is no command "${word.slice(0, 40)}".${suggestion(word.toLowerCase(), names) || ' See "rebind help".'}`,
     );
@@ -54,18 +59,41 @@ function chooseCommand(
   return { command: commands.find((command) => command.name === 'why') ?? null, rest: argv };
 }
 
+/** The first word that is neither a flag nor the value of one, or `--`; -1 without either. */
+function commandAt(argv: readonly string[], commands: readonly Command[]): number {
+  const takesValue = new Set(
+    commands.flatMap(({ flags }) => flags.flatMap(({ name, value }) => (value ? [`--${name}`] : []))),
+  );
+  return argv.findIndex(
+    (word, index) =>
+      word === '--' ||
+      (!word.startsWith('-') && !(takesValue.has(argv[index - 1] ?? '') && !isCommand(word, commands))),
+  );
+}
+
+function isCommand(word: string, commands: readonly Command[]): boolean {
+  return commands.some(({ name }) => name === word);
+}
+
 function readWithoutCommand(argv: readonly string[], commands: readonly Command[]): Reading {
   for (const word of argv) {
     if (word === '--help' || word === '-h') return { kind: 'help', command: null };
     if (word === '--version' || word === '-V') return { kind: 'version' };
+    if (word === '-v' && argv.length === 1) throw new UsageError('There is no option "-v". Try: rebind --version');
   }
   const why = commands.find((command) => command.name === 'why');
   // Flags alone are read as flags of `why`, so that a misspelt one is named before the missing endpoint is.
-  if (argv.length > 0 && why !== undefined) return readFor(why, argv, commands);
+  if (argv.length > 0 && why !== undefined) return readFor(why, argv, commands, argv);
   throw new UsageError('An endpoint or a command is needed, such as "rebind 3000". See "rebind help".');
 }
 
-function readFor(command: Command, words: readonly string[], commands: readonly Command[]): Reading {
+/** `argv` is the whole line, for a sentence that corrects it. */
+function readFor(
+  command: Command,
+  words: readonly string[],
+  commands: readonly Command[],
+  argv: readonly string[],
+): Reading {
   const flags = [...command.flags, ...commonFlags];
   const { tokens } = parseArgs({
     args: [...words],
@@ -81,11 +109,12 @@ function readFor(command: Command, words: readonly string[], commands: readonly 
   for (const token of tokens) {
     if (terminator !== undefined && token.index >= terminator.index) break;
     if (token.kind === 'positional') operands.push(token.value);
-    else if (token.kind === 'option') given.push(readFlag(command, flags, token));
+    else if (token.kind === 'option') given.push(readFlag(command, flags, token, argv));
   }
   if (given.some(({ name }) => name === 'help')) return { kind: 'help', command };
   if (given.some(({ name }) => name === 'version')) return { kind: 'version' };
   const rest = terminator === undefined ? null : words.slice(terminator.index + 1);
+  checkRest(command, operands, rest, argv);
   checkOperands(command, operands, rest);
   return { kind: 'run', invocation: { commands, ...invocation(command, operands, rest, given) } };
 }
@@ -106,10 +135,18 @@ function readFlag(
   command: Command,
   flags: readonly Flag[],
   token: { name: string; rawName: string; value?: string | undefined; inlineValue?: boolean | undefined },
+  argv: readonly string[],
 ): { name: string; value: string | undefined } {
   const flag = flags.find(({ name, negatable }) => name === token.name || (negatable && `no-${name}` === token.name));
   if (flag === undefined) {
     const names = flags.flatMap(({ name, negatable }) => (negatable ? [name, `no-${name}`] : [name]));
+    const corrected = correctedFlag(
+      argv,
+      token.rawName,
+      names.map((name) => `--${name}`),
+    );
+    if (corrected !== null)
+      throw new UsageError(`"rebind ${command.name}" has no option "${typed(token.rawName)}". Try: ${corrected}`);
     throw new UsageError(
       `"rebind ${command.name}" has no option "${typed(token.rawName)}".${suggestion(token.name, names, '--') || ` See "rebind help ${command.name}".`}`,
     );
@@ -120,12 +157,37 @@ function readFlag(
     throw new UsageError(`The option "--${flag.name}" needs a value: --${flag.name} ${flag.value.name}`);
   } else if (!token.inlineValue && token.value.startsWith('-') && token.value.length > 1) {
     throw new UsageError(
-      `The option "--${flag.name}" needs a value; if it really begins with a dash, write --${flag.name}=${typed(token.value)}`,
+      `The option "--${flag.name}" needs a value; for one that begins with a dash write --${flag.name}=${typed(token.value)}`,
     );
   } else if (Array.isArray(flag.value.values) && !flag.value.values.includes(token.value)) {
     throw new UsageError(`The option "--${flag.name}" takes ${listed(flag.value.values)}, not "${typed(token.value)}"`);
   }
   return { name: token.name, value: token.value };
+}
+
+/** The two slips with the command after `--`: no dashes, and quotes around the whole of it. */
+function checkRest(
+  command: Command,
+  operands: readonly string[],
+  rest: readonly string[] | null,
+  argv: readonly string[],
+): void {
+  if (command.rest === undefined) return;
+  const program = rest === null ? operands.find((word) => !looksLikeEndpoint(word)) : undefined;
+  if (program !== undefined)
+    throw new UsageError(`A command stands after "--". Try: ${escapeText(withDashes(argv, program))}`);
+  const line = unquoted(rest ?? []);
+  if (line !== null) {
+    const before = argv.slice(0, argv.indexOf('--') + 1);
+    throw new UsageError(
+      `There is no program ${quoted(line, 60)}. Try: ${escapeText(`${shellWords(['rebind', ...before])} ${line}`)}`,
+    );
+  }
+}
+
+/** A port, an address with one, a path, or a name of a service; a program is none of them. */
+function looksLikeEndpoint(word: string): boolean {
+  return /[\d:/]/.test(word) || word.endsWith('.sock') || word === 'localhost' || servicePort(word) !== null;
 }
 
 function checkOperands(command: Command, operands: readonly string[], rest: readonly string[] | null): void {
@@ -139,8 +201,8 @@ function checkOperands(command: Command, operands: readonly string[], rest: read
   if (!many && surplus !== undefined) {
     throw new UsageError(
       command.operands.length === 0
-        ? `"rebind ${command.name}" takes nothing but options, so "${typed(surplus)}" is too much`
-        : `"rebind ${command.name}" takes one ${command.operands.map(({ name }) => name).join(' and ')}, so "${typed(surplus)}" is too much`,
+        ? `"rebind ${command.name}" takes only options: unexpected argument "${typed(surplus)}"`
+        : `"rebind ${command.name}" takes one ${command.operands.map(({ name }) => name).join(' and ')}: unexpected argument "${typed(surplus)}"`,
     );
   }
   for (const [index, operand] of command.operands.entries()) {

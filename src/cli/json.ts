@@ -5,7 +5,7 @@
 
 import type { FreeReport } from '../free.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
-import type { Address, Gap, Holder, InetSocket } from '../model/facts.ts';
+import type { Address, Gap, Holder, InetSocket, UnixSocket } from '../model/facts.ts';
 import { reportedHolder } from '../model/judge.ts';
 import type { Manager } from '../model/managers.ts';
 import { escapeJson } from '../model/text.ts';
@@ -23,10 +23,15 @@ export function print(document: object): string {
 `;
 }
 
-/** The document of `why`. */
-export function whyDocument(report: Report) {
+/** The document of `why`: of one endpoint its own fields, of several a list of them. */
+export function whyDocument(reports: readonly Report[]) {
+  const [only] = reports;
+  if (reports.length === 1 && only !== undefined) return { schema, ...whyFields(only), error: null };
+  return { schema, results: reports.map(whyFields), error: null };
+}
+
+function whyFields(report: Report) {
   return {
-    schema,
     endpoint: endpointOf(report.endpoint),
     options: optionsOf(report.options),
     bindable: report.bindable,
@@ -36,34 +41,69 @@ export function whyDocument(report: Report) {
     blockers: report.blockers.map(blockerOf),
     plan: report.plan.map(remedyOf),
     gaps: report.gaps.map(gapOf),
+  };
+}
+
+/** What `ls` shows. */
+interface Listing {
+  readonly holders: ReadonlyMap<number, readonly Holder[]>;
+  readonly managers: ReadonlyMap<number, Manager>;
+  readonly gaps: readonly Gap[];
+}
+
+/** The document of `ls`. */
+export function lsDocument(sockets: readonly (InetSocket | UnixSocket)[], listing: Listing) {
+  return {
+    schema,
+    sockets: sockets.filter(isInet).map((socket) => inetOf(socket, listing)),
+    unixSockets: sockets.filter(isUnix).map((socket) => unixOf(socket, listing)),
+    gaps: listing.gaps.map(gapOf),
     error: null,
   };
 }
 
-/** The document of `ls`. */
-export function lsDocument(
-  sockets: readonly InetSocket[],
-  holders: ReadonlyMap<number, readonly Holder[]>,
-  gaps: readonly Gap[],
-  managers: ReadonlyMap<number, Manager> = new Map(),
+/** One line of `ls --watch --json`. */
+export function lsEventDocument(
+  event: 'added' | 'removed',
+  socket: InetSocket | UnixSocket,
+  listing: Listing,
+  atMs: number,
 ) {
   return {
     schema,
-    sockets: sockets.map((socket) => ({
-      protocol: socket.protocol,
-      state: socket.state,
-      local: addressOf(socket.local),
-      uid: socket.uid,
-      inode: socket.inode,
-      device: socket.device,
-      v6Only: socket.v6Only,
-      holders: (holders.get(socket.inode) ?? []).map((holder) =>
-        holderOf(reportedHolder(holder, managers.get(holder.pid) ?? null)),
-      ),
-    })),
-    gaps: gaps.map(gapOf),
-    error: null,
+    event,
+    at: new Date(atMs).toISOString(),
+    socket: isUnix(socket) ? unixOf(socket, listing) : inetOf(socket, listing),
   };
+}
+
+function isInet(socket: InetSocket | UnixSocket): socket is InetSocket {
+  return socket.protocol !== 'unix';
+}
+
+function isUnix(socket: InetSocket | UnixSocket): socket is UnixSocket {
+  return socket.protocol === 'unix';
+}
+
+function inetOf(socket: InetSocket, listing: Listing) {
+  return {
+    protocol: socket.protocol,
+    state: socket.state,
+    local: addressOf(socket.local),
+    uid: socket.uid,
+    inode: socket.inode,
+    device: socket.device,
+    v6Only: socket.v6Only,
+    holders: listedHolders(socket.inode, listing),
+  };
+}
+
+function unixOf({ type, state, path, uid, inode }: UnixSocket, listing: Listing) {
+  return { protocol: 'unix', type, state, path, uid, inode, holders: listedHolders(inode, listing) };
+}
+
+function listedHolders(inode: number, { holders, managers }: Listing) {
+  return (holders.get(inode) ?? []).map((holder) => holderOf(reportedHolder(holder, managers.get(holder.pid) ?? null)));
 }
 
 const brokenByUser = { kind: 'interrupted', message: 'Interrupted before the end' };
@@ -100,10 +140,16 @@ function freeFields(report: FreeReport) {
   };
 }
 
-/** The document of `wait`. */
-export function waitDocument(report: WaitReport, interrupted: boolean) {
+/** The document of `wait`: of one endpoint its own fields, of several a list of them. */
+export function waitDocument(reports: readonly WaitReport[], interrupted: boolean) {
+  const error = interrupted ? brokenByUser : null;
+  const [only] = reports;
+  if (reports.length === 1 && only !== undefined) return { schema, ...waitFields(only), error };
+  return { schema, results: reports.map(waitFields), error };
+}
+
+function waitFields(report: WaitReport) {
   return {
-    schema,
     endpoint: endpointOf(report.endpoint),
     options: optionsOf(report.options),
     for: report.for,
@@ -114,7 +160,6 @@ export function waitDocument(report: WaitReport, interrupted: boolean) {
     verdict: report.verdict === null ? null : findingOf(report.verdict),
     gaps: report.gaps.map(gapOf),
     elapsedMs: report.elapsedMs,
-    error: interrupted ? brokenByUser : null,
   };
 }
 

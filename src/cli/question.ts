@@ -17,7 +17,12 @@ export function isTerminal(fd: number): boolean {
 }
 
 /** Asks on the terminal; only `y` and `yes` mean yes. Rejects with the signal's reason when it is aborted. */
-export function ask(question: string, signal: AbortSignal): Promise<boolean> {
+export async function ask(question: string, signal: AbortSignal): Promise<boolean> {
+  return /^y(es)?$/i.test(await askLine(question, signal));
+}
+
+/** Asks for a line, without the spaces around it; empty at the end of the input. Rejects with the signal's reason when it is aborted. */
+export function askLine(question: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     // Loaded here: it takes a millisecond, and most runs ask nothing.
     const { createInterface } = process.getBuiltinModule('node:readline');
@@ -30,10 +35,10 @@ export function ask(question: string, signal: AbortSignal): Promise<boolean> {
     signal.addEventListener('abort', abort, { once: true });
     lines.on('close', () => {
       signal.removeEventListener('abort', abort);
-      resolve(false);
+      resolve('');
     });
     lines.question(question, (answer) => {
-      resolve(/^y(es)?$/i.test(answer.trim()));
+      resolve(answer.trim());
       lines.close();
     });
   });

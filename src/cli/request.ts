@@ -16,6 +16,8 @@ import {
 import { escapeText } from '../model/text.ts';
 import { os } from '../os/index.ts';
 import type { Invocation } from './command.ts';
+import { processHint } from './hint.ts';
+import { endpointsIn } from './typed.ts';
 import { UsageError } from './usage.ts';
 
 /**
@@ -25,7 +27,7 @@ import { UsageError } from './usage.ts';
  */
 export async function requestsOf(invocation: Invocation): Promise<Request[]> {
   const options = bindOptionsOf(invocation);
-  const parsed = invocation.operands.map((word) => wrongUsage(() => parseEndpoint(word)));
+  const parsed = endpointsIn(invocation.operands).map((word) => wrongUsage(() => parseEndpoint(word), word));
   return Promise.all(parsed.map((one) => resolve(one, options)));
 }
 
@@ -100,11 +102,15 @@ function checkFit({ endpoint }: Request, given: WhyOptions): void {
   }
 }
 
-function wrongUsage<T>(read: () => T): T {
+function wrongUsage<T>(read: () => T, word: string): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    if (error instanceof RangeError) {
+      // Too large for a port, but perhaps the number of a process.
+      const hint = /^\d{5,9}$/.test(word) ? processHint(Number(word), os()) : null;
+      throw new UsageError(hint === null ? error.message : `${error.message}. ${escapeText(hint)}`, { cause: error });
+    }
     throw error;
   }
 }

@@ -39,6 +39,25 @@ export function picture(report: Report, canvas: Canvas, nowMs: number): string {
     .join('\n\n')}\n`;
 }
 
+/** Several endpoints that are available, as one sentence: neighbours are written as a range. */
+export function availableText(reports: readonly Report[], canvas: Canvas): string {
+  const words: string[] = [];
+  let run: number[] = [];
+  const flush = (): void => {
+    const [first, last] = [run[0], run.at(-1)];
+    if (first !== undefined) words.push(run.length > 2 ? `${first}-${last}` : run.join(', '));
+    run = [];
+  };
+  for (const { endpoint } of reports) {
+    const isBare = endpoint.protocol === 'tcp' && /^(::|0\.0\.0\.0)$/.test(endpoint.address);
+    if (!isBare || endpoint.port !== (run.at(-1) ?? Number.NaN) + 1) flush();
+    if (isBare) run.push(endpoint.port);
+    else words.push(endpointObject(endpoint));
+  }
+  flush();
+  return `${wrap(`Available: ${words.join(', ')}`, canvas.width).join('\n')}\n`;
+}
+
 /** The first line leads with what was asked about. A cause that says more than who is there follows it. */
 function headline(report: Report, canvas: Canvas, nowMs: number): string[] {
   const subject = endpointSubject(report.endpoint);

@@ -15,6 +15,7 @@ import type {
   Probe,
   ProcessIdentity,
   Settings,
+  UnixSocket,
 } from '../model/facts.ts';
 import type { Events } from './events.ts';
 import type { FileWatches } from './file-watch.ts';
@@ -42,6 +43,8 @@ export interface ReadOptions {
 /** Every listening or bound socket of this network namespace, for `rebind ls`. */
 export interface Inventory {
   readonly sockets: readonly InetSocket[];
+  /** Unix sockets with a name that listen, or are bound to receive datagrams. */
+  readonly unixSockets: readonly UnixSocket[];
   readonly holders: ReadonlyMap<number, readonly Holder[]>;
   /** The names of those who made the sockets, by uid. */
   readonly users: ReadonlyMap<number, string>;

@@ -187,10 +187,10 @@ describe('a wrong command line', () => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [['0'], /a port is a whole number from 1 to 65535$/],
     [['65536'], /a port is a whole number from 1 to 65535$/],
-    [['3000-'], /Cannot read "3000-" as an endpoint: a port is a whole number from 1 to 65535$/],
+    [['3000-'], /"3000-": expected a range of ports from 1 to 65535, such as 3000-3010$/],
     [['--', '-1'], /^rebind: Cannot read "-1" as an endpoint: a port is a whole number from 1 to 65535$/],
     [['localhost'], /such as localhost:3000$/],
-    [['http://localhost:3000'], /a URL is not an endpoint; try localhost:3000$/],
+    [['foo://localhost'], /names no port; expected one such as http:\/\/localhost:3000$/],
     [['./app.sock', '--reuse-port'], /"--reuse-port" is for TCP and UDP, and \.\/app\.sock is a Unix socket$/],
     [['127.0.0.1:3000', '--v6-only'], /"--v6-only" is for IPv6, and 127\.0\.0\.1:3000 is an IPv4 address$/],
     [[''], /^rebind: An endpoint is needed/],

@@ -126,6 +126,87 @@ const brokenOff = orNull(
   }),
 );
 
+const listedSocket = object('A TCP or UDP socket.', {
+  protocol: one('The protocol.', ['tcp', 'udp']),
+  state: one('`LISTEN`, or `BOUND` for bound and not listening; UDP sockets are `BOUND` or `ESTABLISHED`.', states),
+  local: described(address, 'Its own address.'),
+  uid: whole('The user who made it.'),
+  inode: whole('Its inode number; 0 when no process has it open.'),
+  device: orNull(text('The interface it is bound to, null for any.')),
+  v6Only: orNull(yes('IPV6_V6ONLY; null when hidden.')),
+  holders: list('Every process that has it open; empty when none was visible.', holder),
+});
+
+const listedUnixSocket = object('A Unix socket.', {
+  protocol: one('The protocol.', ['unix']),
+  type: one('Its type.', ['stream', 'datagram', 'seqpacket']),
+  state: one('`LISTEN`, or `BOUND` for one that receives datagrams.', states),
+  path: text('Its path; an abstract name begins with a NUL character.'),
+  uid: whole('The user who made it; 0 also where the kernel does not show it.'),
+  inode: whole('Its inode number.'),
+  holders: list('Every process that has it open; empty when none was visible.', holder),
+});
+
+/** One document for one endpoint, and one with a list for several. */
+function oneOrMore(description: string, fields: Readonly<Record<string, Schema>>, error: Schema): Schema {
+  return {
+    description,
+    anyOf: [
+      object('One endpoint.', { schema: schemaNumber, ...fields, error }),
+      object('Several endpoints.', {
+        schema: schemaNumber,
+        results: list('One for each endpoint, in the order they were given.', object('An endpoint.', fields)),
+        error,
+      }),
+    ],
+  };
+}
+
+/** What `why` reports about one endpoint. */
+const explained = {
+  endpoint,
+  options,
+  bindable,
+  errno: orNull(text('What bind or listen would report, such as `EADDRINUSE`; null when bindable.')),
+  verdict: orNull(described(finding, 'The cause; null when the port is bindable and nothing is worth saying.')),
+  also: list('Other causes that apply too.', finding),
+  blockers: list(
+    'The sockets that make the bind fail, the surest first.',
+    object('A socket.', {
+      protocol: one('The protocol.', ['tcp', 'udp', 'unix']),
+      state: one("The state, as the kernel's headers spell it; `BOUND` is bound and not listening.", states),
+      local: described(address, 'Its own address.'),
+      remote: orNull(described(address, 'Its peer, null without one.')),
+      uid: whole('The user who made it; 0 also where the kernel no longer knows.'),
+      inode: whole('Its inode number; 0 when no process has it open.'),
+      expiresInMs: orNull(whole('Milliseconds until it is gone by itself, null when it does not go by itself.')),
+      certain: yes('False when an option of the socket that the system hides decides whether it is to blame.'),
+      holders: list('Every process that has it open.', holder),
+    }),
+  ),
+  plan: list('What would help, the gentlest first.', remedy),
+  gaps: list('What could not be seen. An empty list means that everything was.', gap),
+};
+
+/** What `wait` reports about one endpoint. */
+const awaited = {
+  endpoint,
+  options,
+  for: one('What was waited for.', ['free', 'open']),
+  done: yes('True when it came true.'),
+  failure: orNull(text('`timeout`, `process-ended` or `other-process`; null when it came true.')),
+  listeners: list('With `--for open`: who listens, as far as that can be seen.', object('A process.', process)),
+  addresses: list('With `--for open`: where they listen, also those whose process cannot be seen.', address),
+  verdict: orNull(
+    described(
+      finding,
+      'With `--for free`: why it is still blocked. With `--for open`: who has bound it and does not listen. Else null.',
+    ),
+  ),
+  gaps: list('What could not be seen.', gap),
+  elapsedMs: whole('How long it took, in milliseconds.'),
+};
+
 /** What `free` tells about one endpoint. */
 const freed = {
   endpoint,
@@ -187,87 +268,36 @@ const freed = {
 
 /** The documents, by the command that prints them. */
 export const documents: Readonly<Record<string, Schema>> = {
-  why: object('What `rebind why --json` prints.', {
-    schema: schemaNumber,
-    endpoint,
-    options,
-    bindable,
-    errno: orNull(text('What bind or listen would report, such as `EADDRINUSE`; null when bindable.')),
-    verdict: orNull(described(finding, 'The cause; null when the port is bindable and nothing is worth saying.')),
-    also: list('Other causes that apply too.', finding),
-    blockers: list(
-      'The sockets that make the bind fail, the surest first.',
-      object('A socket.', {
-        protocol: one('The protocol.', ['tcp', 'udp', 'unix']),
-        state: one("The state, as the kernel's headers spell it; `BOUND` is bound and not listening.", states),
-        local: described(address, 'Its own address.'),
-        remote: orNull(described(address, 'Its peer, null without one.')),
-        uid: whole('The user who made it; 0 also where the kernel no longer knows.'),
-        inode: whole('Its inode number; 0 when no process has it open.'),
-        expiresInMs: orNull(whole('Milliseconds until it is gone by itself, null when it does not go by itself.')),
-        certain: yes('False when an option of the socket that the system hides decides whether it is to blame.'),
-        holders: list('Every process that has it open.', holder),
-      }),
-    ),
-    plan: list('What would help, the gentlest first.', remedy),
-    gaps: list('What could not be seen. An empty list means that everything was.', gap),
-    error: noError,
-  }),
-  free: {
-    description: 'What `rebind free --json` prints: for one endpoint its fields, for several a list of them.',
-    anyOf: [
-      object('One endpoint.', { schema: schemaNumber, ...freed, error: brokenOff }),
-      object('Several endpoints.', {
-        schema: schemaNumber,
-        results: list('One for each endpoint, in the order they were given.', object('An endpoint.', freed)),
-        error: brokenOff,
-      }),
-    ],
-  },
-  wait: object('What `rebind wait --json` prints.', {
-    schema: schemaNumber,
-    endpoint,
-    options,
-    for: one('What was waited for.', ['free', 'open']),
-    done: yes('True when it came true.'),
-    failure: orNull(text('`timeout`, `process-ended` or `other-process`; null when it came true.')),
-    listeners: list('With `--for open`: who listens, as far as that can be seen.', object('A process.', process)),
-    addresses: list('With `--for open`: where they listen, also those whose process cannot be seen.', address),
-    verdict: orNull(
-      described(
-        finding,
-        'With `--for free`: why it is still blocked. With `--for open`: who has bound it and does not listen. Else null.',
-      ),
-    ),
-    gaps: list('What could not be seen.', gap),
-    elapsedMs: whole('How long it took, in milliseconds.'),
-    error: orNull(
-      object('Null, unless Ctrl-C ended it; the other fields tell how it was then.', {
-        kind: { const: 'interrupted', description: 'What it was.' },
-        message: text('One sentence.'),
-      }),
-    ),
-  }),
+  why: oneOrMore(
+    'What `rebind why --json` prints: for one endpoint its fields, for several a list of them.',
+    explained,
+    noError,
+  ),
+  free: oneOrMore(
+    'What `rebind free --json` prints: for one endpoint its fields, for several a list of them.',
+    freed,
+    brokenOff,
+  ),
+  wait: oneOrMore(
+    'What `rebind wait --json` prints: for one endpoint its fields, for several a list of them.',
+    awaited,
+    brokenOff,
+  ),
   ls: object('What `rebind ls --json` prints.', {
     schema: schemaNumber,
-    sockets: list(
-      'Every listening or bound socket, by port.',
-      object('A socket.', {
-        protocol: one('The protocol.', ['tcp', 'udp']),
-        state: one(
-          '`LISTEN`, or `BOUND` for bound and not listening; UDP sockets are `BOUND` or `ESTABLISHED`.',
-          states,
-        ),
-        local: described(address, 'Its own address.'),
-        uid: whole('The user who made it.'),
-        inode: whole('Its inode number; 0 when no process has it open.'),
-        device: orNull(text('The interface it is bound to, null for any.')),
-        v6Only: orNull(yes('IPV6_V6ONLY; null when hidden.')),
-        holders: list('Every process that has it open; empty when none was visible.', holder),
-      }),
+    sockets: list('TCP and UDP sockets that listen or are bound, by port.', listedSocket),
+    unixSockets: list(
+      'Unix sockets that listen or are bound, by path; empty unless they are asked for.',
+      listedUnixSocket,
     ),
     gaps: list('What could not be seen.', gap),
     error: noError,
+  }),
+  'ls-watch': object('One line of `rebind ls --watch --json`.', {
+    schema: schemaNumber,
+    event: one('`added` also for each socket that is there at the beginning.', ['added', 'removed']),
+    at: text('When it was seen, ISO 8601.'),
+    socket: { description: 'The socket.', anyOf: [listedSocket, listedUnixSocket] },
   }),
   ...holdDocuments,
   error: object('What every command prints with `--json` when it could not answer.', {

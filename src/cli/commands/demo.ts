@@ -13,6 +13,7 @@ import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import { type Canvas, canvas, type Io } from '../io.ts';
 import { itself } from '../itself.ts';
+import { canAsk } from '../question.ts';
 import { wordsOf } from '../request.ts';
 import { pad, shellWords, wrap } from '../text.ts';
 import { suggestion, UsageError } from '../usage.ts';
@@ -33,7 +34,8 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
       `There is no cause ${JSON.stringify(escapeText(id.slice(0, 40)))}.${suggestion(id, ids) || ' "rebind demo" lists them.'}`,
     );
   }
-  return insideNamespace() ? showInNamespace(cause, io) : showApart(cause, io);
+  const keep = invocation.flag('keep') === true;
+  return insideNamespace() ? showInNamespace(cause, keep, io) : showApart(cause, keep, io);
 }
 
 function listing(canvas: Canvas): string {
@@ -42,45 +44,52 @@ function listing(canvas: Canvas): string {
     const [first = '', ...more] = wrap(title, Math.max(20, canvas.width - width));
     return [`${canvas.paint('strong', pad(id, width))}${first}`, ...more.map((line) => ' '.repeat(width) + line)];
   });
-  return `${[...lines, '', 'Bring one about: rebind demo <cause>', 'Only read about it: rebind help <cause>'].join('\n')}\n`;
+  return `${[...lines, '', 'Stage one: rebind demo <cause>', 'Only read about it: rebind help <cause>'].join('\n')}\n`;
 }
 
 /** In a namespace of its own where the machine allows it: ports and settings that nobody else has, and a clean end. */
-async function showApart(cause: Cause<string, object>, io: Io): Promise<number> {
+async function showApart(cause: Cause<string, object>, keep: boolean, io: Io): Promise<number> {
+  // To practise on it from another terminal it must be where that terminal is.
+  const here = keep ? variantOf(cause) : null;
+  if (here !== null) return show(cause, here, keep, io);
   const apart = namespaceCommand();
   if (apart !== null) {
-    const code = await runChild([...apart, process.execPath, itself, 'demo', cause.id], io, namespaceEnvironment());
+    const code = await runChild(
+      [...apart, process.execPath, itself, 'demo', cause.id, ...(keep ? ['--keep'] : [])],
+      io,
+      namespaceEnvironment(),
+    );
     if (code !== exit.unsupported) return code;
   }
   // What a namespace does not have, such as containers, this machine may.
   const variant = variantOf(cause);
-  if (variant !== null) return show(cause, variant, io);
+  if (variant !== null) return show(cause, variant, keep, io);
   const reason = missing(cause.stages[0]?.needs ?? []) ?? 'it has no situation';
-  io.stderr.write(`rebind: ${cause.id} cannot be brought about here: ${escapeText(reason)}\n`);
+  io.stderr.write(`rebind: ${cause.id} cannot be staged here: ${escapeText(reason)}\n`);
   return exit.unsupported;
 }
 
-async function showInNamespace(cause: Cause<string, object>, io: Io): Promise<number> {
+async function showInNamespace(cause: Cause<string, object>, keep: boolean, io: Io): Promise<number> {
   raiseLoopback();
   const variant = variantOf(cause);
-  return variant === null ? exit.unsupported : show(cause, variant, io);
+  return variant === null ? exit.unsupported : show(cause, variant, keep, io);
 }
 
-async function show(cause: Cause<string, object>, variant: StagedVariant, io: Io): Promise<number> {
+async function show(cause: Cause<string, object>, variant: StagedVariant, keep: boolean, io: Io): Promise<number> {
   io.stdout.write(`${causePageText(cause, canvas(io), false)}\n${canvas(io).paint('strong', 'Now for real')}\n`);
-  await explainStaged(variant, io);
+  await explainStaged(variant, keep, io);
   const { width } = canvas(io);
   const shown = variant.expect.cause;
   const beside =
     typeof shown === 'string' && shown !== cause.id
-      ? [`The answer names ${shown} first; ${cause.id} comes along with it, after "Also:".`]
+      ? [`The answer names ${shown} first; ${cause.id} follows after "Also:".`]
       : [];
-  const end = 'What was started for this has been ended, so the commands above have nothing left to do.';
+  const end = 'The demo has stopped what it started, so the commands above have nothing left to do.';
   io.stdout.write(`\n${[...beside, end].flatMap((line) => wrap(line, width)).join('\n')}\n`);
   return exit.ok;
 }
 
-async function explainStaged(variant: StagedVariant, io: Io): Promise<void> {
+async function explainStaged(variant: StagedVariant, keep: boolean, io: Io): Promise<void> {
   const { paint, width } = canvas(io);
   await using stage = openStage();
   const staged = await variant.stage(stage);
@@ -91,12 +100,35 @@ async function explainStaged(variant: StagedVariant, io: Io): Promise<void> {
     const asked = { host: endpoint.address, port: 0 };
     io.stdout.write(`${situation.join('')}\n> ${paint('strong', `await why(${JSON.stringify(asked)})`)}\n`);
     io.stdout.write(picture(await why(asked), canvas(io), io.now()));
+    if (keep) await untilKey(io);
     return;
   }
   const words = wordsOf(staged.request);
   io.stdout.write(`${situation.join('')}\n$ ${paint('strong', `rebind why ${escapeText(shellWords(words))}`)}\n`);
   if (io.signal.aborted) return;
   await runChild([...staged.askAs, process.execPath, itself, 'why', ...words], io, process.env);
+  if (keep) await untilKey(io);
+}
+
+/** The situation stays: for another terminal, or for a shell where it is in a namespace of its own. */
+async function untilKey(io: Io): Promise<void> {
+  if (io.signal.aborted) return;
+  if (insideNamespace() && canAsk()) {
+    io.stdout.write('\nThis shell is in the namespace of the demo. Leave it with "exit" to end the demo.\n');
+    const child = spawn(process.env['SHELL'] ?? 'sh', [], { stdio: 'inherit' });
+    await once(child, 'exit');
+    return;
+  }
+  if (!canAsk()) {
+    io.stderr.write('The situation stays until this process is interrupted.\n');
+    if (!io.signal.aborted) await once(io.signal, 'abort');
+    return;
+  }
+  io.stdout.write('\nThe situation stays until you press a key.\n');
+  process.stdin.setRawMode(true).resume();
+  const key = once(process.stdin, 'data').then(() => {});
+  await Promise.race([key, once(io.signal, 'abort')]);
+  process.stdin.setRawMode(false).pause();
 }
 
 function capital(sentence: string): string {

@@ -14,10 +14,11 @@ import { openStatus, type Status } from '../progress-line.ts';
 import { ask, canAsk } from '../question.ts';
 import { requestsOf } from '../request.ts';
 import { parseMilliseconds } from '../time.ts';
+import { UsageError } from '../usage.ts';
 import { endpointObject } from '../words.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
-  const requests = await requestsOf(invocation);
+  const requests = await requestsOf(invocation.operands.length > 0 ? invocation : await picked(invocation, io));
   const json = invocation.flag('json') === true;
   const yes = invocation.flag('yes') === true;
   const reports: FreeReport[] = [];
@@ -36,6 +37,14 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   if (io.signal.aborted && !json) io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'Interrupted')}\n`);
   if (json) io.stdout.write(print(freeDocument(reports, io.signal.aborted, failure)));
   return failure === null ? worst(reports) : Math.max(exit.unknown, worst(reports));
+}
+
+/** Without an endpoint a person chooses from a list; there is none for a program. */
+async function picked(invocation: Invocation, io: Io): Promise<Invocation> {
+  if (!canAsk() || invocation.flag('json') === true)
+    throw new UsageError('"rebind free" needs endpoints, such as 3000. See "rebind help free".');
+  const { choose } = await import('../pick.ts');
+  return { ...invocation, operands: await choose(io) };
 }
 
 interface Freed {

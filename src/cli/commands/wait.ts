@@ -15,26 +15,44 @@ import { UsageError } from '../usage.ts';
 import { endpointObject, endpointSubject, marked } from '../words.ts';
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
-  const [request] = await requestsOf(invocation);
-  if (request === undefined) throw new TypeError('The parser lets no run through without an endpoint');
+  const requests = await requestsOf(invocation);
+  const any = invocation.flag('any') === true;
   using status = openStatus(io);
-  const report = await waitOrLook(request, optionsOf(invocation, io, status), io);
+  // With --any the first one that is done stops the others.
+  const first = new AbortController();
+  const options = { ...optionsOf(invocation, io, status), signal: AbortSignal.any([io.signal, first.signal]) };
+  const reports = await Promise.all(
+    requests.map(async (request) => {
+      const report = await waitOrLook(request, options);
+      if (any && report.done) first.abort();
+      return report;
+    }),
+  );
   status.clear();
   const interrupted = io.signal.aborted;
+  const isEnough = any && reports.some(({ done }) => done);
+  const shown = isEnough ? reports.filter(({ done }) => done) : reports;
   io.stdout.write(
-    invocation.flag('json') ? print(waitDocument(report, interrupted)) : picture(report, interrupted, io),
+    invocation.flag('json')
+      ? print(waitDocument(reports, interrupted))
+      : shown.map((report) => picture(report, interrupted, io)).join(''),
   );
-  if (report.failure === 'unknown') return exit.unknown;
-  return report.done ? exit.ok : exit.blocked;
+  if (isEnough) return exit.ok;
+  return Math.max(exit.ok, ...reports.map(exitOf));
 }
 
-/** After Ctrl-C the answer is how it is now. */
-async function waitOrLook({ endpoint, options }: Request, waitOptions: WaitOptions, io: Io): Promise<WaitReport> {
+function exitOf({ done, failure }: WaitReport): number {
+  if (failure === 'unknown') return exit.unknown;
+  return done ? exit.ok : exit.blocked;
+}
+
+/** After an interruption the answer is how it is now. */
+async function waitOrLook({ endpoint, options }: Request, waitOptions: WaitOptions): Promise<WaitReport> {
   const startedAt = performance.now();
   try {
     return await wait(endpoint, { ...options, ...waitOptions });
   } catch (error) {
-    if (!io.signal.aborted || error !== io.signal.reason) throw error;
+    if (waitOptions.signal?.aborted !== true || error !== waitOptions.signal.reason) throw error;
     const { signal: _signal, onProgress: _onProgress, ...rest } = waitOptions;
     const now = await wait(endpoint, { ...options, ...rest, timeoutMs: 0 });
     return { ...now, elapsedMs: Math.round(performance.now() - startedAt) };

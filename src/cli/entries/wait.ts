@@ -4,20 +4,22 @@ import { timePage } from '../time.ts';
 
 export const waitEntry: Command = {
   name: 'wait',
-  summary: 'Wait until an endpoint can be bound, or until somebody listens on it',
+  summary: 'Wait until a port is available, or until a program listens on it',
   page: [
-    'Sleeps until the kernel tells that a socket or a process has ended, or until the time of a leftover is over. It never connects to the port, so it can never answer itself.',
-    'With --for open, a port alone is open as soon as somebody listens on it on any address of this machine, and the answer says on which. To be sure that clients of one address get through, ask about that one, such as 127.0.0.1:3000.',
+    'Sleeps until the kernel reports that a socket was closed or a process exited, or until a leftover connection expires. It never connects to the port, so it never answers itself.',
+    'With several endpoints it waits for all of them, or with --any for the first one.',
+    'With --for open, a bare port is open as soon as a program listens on it on any address of this machine, and the answer says on which. To be sure that clients of one address get through, ask about that address, such as 127.0.0.1:3000.',
     timePage,
     ...endpointPage,
   ],
-  operands: [{ name: 'endpoint', summary: 'an endpoint, such as 3000', values: 'endpoints' }],
+  operands: [{ name: 'endpoint', summary: 'an endpoint, such as 3000', count: 'some', values: 'endpoints' }],
   flags: [
     {
       name: 'for',
       value: { name: 'STATE', values: ['free', 'open'] },
-      summary: 'free (the default): it can be bound; open: somebody listens',
+      summary: 'free (the default): it is available; open: a program listens',
     },
+    { name: 'any', summary: 'Wait for the first of several endpoints instead of all' },
     {
       name: 'pid',
       value: { name: 'PID' },
@@ -26,14 +28,14 @@ export const waitEntry: Command = {
     {
       name: 'timeout',
       value: { name: 'TIME' },
-      summary: 'Give up after this time, with exit status 1; never unless given',
+      summary: 'Give up after this time, with exit status 1 (default: never)',
     },
     ...bindFlags,
     jsonFlag,
   ],
   examples: [
-    { command: 'rebind wait 3000 && node server.js', summary: 'Start as soon as the port is free' },
-    { command: 'rebind wait 3000 --for open --timeout 30s', summary: 'Until a server is ready' },
+    { command: 'rebind wait 3000 && node server.js', summary: 'Start as soon as the port is available' },
+    { command: 'rebind wait 5432 6379 --for open --timeout 30s', summary: 'Until both servers are ready' },
     {
       command: 'rebind wait 3000 --for open --pid $!',
       summary: 'Until the server that was just started is ready, and no other',

@@ -15,6 +15,7 @@ import type {
   Settings,
   Socket,
   UnixFile,
+  UnixSocket,
 } from '../../model/facts.ts';
 import { conflict } from '../../model/rules/linux-conflict.ts';
 import { binderOf } from '../../model/rules/rules.ts';
@@ -170,12 +171,26 @@ function readInventory(source: Source, describer: Describer, real: boolean): Inv
   const gaps: Gap[] = [];
   const sockets = readWaiting(source, gaps);
   if (real && hasLibc()) sockets.push(...readUnlisted(source, null, gaps));
-  const { holders, unseen } = readHolders(source.proc, describer, sockets, () => true, 'all', gaps);
+  const unixSockets = (readUnix(source, gaps) ?? []).flatMap(listedUnix);
+  const { holders, unseen } = readHolders(
+    source.proc,
+    describer,
+    [...sockets, ...unixSockets],
+    () => true,
+    'all',
+    gaps,
+  );
   const missing = sockets.filter(({ inode }) => inode !== 0 && !holders.has(inode));
   const uid = process.getuid?.() ?? 0;
   gaps.push(...missingHolders(source.proc, missing, { uid, unseen, userName: describer.userName }));
   const users = new Map(sockets.map((each) => [each.uid, describer.userName(each.uid)]));
-  return { sockets, holders, users, asker: readAsker(source.proc, describer), gaps };
+  return { sockets, unixSockets, holders, users, asker: readAsker(source.proc, describer), gaps };
+}
+
+/** One that others can reach. The name is as its maker wrote it, relative to where it was then. */
+function listedUnix({ type, state, name, inode, uid, queue }: NamedUnixSocket): UnixSocket[] {
+  if (state === 'ESTABLISHED') return [];
+  return [{ protocol: 'unix', type, state, path: name.toString(), inode, uid: uid ?? 0, queue, elsewhere: false }];
 }
 
 /** The sockets of a path; where the kernel says that somebody has its file open and our namespace has none, those of other namespaces. Null when none can be seen. */
