@@ -112,7 +112,10 @@ describe('a wrong command line is one sentence', () => {
     [['why'], /^"rebind why" needs an endpoint/],
     [['3000', '--device'], /^The option "--device" needs a value: --device NAME$/],
     [['3000', '--device='], /^The option "--device" needs a value/],
-    [['3000', '--device', '--json'], /^The option "--device" needs a value; for one that begins with a dash write --device=--json$/],
+    [
+      ['3000', '--device', '--json'],
+      /^The option "--device" needs a value; for one that begins with a dash write --device=--json$/,
+    ],
     [['3000', '--json=yes'], /^The option "--json" takes no value$/],
     [['3000', '--no-json'], /has no option "--no-json"/],
     [['run', '3000'], /^"rebind run" needs a command after "--"/],
