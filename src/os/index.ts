@@ -3,15 +3,24 @@
  */
 import { linux } from './linux/index.ts';
 import type { Os } from './os.ts';
-import { unsupported } from './unsupported.ts';
+import { portable } from './portable.ts';
 
 let chosen: Os | undefined;
 
 /**
  * The operating system. Loads nothing native: each part loads what it needs when it is first called.
- * On a platform that rebind does not know yet, every function of it throws an `UnsupportedError` that says so.
+ * On a platform that rebind does not know yet it has Node's own means, and says why it has no more.
  */
 export function os(): Os {
-  chosen ??= process.platform === 'linux' ? linux : unsupported(process.platform);
+  chosen ??= process.platform === 'linux' ? linux : portable(process.platform, 'only Linux has been run and tested');
   return chosen;
+}
+
+/** Makes another one the operating system of this process, for tests; returns what undoes it. */
+export function useOs(other: Os): () => void {
+  const before = chosen;
+  chosen = other;
+  return () => {
+    chosen = before;
+  };
 }

@@ -1,5 +1,6 @@
 /**
- * What rebind needs of an operating system. linux/, darwin/ and win32/ implement it; index.ts chooses one, once, lazily.
+ * What rebind needs of an operating system. linux/ implements all of it, portable.ts what Node alone can do; index.ts chooses one, once,
+ * lazily. CONTRIBUTING.md tells how to add one.
  *
  * Reading never throws for what it could not see: it returns facts and gaps. Changing returns an outcome, because
  * "gone already" and "not permitted" are answers. A call that should work and does not throws a `NativeError`.
@@ -17,6 +18,7 @@ import type {
   Settings,
   UnixSocket,
 } from '../model/facts.ts';
+import type { Capability } from './capabilities.ts';
 import type { Events } from './events.ts';
 import type { FileWatches } from './file-watch.ts';
 import type { Files } from './files.ts';
@@ -79,8 +81,14 @@ export interface Changing {
   readonly streams: Streams;
 }
 
+/** Reading is what every system must do; for each part of the other half it may have a reason why it cannot. */
 export interface Os extends Reading, Changing {
   readonly platform: Platform;
+  /**
+   * Why this machine cannot do something, a sentence without a full stop; null when it can, as far as is known before it is tried.
+   * What it lacks throws an `UnsupportedError` with the same sentence.
+   */
+  lacks(capability: Capability): string | null;
 }
 
 export type { Facts, Gap, Holder, InetSocket, Platform, Probe, ProcessIdentity, Settings };

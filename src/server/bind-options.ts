@@ -1,6 +1,5 @@
 import { show } from '../check.ts';
-import { type OptionName, type OptionValue, optionsTable } from '../os/linux/options.ts';
-import { encodeOption } from '../os/option-codec.ts';
+import { encodeValue, type OptionName, type OptionValue } from '../os/options.ts';
 
 /** What the raw socket is when `beforeBind` is called. */
 export interface UnboundSocket {
@@ -96,7 +95,7 @@ export function checkSocketOptions(options: SocketOptions, protocol: 'tcp' | 'ud
     if (option === 'beforeBind') continue;
     const { name, only } = rows[option];
     if (only === 'tcp' && protocol === 'udp') throw new TypeError(`A UDP socket has no ${option}: leave it out`);
-    encodeOption(option, optionsTable[name].codec, options[option]);
+    encodeValue(name, options[option], option);
   }
 }
 
@@ -141,7 +140,7 @@ export function kernelOptions(
     if (only === 'v6' && family === 4) continue;
     const chosen = family === 6 ? (v6 ?? name) : name;
     const value = all[option] as OptionValue<OptionName>;
-    result.push({ option, name: chosen, value: encodeOption(option, optionsTable[chosen].codec, value) });
+    result.push({ option, name: chosen, value: encodeValue(chosen, value, option) });
   }
   return result;
 }

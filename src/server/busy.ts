@@ -175,9 +175,9 @@ async function succeed(os: Os, plan: Plan, report: Report, found: Found): Promis
 
 async function offerToSuccessors(server: Server): Promise<void> {
   const address = server.address();
-  if (process.platform !== 'linux' || address === null || typeof address === 'string') return;
+  if (address === null || typeof address === 'string') return;
   const [{ os }, { offer }] = await Promise.all([import('../os/index.ts'), import('./offer.ts')]);
-  offer(os(), server, address.address, address.port);
+  if (os().lacks('passSockets') === null) offer(os(), server, address.address, address.port);
 }
 
 /** What `why` says about this listen, or null where rebind cannot read the system. */

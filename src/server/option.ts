@@ -4,8 +4,15 @@
 import { createRequire } from 'node:module';
 import { show } from '../check.ts';
 import { isNativeError, NativeError, UnsupportedError } from '../os/errors.ts';
-import { type OptionName, type OptionRow, type OptionValue, optionsTable } from '../os/linux/options.ts';
-import { encodeOption } from '../os/option-codec.ts';
+import {
+  decodeValue,
+  encodeValue,
+  isOptionName,
+  type OptionName,
+  type OptionValue,
+  optionAccess,
+  optionNames,
+} from '../os/options.ts';
 import type { Os } from '../os/os.ts';
 import { descriptor, type HasDescriptor } from './descriptor.ts';
 
@@ -26,12 +33,10 @@ const os = (): Os => (load('../os/index.js') as typeof import('../os/index.ts'))
  * ```
  */
 export function getOption<Name extends OptionName>(of: HasDescriptor, option: Name): OptionValue<Name> {
-  const row = rowOf(option);
-  if (row.access === 'write') throw new TypeError(`${option} can only be set`);
-  const bytes = call(option, () =>
-    os().sockets.getOption(descriptor(of), { level: row.level, name: row.number }, row.codec.size),
-  );
-  return row.codec.decode(bytes) as OptionValue<Name>;
+  checkName(option);
+  if (optionAccess(option) === 'write') throw new TypeError(`${option} can only be set`);
+  const bytes = call(option, () => os().sockets.getOption(descriptor(of), option));
+  return decodeValue(option, bytes) as OptionValue<Name>;
 }
 
 /**
@@ -47,26 +52,17 @@ export function getOption<Name extends OptionName>(of: HasDescriptor, option: Na
  * ```
  */
 export function setOption<Name extends OptionName>(of: HasDescriptor, option: Name, value: OptionValue<Name>): void {
-  const row = rowOf(option);
-  if (row.access === 'read') throw new TypeError(`${option} can only be read`);
-  const bytes = encodeOption(option, row.codec, value);
-  call(option, () => os().sockets.setOption(descriptor(of), { level: row.level, name: row.number }, bytes));
+  checkName(option);
+  if (optionAccess(option) === 'read') throw new TypeError(`${option} can only be read`);
+  const bytes = encodeValue(option, value);
+  call(option, () => os().sockets.setOption(descriptor(of), option, bytes));
 }
 
-function rowOf(option: string): OptionRow<unknown> {
-  if (!Object.hasOwn(optionsTable, option)) {
-    throw new TypeError(
-      `${show(option)} is not an option that rebind knows. It knows ${Object.keys(optionsTable).join(', ')}`,
-    );
-  }
-  if (process.platform !== 'linux')
-    throw new UnsupportedError(
-      `Socket options cannot be reached on ${process.platform} yet: only Linux has been run and tested`,
-    );
-  // These number their options differently (arch/*/include/uapi/asm/socket.h).
-  if (['mips', 'mipsel', 'ppc64', 'ppc'].includes(process.arch))
-    throw new UnsupportedError(`The numbers of the socket options of ${process.arch} are not known to rebind`);
-  return optionsTable[option as OptionName] as OptionRow<unknown>;
+function checkName(option: string): void {
+  if (!isOptionName(option))
+    throw new TypeError(`${show(option)} is not an option that rebind knows. It knows ${optionNames.join(', ')}`);
+  const why = os().lacks('socketOptions');
+  if (why !== null) throw new UnsupportedError(why);
 }
 
 /** Says which option the kernel refused. */

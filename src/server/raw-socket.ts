@@ -2,7 +2,7 @@
  * A socket made by ourselves: every option set between socket() and bind().
  */
 import { isNativeError, NativeError } from '../os/errors.ts';
-import { optionsTable } from '../os/linux/options.ts';
+import { encodeValue } from '../os/options.ts';
 import type { Os } from '../os/os.ts';
 import { kernelOptions, type SocketOptions } from './bind-options.ts';
 
@@ -22,9 +22,8 @@ export function bindRaw(
   const fd = os.sockets.open(protocol, family);
   try {
     for (const { option, name, value } of kernelOptions(options, family, protocol)) {
-      const { level, number } = optionsTable[name];
       try {
-        os.sockets.setOption(fd, { level, name: number }, value);
+        os.sockets.setOption(fd, name, value);
       } catch (error) {
         if (isNativeError(error)) throw new NativeError('setsockopt', -error.errno, `${option} (${name})`);
         throw error;
@@ -51,7 +50,5 @@ export function letSuccessorsIn(os: Os, fd: number): void {
 
 /** @throws {NativeError} */
 export function setReuseAddress(os: Os, fd: number, on: boolean): void {
-  const { level, number, codec } = optionsTable.SO_REUSEADDR;
-  const value = codec.encode(on);
-  if (value !== null) os.sockets.setOption(fd, { level, name: number }, value);
+  os.sockets.setOption(fd, 'SO_REUSEADDR', encodeValue('SO_REUSEADDR', on));
 }

@@ -8,7 +8,6 @@ import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import type { BlockerHolder, Report } from '../model/verdict.ts';
 import type { Os } from '../os/os.ts';
 import type { ProcessHandle } from '../os/processes.ts';
-import { queueOf } from './accept-queue.ts';
 import { listenOnDescriptor } from './node-listen.ts';
 import { askForSocket, type Offered } from './offer.ts';
 import { isSameProgram, programOf, thisProgram } from './program.ts';
@@ -124,7 +123,7 @@ export async function serveOn(
   // The old program's own drain must not hold connections off: they are ours now.
   os.sockets.markShared(fd);
   letSuccessorsIn(os, fd);
-  await listenOnDescriptor(server, fd, Math.max(backlog, queueOf(os, fd).limit), false, signal);
+  await listenOnDescriptor(server, fd, Math.max(backlog, os.sockets.acceptQueue(fd).limit), false, signal);
 }
 
 /** Asks the old process to finish, and waits for its end. @throws {NotTaken} when it is still there after the time. */

@@ -10,6 +10,7 @@ import type { InetEndpoint, UnixEndpoint } from '../model/endpoint.ts';
 import { isNativeError, NativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import { check, libc } from '../os/linux/calls/libc.ts';
+import { getNative, setNative } from '../os/linux/calls/socket.ts';
 import type { ActorOption, OpenOptions } from './actor.ts';
 import { leashDescriptor } from './leash.ts';
 import { polled } from './polled.ts';
@@ -61,7 +62,7 @@ export const calls = {
   connect(fd: number, endpoint: InetEndpoint | UnixEndpoint): void {
     if (sockets.connect(fd, endpoint) === 'done') return;
     waitFor('connect', fd, POLLOUT);
-    const errno = sockets.getOption(fd, { level: SOL_SOCKET, name: SO_ERROR }, 4).readInt32LE(0);
+    const errno = getNative(fd, { level: SOL_SOCKET, name: SO_ERROR }, 4).readInt32LE(0);
     if (errno !== 0) throw new NativeError('connect', errno);
   },
   accept(fd: number): number {
@@ -82,7 +83,7 @@ export const calls = {
       resetOnClose: [SOL_SOCKET, SO_LINGER],
     }[name] as [number, number];
     const words = name === 'resetOnClose' ? [value ? 1 : 0, 0] : [value ? 1 : 0];
-    sockets.setOption(fd, { level, name: number }, Buffer.from(new Int32Array(words).buffer));
+    setNative(fd, { level, name: number }, Buffer.from(new Int32Array(words).buffer));
   },
   address(fd: number): InetEndpoint | UnixEndpoint {
     return sockets.address(fd);

@@ -1,13 +1,16 @@
 /**
  * Waits until a program listens.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { look } from '../ask/look.ts';
 import { causes } from '../causes/bind/index.ts';
-import type { Request } from '../model/endpoint.ts';
+import { isWildcard } from '../model/address.ts';
+import type { Endpoint, Request } from '../model/endpoint.ts';
 import type { Facts, Holder, Socket } from '../model/facts.ts';
 import { answer } from '../model/judge.ts';
 import { listenersOn } from '../model/reach.ts';
 import type { Finding } from '../model/verdict.ts';
+import { UnsupportedError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import type { Clock, End, WaitOptions, WaitReport } from './options.ts';
 import { openSleeper } from './sleeper.ts';
@@ -16,6 +19,8 @@ import { openSleeper } from './sleeper.ts';
 const [shortestLookMs, longestLookMs] = [5, 1_000];
 
 export async function untilOpen(os: Os, request: Request, options: WaitOptions, clock: Clock): Promise<End> {
+  const blind = os.lacks('listSockets');
+  if (blind !== null) return untilAnswered(request, options, clock, blind);
   const { pid } = options;
   const identity = pid === undefined ? null : os.processes.identify(pid);
   const handle = identity === null ? null : os.processes.open(identity);
@@ -44,6 +49,43 @@ export async function untilOpen(os: Os, request: Request, options: WaitOptions, 
   } finally {
     handle?.close();
   }
+}
+
+/** Where sockets cannot be listed a connection tells; it is closed at once. @throws {UnsupportedError} for what only the list would tell. */
+async function untilAnswered({ endpoint }: Request, options: WaitOptions, clock: Clock, why: string): Promise<End> {
+  if (options.pid !== undefined || endpoint.protocol === 'udp') throw new UnsupportedError(why);
+  options.onProgress?.({ elapsedMs: clock.elapsedMs(), errno: null, verdict: null, expiresInMs: null });
+  const place = endpoint.protocol === 'unix' ? { address: endpoint.path, port: 0 } : endpoint;
+  for (;;) {
+    if (await answers(endpoint, Math.min(clock.leftMs(), longestLookMs)))
+      return { failure: null, addresses: [{ address: place.address, port: place.port }] };
+    options.signal?.throwIfAborted();
+    const leftMs = clock.leftMs();
+    if (leftMs <= 0) return { failure: 'timeout' };
+    const pauseMs = Math.min(Math.max(clock.elapsedMs() / 10, shortestLookMs), longestLookMs, leftMs);
+    await sleep(pauseMs, undefined, { signal: options.signal });
+  }
+}
+
+function answers(endpoint: Exclude<Endpoint, { protocol: 'udp' }>, withinMs: number): Promise<boolean> {
+  const { connect } = process.getBuiltinModule('node:net');
+  return new Promise((resolve) => {
+    const socket =
+      endpoint.protocol === 'unix'
+        ? connect({ path: endpoint.path })
+        : connect({ port: endpoint.port, host: reachable(endpoint.address) });
+    const end = (is: boolean) => (): void => {
+      socket.destroy();
+      resolve(is);
+    };
+    socket.setTimeout(Math.max(1, withinMs), end(false));
+    socket.once('connect', end(true)).once('error', end(false));
+  });
+}
+
+/** A server on every address is reached over the loopback. */
+function reachable(address: string): string {
+  return isWildcard(address) ? (address.includes(':') ? 'localhost' : '127.0.0.1') : address;
 }
 
 interface Opened extends Pick<WaitReport, 'listeners' | 'addresses' | 'gaps'> {

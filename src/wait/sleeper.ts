@@ -17,7 +17,7 @@ interface Sleeper extends Disposable {
 }
 
 export function openSleeper(os: Os, { endpoint }: Request, signal: AbortSignal | undefined): Sleeper {
-  let told = true;
+  let told = os.lacks('socketEvents') === null;
   let wake = new AbortController();
   const doze = async (what: EventRequest): Promise<EventResult> => {
     if (told) {

@@ -42,9 +42,6 @@ export interface Tally {
   readonly differences: { readonly what: string; readonly log: readonly string[] }[];
 }
 
-const SO_REUSEADDR = { level: 1, name: 2 };
-const SO_REUSEPORT = { level: 1, name: 15 };
-
 export class History {
   readonly #random: Random;
   readonly #port: number;
@@ -327,7 +324,7 @@ export class History {
     if (entry.fd === null) return;
     const address = this.#random.chance(0.5);
     const value = this.#random.chance(0.5);
-    sockets.setOption(entry.fd, address ? SO_REUSEADDR : SO_REUSEPORT, intOption(value ? 1 : 0));
+    sockets.setOption(entry.fd, address ? 'SO_REUSEADDR' : 'SO_REUSEPORT', intOption(value ? 1 : 0));
     if (address) entry.reuseAddress = value;
     else entry.reusePort = value;
     this.#note(`${address ? 'SO_REUSEADDR' : 'SO_REUSEPORT'} ${value ? 'on' : 'off'}: ${describe(asBinder(entry))}`);

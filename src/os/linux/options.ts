@@ -135,8 +135,5 @@ export const optionsTable = {
 
 type Table = typeof optionsTable;
 
-/** The name of an option that `getOption` and `setOption` know. */
-export type OptionName = keyof Table;
-
 /** The value of an option: a boolean, a number, a text, or an object that names the unit, such as `{ ms: 5000 }`. */
-export type OptionValue<Name extends OptionName> = ValueOf<Table[Name]['codec']>;
+export type OptionValue<Name extends keyof Table> = ValueOf<Table[Name]['codec']>;

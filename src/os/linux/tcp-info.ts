@@ -85,3 +85,9 @@ export const tcpInfo: Codec<TcpInfo> = {
     };
   },
 };
+
+/** Where tcpi_unacked and tcpi_sacked lie; of a listener they are the queue's length and limit (tcp_get_info). */
+export function listenerQueue(info: Buffer): { waiting: number; limit: number } {
+  const { unacknowledged, selectivelyAcknowledged } = tcpInfo.decode(info);
+  return { waiting: unacknowledged, limit: selectivelyAcknowledged };
+}

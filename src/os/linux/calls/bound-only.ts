@@ -15,7 +15,7 @@ import { attempt, type Proc } from '../proc/proc.ts';
 import { readFlags } from './hidden-flags.ts';
 import { libc } from './libc.ts';
 import { AF_INET, AF_INET6 } from './sockaddr.ts';
-import { sockets } from './socket.ts';
+import { getNative, sockets } from './socket.ts';
 
 const SOL_SOCKET = 1;
 const SO_PROTOCOL = { level: SOL_SOCKET, name: 38 };
@@ -150,7 +150,7 @@ function describe(fd: number, inode: number, port: number | null): DiagSocket | 
   if (local.protocol === 'unix' || local.port === 0 || (port !== null && local.port !== port)) return null;
   // A connection that was made after the tables were read is none.
   if (!isClosed(fd)) return null;
-  const cookie = viewOf(sockets.getOption(fd, SO_COOKIE, 8)).getBigUint64(0, littleEndian);
+  const cookie = viewOf(getNative(fd, SO_COOKIE, 8)).getBigUint64(0, littleEndian);
   const flags = readFlags(fd, domain === AF_INET ? 4 : 6);
   return {
     protocol: 'tcp',
@@ -179,7 +179,7 @@ function describe(fd: number, inode: number, port: number | null): DiagSocket | 
 /** Where TCP does not tell, which is so for Multipath TCP of older kernels, it is taken to be closed. */
 function isClosed(fd: number): boolean {
   try {
-    return sockets.getOption(fd, TCP_INFO, 1)[0] === TCP_CLOSE;
+    return getNative(fd, TCP_INFO, 1)[0] === TCP_CLOSE;
   } catch (error) {
     if (isNativeError(error)) return true;
     throw error;
@@ -200,7 +200,7 @@ function sameNetwork(proc: Proc): (fd: number, pid: number) => boolean {
 
 function networkOf(fd: number): bigint | null {
   try {
-    return viewOf(sockets.getOption(fd, SO_NETNS_COOKIE, 8)).getBigUint64(0, littleEndian);
+    return viewOf(getNative(fd, SO_NETNS_COOKIE, 8)).getBigUint64(0, littleEndian);
   } catch (error) {
     if (isNativeError(error)) return null;
     throw error;
@@ -208,5 +208,5 @@ function networkOf(fd: number): bigint | null {
 }
 
 function number(fd: number, option: { level: number; name: number }): number {
-  return viewOf(sockets.getOption(fd, option, 4)).getInt32(0, littleEndian);
+  return viewOf(getNative(fd, option, 4)).getInt32(0, littleEndian);
 }

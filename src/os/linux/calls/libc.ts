@@ -90,11 +90,16 @@ export function libc(): Libc {
 
 /** True when the C library can be called; loads it. */
 export function hasLibc(): boolean {
+  return loaded !== undefined || whyNoLibc() === null;
+}
+
+/** Why the C library cannot be called, a sentence without a full stop; null when it can. */
+export function whyNoLibc(): string | null {
   try {
     libc();
-    return true;
+    return null;
   } catch (error) {
-    if (error instanceof UnsupportedError) return false;
+    if (error instanceof UnsupportedError) return error.message;
     throw error;
   }
 }

@@ -4,12 +4,20 @@
 import { fstatSync } from 'node:fs';
 import type { BindOptions, InetEndpoint, UnixEndpoint } from '../../../model/endpoint.ts';
 import { NativeError } from '../../errors.ts';
-import type { NativeOption, Sockets } from '../../sockets.ts';
+import type { Sockets } from '../../sockets.ts';
 import { destroy } from '../netlink/destroy.ts';
+import { optionsTable } from '../options.ts';
+import { listenerQueue, tcpInfo } from '../tcp-info.ts';
 import { receiveDescriptors, sendDescriptors } from './descriptors.ts';
 import { check, libc } from './libc.ts';
 import { AF_INET, AF_INET6, AF_UNIX, decodeSockaddr, encodeSockaddr, sockaddrSize } from './sockaddr.ts';
 import { holdOff, letIn, markShared } from './syn-filter.ts';
+
+/** One option of a socket, by its level and number. */
+export interface NativeOption {
+  readonly level: number;
+  readonly name: number;
+}
 
 // include/linux/net.h and asm-generic/fcntl.h
 const SOCK_STREAM = 1;
@@ -51,10 +59,20 @@ export const sockets: Sockets = {
     check('listen', libc().listen(fd, backlog));
   },
   address,
-  getOption,
-  setOption,
-  getReuseAddress: (fd) => numberOf(getOption(fd, SO_REUSEADDR, 4)) !== 0,
-  setReuseAddress: (fd, reuse) => setOption(fd, SO_REUSEADDR, intOption(reuse ? 1 : 0)),
+  getOption: (fd, option) => {
+    const { level, number, codec } = optionsTable[option];
+    return getNative(fd, { level, name: number }, codec.size);
+  },
+  setOption: (fd, option, value) => {
+    const { level, number } = optionsTable[option];
+    setNative(fd, { level, name: number }, value);
+  },
+  acceptQueue: (fd) => {
+    const { level, number } = optionsTable.TCP_INFO;
+    return listenerQueue(getNative(fd, { level, name: number }, tcpInfo.size));
+  },
+  getReuseAddress: (fd) => numberOf(getNative(fd, SO_REUSEADDR, 4)) !== 0,
+  setReuseAddress: (fd, reuse) => setNative(fd, SO_REUSEADDR, intOption(reuse ? 1 : 0)),
   duplicate: (fd) => check('fcntl', libc().fcntl(fd, F_DUPFD_CLOEXEC, 0)),
   setInherited,
   setBlocking,
@@ -67,14 +85,14 @@ export const sockets: Sockets = {
     check('close', libc().close(fd));
   },
   identity,
-  isListening: (fd) => numberOf(getOption(fd, SO_ACCEPTCONN, 4)) !== 0,
+  isListening: (fd) => numberOf(getNative(fd, SO_ACCEPTCONN, 4)) !== 0,
   holdOff,
   letIn,
   markShared,
   sendDescriptors,
   receiveDescriptors,
   peer: (fd) => {
-    const value = getOption(fd, SO_PEERCRED, 12);
+    const value = getNative(fd, SO_PEERCRED, 12);
     return { pid: numberOf(value, 0), uid: numberOf(value, 1), gid: numberOf(value, 2) };
   },
   destroy,
@@ -96,22 +114,23 @@ function open(kind: 'tcp' | 'udp' | 'unix' | 'unix-datagram', family: 4 | 6): nu
 }
 
 function setBindOptions(fd: number, family: 4 | 6, options: BindOptions): void {
-  setOption(fd, SO_REUSEADDR, intOption(options.reuseAddress ? 1 : 0));
-  setOption(fd, SO_REUSEPORT, intOption(options.reusePort ? 1 : 0));
+  setNative(fd, SO_REUSEADDR, intOption(options.reuseAddress ? 1 : 0));
+  setNative(fd, SO_REUSEPORT, intOption(options.reusePort ? 1 : 0));
   // Always said, as libuv does: net.ipv6.bindv6only would decide otherwise.
-  if (family === 6) setOption(fd, IPV6_V6ONLY, intOption(options.v6Only ? 1 : 0));
-  if (options.device !== null) setOption(fd, SO_BINDTODEVICE, Buffer.from(`${options.device}\0`));
+  if (family === 6) setNative(fd, IPV6_V6ONLY, intOption(options.v6Only ? 1 : 0));
+  if (options.device !== null) setNative(fd, SO_BINDTODEVICE, Buffer.from(`${options.device}\0`));
 }
 
 function address(fd: number): InetEndpoint | UnixEndpoint {
   const bytes = Buffer.alloc(sockaddrSize);
   const length = intOption(bytes.length);
   check('getsockname', libc().getsockname(fd, bytes, length));
-  const type = numberOf(getOption(fd, SO_TYPE, 4));
+  const type = numberOf(getNative(fd, SO_TYPE, 4));
   return decodeSockaddr(bytes, numberOf(length), type === SOCK_DGRAM ? 'udp' : 'tcp');
 }
 
-function getOption(fd: number, option: NativeOption, size: number): Buffer {
+/** @throws {NativeError} */
+export function getNative(fd: number, option: NativeOption, size: number): Buffer {
   // Not from Buffer's pool: numberOf needs the alignment of a fresh ArrayBuffer.
   const value = Buffer.from(new ArrayBuffer(size));
   const length = intOption(size);
@@ -119,7 +138,8 @@ function getOption(fd: number, option: NativeOption, size: number): Buffer {
   return value.subarray(0, numberOf(length));
 }
 
-function setOption(fd: number, option: NativeOption, value: Buffer): void {
+/** @throws {NativeError} */
+export function setNative(fd: number, option: NativeOption, value: Buffer): void {
   check('setsockopt', libc().setsockopt(fd, option.level, option.name, value, value.length));
 }
 

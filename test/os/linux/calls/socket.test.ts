@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { BindOptions } from '../../../../src/model/endpoint.ts';
 import { nodeTcpOptions } from '../../../../src/model/endpoint.ts';
 import { isNativeError } from '../../../../src/os/errors.ts';
-import { sockets } from '../../../../src/os/linux/calls/socket.ts';
+import { getNative, sockets } from '../../../../src/os/linux/calls/socket.ts';
 import { openDescriptors } from '../open-descriptors.ts';
 
 const bare: BindOptions = { ...nodeTcpOptions, reuseAddress: false };
@@ -120,7 +120,7 @@ describe('raw sockets', () => {
       assert.ok(bound.protocol !== 'unix');
       sockets.bind(v4, { protocol: 'tcp', address: '0.0.0.0', port: bound.port });
       // SO_BINDTODEVICE
-      assert.equal(sockets.getOption(v4, { level: 1, name: 25 }, 16).toString().replace(/\0.*$/, ''), 'lo');
+      assert.equal(getNative(v4, { level: 1, name: 25 }, 16).toString().replace(/\0.*$/, ''), 'lo');
     } finally {
       sockets.close(v6);
       sockets.close(v4);
@@ -129,7 +129,7 @@ describe('raw sockets', () => {
 
   test('an option that does not exist is ENOPROTOOPT', () => {
     const fd = sockets.open('tcp', 4);
-    assert.throws(() => sockets.getOption(fd, { level: 1, name: 9999 }, 4), code('ENOPROTOOPT'));
+    assert.throws(() => getNative(fd, { level: 1, name: 9999 }, 4), code('ENOPROTOOPT'));
     sockets.close(fd);
   });
 
