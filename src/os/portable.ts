@@ -13,8 +13,7 @@ import type { Os } from './os.ts';
 
 /** @param reason Why it can do no more, a clause such as `only Linux has been run and tested`. */
 export function portable(platform: string, reason: string): Os {
-  const lacks = (capability: Capability): string =>
-    `Cannot ${capabilities[capability]} on ${platform} yet: ${reason}`;
+  const lacks = (capability: Capability): string => `Cannot ${capabilities[capability]} on ${platform} yet: ${reason}`;
   /** An object whose every function says that its capability is lacking. */
   const lacking = <T extends object>(capability: Capability, over: Partial<T> = {}): T =>
     new Proxy(over as T, {
@@ -114,6 +113,8 @@ function asker(): Asker {
     user: user(),
     cwd: process.cwd(),
     ancestors: [process.ppid],
+    sudoUid: null,
+    unit: null,
   };
 }
 
