@@ -43,6 +43,7 @@ export function portable(platform: string, reason: string): Os {
       users: new Map(),
       settings: settings(),
       asker: asker(),
+      standings: new Map(),
       gaps: [gap],
     }),
     readInventory: () => {
