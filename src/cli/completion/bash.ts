@@ -24,7 +24,7 @@ _rebind() {
       if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W '${[...flagWordsOf(commands, 'why'), ...flagWords(commonFlags)].join(' ')}' -- "$current"))
       else
-        COMPREPLY=($(compgen -W "${names.join(' ')} $("\${COMP_WORDS[0]}" __values endpoints 2>/dev/null)" -- "$current"))
+        COMPREPLY=($(compgen -W "${names.join(' ')} $("\${COMP_WORDS[0]}" __values endpoints 2>/dev/null | cut -f1)" -- "$current"))
       fi
       return ;;
 ${visible(commands).map(commandCase).join('\n')}
@@ -60,12 +60,14 @@ function commandCase(command: Command): string {
 function flagValues(flag: Flag): string {
   const values = flag.value?.values;
   if (values === undefined) return ':';
-  return reply(isMachineValue(values) ? `$("\${COMP_WORDS[0]}" __values ${values} 2>/dev/null)` : values.join(' '));
+  return reply(
+    isMachineValue(values) ? `$("\${COMP_WORDS[0]}" __values ${values} 2>/dev/null | cut -f1)` : values.join(' '),
+  );
 }
 
 function operandWords({ values }: Operand): string {
   if (values === undefined) return '';
-  return isMachineValue(values) ? `$("\${COMP_WORDS[0]}" __values ${values} 2>/dev/null)` : values.join(' ');
+  return isMachineValue(values) ? `$("\${COMP_WORDS[0]}" __values ${values} 2>/dev/null | cut -f1)` : values.join(' ');
 }
 
 function reply(words: string): string {

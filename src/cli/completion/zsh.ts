@@ -12,10 +12,12 @@ export function zshCompletion(commands: readonly Command[]): string {
   return `#compdef rebind
 # zsh completion for rebind.
 _rebind_values() {
-  local -a found
+  local -a found values
   found=(\${(f)"$(_call_program values $service __values $1 2>/dev/null)"})
-  # A colon ends the value in _describe; compadd takes words as they are.
-  compadd -- $found
+  # A tab ends the value. Not _describe: a colon is part of an address.
+  values=(\${found%%$'\\t'*})
+  found=(\${found//$'\\t'/  })
+  compadd -l -d found -a values
 }
 
 _rebind_commands() {
