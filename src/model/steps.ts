@@ -151,7 +151,7 @@ function stopOne(
     sentence: `Ask ${what ?? `process ${pid} (${command})`} to stop with SIGTERM, with ${grace}${context.force ? ', then kill it' : ''}`,
     target: { kind: 'process', pid, command, user },
     refusal: neverAsked(holder, facts.asker),
-    doubt: context.doubts.get(pid) ?? (manager === null ? null : doubtAboutManager(manager)),
+    doubt: joined(manager === null ? null : doubtAboutManager(manager), context.doubts.get(pid) ?? null),
     work: { kind: 'stop', holder },
   };
 }
@@ -320,6 +320,11 @@ function whyNotRemoved({ kind, inUse, empty }: UnixFile): string | null {
   if (kind !== 'socket') return 'it is not a socket, and rebind removes nothing else';
   if (inUse === true) return 'a program has it open that cannot be seen from here';
   return inUse === null ? 'whether a program has it open cannot be told as this user' : null;
+}
+
+function joined(...doubts: readonly (string | null)[]): string | null {
+  const said = doubts.filter((doubt) => doubt !== null);
+  return said.length === 0 ? null : said.join(', and ');
 }
 
 function unique(holders: readonly Holder[]): Holder[] {

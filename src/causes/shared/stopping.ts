@@ -80,7 +80,8 @@ function stopProcesses(stops: readonly Extract<Stop, { kind: 'process' }>[], que
 function askToEnd(holders: readonly Holder[], sentence: string, question: Question, looks?: string): Remedy {
   const { uid } = question.facts.asker;
   const allowed = uid === 0 || holders.every((holder) => holder.uid === uid);
-  const doubt = holders.map(({ pid }) => question.doubts.get(pid)).find((reason) => reason !== undefined) ?? looks;
+  const other = holders.map(({ pid }) => question.doubts.get(pid)).find((reason) => reason !== undefined);
+  const doubt = looks !== undefined && other !== undefined ? `${looks}, and ${other}` : (looks ?? other);
   const thing = question.request.endpoint.protocol === 'unix' ? 'path' : 'port';
   const asks = doubt === undefined ? '' : `; rebind asks first without --yes, because ${doubt}`;
   return {

@@ -28,7 +28,7 @@ import { readListeners, readPort, readUnlisted, readWaiting, type Source } from 
 import { type Conversation, NetlinkError } from './netlink/netlink.ts';
 import { NETLINK_SOCK_DIAG, openNetlink } from './netlink/netlink-socket.ts';
 import { type NamedUnixSocket, readUnixSockets } from './netlink/unix-diag.ts';
-import { describeCgroups, readCgroupPaths } from './proc/cgroup.ts';
+import { describeCgroups, outsideOf, readCgroupPaths } from './proc/cgroup.ts';
 import { missingHolders } from './proc/gaps.ts';
 import { findHolders, type WantedSocket } from './proc/holders.ts';
 import { placeOf } from './proc/living-thread.ts';
@@ -362,7 +362,7 @@ function sudoUid(): number | null {
 
 function ownUnit(proc: Proc): string | null {
   const paths = readCgroupPaths(proc, 'self');
-  return paths === null ? null : describeCgroups(paths, paths).unit;
+  return paths === null ? null : describeCgroups(paths, outsideOf(paths, readCgroupPaths(proc, 1))).unit;
 }
 
 /** process.cwd() throws when the directory was removed; /proc then names it with ` (deleted)`. */

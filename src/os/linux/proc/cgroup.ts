@@ -45,11 +45,10 @@ export function parseCgroupPaths(text: string): CgroupPaths {
 /**
  * The unit and the container of a process; the first path that names one decides.
  *
- * @param own The paths of this process. The container that it runs in itself is left out of every path: from in there it is the whole machine.
+ * @param outside What is left out in front of a path, see `outsideOf`.
  */
-export function describeCgroups({ unified, others }: CgroupPaths, own: CgroupPaths | null = null): CgroupFacts {
-  const paths = unified === null ? others : [unified, ...others];
-  const outside = own === null ? [] : [own.unified ?? '', ...own.others].flatMap(containerRoot);
+export function describeCgroups(own: CgroupPaths, outside: readonly string[] = []): CgroupFacts {
+  const paths = pathsOf(own);
   let unit: ReturnType<typeof unitOf> = null;
   let cgroup: string | null = null;
   let container: Container | null = null;
@@ -63,6 +62,20 @@ export function describeCgroups({ unified, others }: CgroupPaths, own: CgroupPat
     container ??= containerOf(inside);
   }
   return { unit: unit?.unit ?? null, userUnit: unit?.userUnit ?? false, cgroup, container };
+}
+
+function pathsOf({ unified, others }: CgroupPaths): readonly string[] {
+  return unified === null ? others : [unified, ...others];
+}
+
+/**
+ * The part of the tree of cgroups that lies outside, the longest first: above the container that this process runs in, which from in there is the
+ * whole machine, and above the systemd that is process 1 here, which keeps itself in init.scope.
+ */
+export function outsideOf(own: CgroupPaths | null, init: CgroupPaths | null): string[] {
+  const containers = own === null ? [] : pathsOf(own).flatMap(containerRoot);
+  const roots = init === null ? [] : pathsOf(init).flatMap((path) => /^(\/.+)\/init\.scope$/.exec(path)?.[1] ?? []);
+  return [...containers, ...roots].sort((a, b) => b.length - a.length);
 }
 
 /**

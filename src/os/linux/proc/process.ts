@@ -3,7 +3,7 @@
  * Whatever vanishes while it is read leaves an empty field; a process that vanishes whole is null.
  */
 import type { Holder, ParentProcess, ProcessIdentity } from '../../../model/facts.ts';
-import { type CgroupFacts, type CgroupPaths, describeCgroups, readCgroupPaths } from './cgroup.ts';
+import { type CgroupFacts, describeCgroups, outsideOf, readCgroupPaths } from './cgroup.ts';
 import { placeOf } from './living-thread.ts';
 import { attempt, type Proc } from './proc.ts';
 import { type ProcessStat, readStat } from './stat.ts';
@@ -36,7 +36,7 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
   const stats = new Map<number, ProcessStat | null>();
   let names: Map<number, string> | undefined;
   let bootMs: number | undefined;
-  let own: { readonly paths: CgroupPaths | null } | undefined;
+  let outside: readonly string[] | undefined;
 
   const stat = (pid: number): ProcessStat | null => {
     let known = stats.get(pid);
@@ -88,8 +88,8 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
       const place = placeOf(proc, pid, now.state);
       const argv = argvOf(proc, place);
       const paths = readCgroupPaths(proc, pid);
-      own ??= { paths: readCgroupPaths(proc, 'self') };
-      const cgroup = paths === null ? nowhere : describeCgroups(paths, own.paths);
+      outside ??= outsideOf(readCgroupPaths(proc, 'self'), readCgroupPaths(proc, 1));
+      const cgroup = paths === null ? nowhere : describeCgroups(paths, outside);
       const chain = parents(pid);
       return {
         pid,
