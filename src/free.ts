@@ -263,7 +263,8 @@ function stillHolding(os: Os, request: Request, holders: readonly Holder[]): rea
   const among = (reach: 'likely' | 'all'): readonly Holder[] => {
     const { blockers, facts } = look(request, os, reach);
     const now = new Set(blockers.flatMap(({ socket }) => facts.holders.get(socket.inode) ?? []).map(identityOf));
-    return holders.filter((holder) => now.has(identityOf(holder)));
+    // What has no descriptor of it is the watcher of a process that has: it is stopped so that nothing comes back.
+    return holders.filter((holder) => now.has(identityOf(holder)) || holder.descriptors.length === 0);
   };
   const likely = among('likely');
   return likely.length === holders.length ? likely : among('all');

@@ -1,5 +1,6 @@
 /** Real programs that start others again: pm2, supervisord, nodemon, node --watch, a shell loop, npm, ssh -R, rebind hold. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -79,7 +80,15 @@ describe('supervisors', { skip }, () => {
         '[rpcinterface:supervisor]',
         'supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface',
       ],
-      ...['[program:shop]', 'command=npm run start', `directory=${cwd}`, 'autorestart=true', 'stopasgroup=true'],
+      ...[
+        '[supervisorctl]',
+        `serverurl=unix://${cwd}/control.sock`,
+        '[program:shop]',
+        'command=npm run start',
+        `directory=${cwd}`,
+        'autorestart=true',
+        'stopasgroup=true',
+      ],
     ];
     writeFileSync(join(cwd, 'supervisord.conf'), `${conf.join('\n')}\n`);
     world.start(['supervisord', '-c', join(cwd, 'supervisord.conf')], { env: { PATH: path }, cwd });
@@ -92,8 +101,8 @@ describe('supervisors', { skip }, () => {
     assert.equal(why.json.plan.at(-1).command, `supervisorctl -s unix://${cwd}/control.sock stop shop`);
     const freed = await world.rebind(['free', '3000', '--yes'], { cwd });
     assert.equal(freed.status, 0, freed.text);
-    const status = await world.run(['supervisorctl', '-s', `unix://${cwd}/control.sock`, 'status'], { cwd });
-    assert.match(status.stdout, /^shop\s+STOPPED/);
+    const status = await world.run(['supervisorctl', '-c', join(cwd, 'supervisord.conf'), 'status'], { cwd });
+    assert.match(status.stdout + status.stderr, /^shop\s+STOPPED/);
   });
 
   const watchers: readonly (readonly [string, readonly string[]])[] = [
@@ -118,7 +127,7 @@ describe('supervisors', { skip }, () => {
         managerIn(why.json).pid,
       );
       if (watcher.exitCode === null && watcher.signalCode === null)
-        await new Promise((resolve) => watcher.once('exit', resolve));
+        await once(watcher, 'exit', { signal: AbortSignal.timeout(10_000) });
     });
 
   test('a script of npm is named, and only its server is asked to end', async () => {
