@@ -1,17 +1,31 @@
 /**
- * Runs every test file of the compiled tree. `node --test` alone is not enough: Node 20 takes a folder, Node 22 does not,
- * and both leave with 0 when they find nothing. This fails when no test ran, and when a test that could run here did not.
+ * Runs the test files of the compiled tree. `node --test` alone is not enough: Node 20 takes a folder, Node 22 does not,
+ * and both exit with 0 when they find nothing. This fails when no test ran, and when a test that could run here did not.
+ *
+ * Without words it leaves out the long rings, which `--all` adds, as CI does. Words select files by their path.
  */
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../test/', import.meta.url));
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((word) => word !== '--all');
+const isAll = process.argv.includes('--all');
+
+/** Tests that take minutes, by the beginning of their path: what they repeat is tested once in the others. */
+const longRings: Readonly<Record<string, readonly string[]>> = {
+  load: ['hold/load'],
+  restarts: ['hold/restart', 'hold/wrappers'],
+  versions: ['server/versions', 'next/'],
+  'live rules': ['live-rules'],
+};
+
+/** More flakes than this fail CI: then it is no longer the machine. */
+const mostFlakes = 2;
 
 /** What no installation gives this run: rights that its user has not (or has), and what the machine itself is. */
 const notRoot = /\b(root|second[ -]user|another user|CAP_[A-Z_]+|may not make a cgroup)\b/i;
@@ -24,9 +38,16 @@ const portable = ['model', 'cli'];
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.js'))
   .filter((name) => process.platform === 'linux' || portable.includes(name.split(sep)[0] ?? ''))
-  .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
+  .filter((name) => (wanted.length === 0 ? isAll || ringOf(name) === null : wanted.some((part) => name.includes(part))))
   .sort()
   .map((name) => join(root, name));
+
+/** The long ring that a file belongs to, or null. */
+function ringOf(name: string): string | null {
+  const path = name.split(sep).join('/');
+  const found = Object.entries(longRings).find(([, starts]) => starts.some((start) => path.startsWith(start)));
+  return found?.[0] ?? null;
+}
 
 interface Failure {
   readonly name: string;
@@ -39,20 +60,28 @@ interface Pass {
   readonly skipped: { readonly name: string; readonly reason: string }[];
 }
 
+const took = new Map<string, number>();
+
 // Two at a time. What fails is run once more, alone: these tests watch a real kernel and real processes, and a machine that is
-// busy with something else can make one miss its moment. What passes only then is named at the end, and what fails twice has failed.
+// busy with something else can make one miss its moment. What passes only then is a flake, which is named at the end and counted.
 const first = await runFiles(files, Math.max(1, Math.min(2, cpus().length)));
 const again = [...new Set(first.failures.map((failure) => failure.file))];
 if (again.length > 0) process.stdout.write(`\n${count(again.length, 'file')} again, one after the other\n\n`);
 const second = again.length > 0 ? await runFiles(again, 1) : { passed: 0, failures: [], skipped: [] };
 conclude();
 
+/** Milliseconds that the tests of a file took. */
+function addTime(file: string, ms: number): void {
+  took.set(file, (took.get(file) ?? 0) + ms);
+}
+
 /** Runs files and prints what the reporter says of them. */
 async function runFiles(paths: readonly string[], concurrency: number): Promise<Pass> {
   const pass: Pass = { passed: 0, failures: [], skipped: [] };
   if (paths.length === 0) return pass;
   const events = run({ files: [...paths], concurrency, timeout: 1_200_000 });
-  events.on('test:pass', ({ name, skip, todo, details }) => {
+  events.on('test:pass', ({ name, skip, todo, details, file, nesting }) => {
+    if (nesting === 0) addTime(compiled(file, paths), details.duration_ms);
     if (isSuite(details)) return;
     if (skip !== undefined || todo !== undefined) pass.skipped.push({ name, reason: String(skip ?? todo) });
     else pass.passed++;
@@ -96,13 +125,30 @@ function conclude(): void {
     const what = names.length === 1 ? names[0]?.name : count(names.length, 'test');
     process.stdout.write(`skipped: ${what}: ${reason}${hole}\n`);
   }
-  for (const { name } of recovered) process.stdout.write(`passed only when run again: ${name}\n`);
+  for (const { name, file } of recovered)
+    process.stdout.write(`flake, passed only when run again: ${name} (${relative(root, file)})\n`);
   for (const { name } of second.failures) process.stdout.write(`failed twice: ${name}\n`);
   if (passed === 0)
     process.stderr.write(`No test ran${wanted.length === 0 ? '' : `: no file matches ${wanted.join(', ')}`}\n`);
   if (holes.length > 0) process.stderr.write(`${holes.length} tests that could run here were skipped\n`);
-  process.stdout.write(`${passed} passed, ${failed} failed, ${first.skipped.length} skipped\n`);
-  process.exitCode = failed > 0 || passed === 0 || holes.length > 0 ? 1 : 0;
+  const flaky = strict && recovered.length > mostFlakes;
+  if (flaky) process.stderr.write(`${recovered.length} flakes, and CI passes with at most ${mostFlakes}\n`);
+  if (wanted.length === 0 && !isAll)
+    process.stdout.write(`not run: ${Object.keys(longRings).join(', ')} (npm test -- --all)\n`);
+  slowest(12);
+  const flakes = recovered.length === 0 ? '' : `, ${count(recovered.length, 'flake')}`;
+  process.stdout.write(`${passed} passed, ${failed} failed, ${first.skipped.length} skipped${flakes}\n`);
+  process.exitCode = failed > 0 || passed === 0 || holes.length > 0 || flaky ? 1 : 0;
+}
+
+/** The files that took longest, where time is to be saved first. */
+function slowest(most: number): void {
+  if (files.length <= most) return;
+  const sorted = [...took].sort(([, a], [, b]) => b - a).slice(0, most);
+  const texts = sorted.map(
+    ([file, ms]) => `${relative(root, file).replace(/\.test\.js$/, '')} ${(ms / 1000).toFixed(1)} s`,
+  );
+  process.stdout.write(`slowest: ${texts.join(', ')}\n`);
 }
 
 /** True when the reason names something that this run cannot have, whatever is installed. */
