@@ -16,6 +16,7 @@ import { errorsPage } from './docs/errors.ts';
 import { holdPage } from './docs/hold.ts';
 import { jsonPage, schemaFile } from './docs/json.ts';
 import { manualPage } from './docs/manual.ts';
+import { pins } from './docs/pins.ts';
 import { readRecorded } from './docs/recorded.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -36,6 +37,7 @@ function generate(): Map<string, string> {
   for (const name of Object.keys(documents)) files.set(`docs/json/${name}.schema.json`, schemaFile(name));
   files.set('man/rebind.1', manualPage(commands, version));
   files.set('README.md', fillIn(readFileSync(join(root, 'README.md'), 'utf8')));
+  for (const [path, text] of pins()) files.set(path, text);
   return files;
 }
 

@@ -1,18 +1,18 @@
 /**
- * Writes test/pins/: every sentence in the source that a person can meet, and what the command prints for examples. A change of words
- * shows there on purpose. `--check` only compares.
+ * The files in test/pins/: every sentence in the source that a person can meet, and what the command prints for examples, so that a
+ * change of words is made on purpose. `npm run docs` writes them.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { commands } from '../src/cli/commands.ts';
-import { helpFor, helpForAll } from '../src/cli/help.ts';
-import type { Canvas } from '../src/cli/io.ts';
-import { picture } from '../src/cli/why-text.ts';
-import { free, hostile, noonMs, taken, waiting } from '../test/cli/reports.ts';
-import { literalsOf } from './pins/literals.ts';
+import { commands } from '../../src/cli/commands.ts';
+import { helpFor, helpForAll } from '../../src/cli/help.ts';
+import type { Canvas } from '../../src/cli/io.ts';
+import { picture } from '../../src/cli/why-text.ts';
+import { free, hostile, noonMs, taken, waiting } from '../../test/cli/reports.ts';
+import { literalsOf } from './literals.ts';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 const plain: Canvas = { width: 80, unicode: true, home: '/home/ann', paint: (_style, text) => text };
 
 /** Text with a space in it that begins like a sentence or a part of one; code in a text, such as a shell script, is none. */
@@ -24,11 +24,11 @@ function isSentence(text: string): boolean {
   );
 }
 
-/** The pinned files by name. */
+/** The pinned files by path. */
 export function pins(): ReadonlyMap<string, string> {
   return new Map([
-    ['sentences.txt', sentences()],
-    ['answers.txt', answers()],
+    ['test/pins/sentences.txt', sentences()],
+    ['test/pins/answers.txt', answers()],
   ]);
 }
 
@@ -59,18 +59,3 @@ function answers(): string {
   ];
   return parts.map(([title, text]) => `==== ${title}\n${text}`).join('\n');
 }
-
-function main(check: boolean): void {
-  const folder = join(root, 'test/pins');
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of pins()) {
-    const path = join(folder, name);
-    if (!check) writeFileSync(path, text);
-    else if (readFileSync(path, 'utf8') !== text) {
-      process.stderr.write(`test/pins/${name} is not what the code says now: npm run pins\n`);
-      process.exitCode = 1;
-    }
-  }
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.includes('--check'));
