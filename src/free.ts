@@ -270,8 +270,8 @@ function stillHolding(os: Os, request: Request, holders: readonly Holder[]): rea
   return likely.length === holders.length ? likely : among('all');
 }
 
-function identityOf({ pid, startTicks }: Holder): string {
-  return `${pid} ${startTicks}`;
+function identityOf({ pid, started }: Holder): string {
+  return `${pid} ${started}`;
 }
 
 /** Who ends by these steps. */
@@ -294,7 +294,7 @@ function reported(
 
 /** Equal for steps that do the same to the same. */
 function keyOf({ remedy, target, work }: PlannedStep): string {
-  const start = work.kind === 'stop' ? work.holder.startTicks : '';
+  const start = work.kind === 'stop' ? work.holder.started : '';
   return JSON.stringify([remedy, start, target]);
 }
 

@@ -35,7 +35,16 @@ const rows: readonly (readonly [string, Partial<InetSocket>, readonly Partial<Ho
   ['outgoing-connection', { state: 'ESTABLISHED', direction: 'outgoing' }, [{}]],
   ['bound-not-listening', { state: 'BOUND', remote: null }, [{}]],
   ['orphan-connection', { state: 'FIN_WAIT1', inode: 0 }, []],
-  ['time-wait', { state: 'TIME_WAIT', mini: true, inode: 0, expiresInMs: 30_000 }, []],
+  [
+    'time-wait',
+    {
+      state: 'TIME_WAIT',
+      linux: { cookie: null, mini: true, cgroupId: null, mptcp: false },
+      inode: 0,
+      expiresInMs: 30_000,
+    },
+    [],
+  ],
 ];
 
 for (const [index, first] of rows.entries()) {
@@ -70,7 +79,18 @@ test('the order of the registry is the order of this table', () => {
 test('an IPv6 connection that blocks 0.0.0.0 comes after the cause that says what it is', () => {
   const local = { address: '::1', port };
   const report = judged([
-    ['time-wait', { state: 'TIME_WAIT', mini: true, inode: 0, expiresInMs: 1, family: 6, local }, []],
+    [
+      'time-wait',
+      {
+        state: 'TIME_WAIT',
+        linux: { cookie: null, mini: true, cgroupId: null, mptcp: false },
+        inode: 0,
+        expiresInMs: 1,
+        family: 6,
+        local,
+      },
+      [],
+    ],
   ]);
   assert.equal(report.verdict?.cause, 'time-wait');
   assert.deepEqual(
@@ -215,8 +235,7 @@ function someSocket(inode: number): InetSocket {
     remote: { address: '10.0.0.2', port: 5432 },
     uid: 0,
     inode,
-    cookie: null,
-    mini: false,
+    linux: { cookie: null, mini: false, cgroupId: null, mptcp: false },
     reuseAddress: false,
     reusePort: false,
     v6Only: false,
@@ -225,15 +244,13 @@ function someSocket(inode: number): InetSocket {
     expiresInMs: null,
     queue: null,
     direction: null,
-    cgroupId: null,
-    mptcp: false,
   };
 }
 
 function someHolder(pid: number): Holder {
   return {
     pid,
-    startTicks: '1',
+    started: '1',
     descriptors: [3],
     accepts: null,
     command: 'program',

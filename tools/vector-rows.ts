@@ -220,13 +220,10 @@ function factsOf(binder: Binder, occupants: readonly Known[]): Facts {
       protocol: binder.protocol,
       remote: null,
       inode: 0,
-      cookie: null,
       autoPort: null,
       expiresInMs: null,
       queue: null,
       direction: null,
-      cgroupId: null,
-      mptcp: false,
     }),
   );
   return {
@@ -262,7 +259,18 @@ function asOccupant(socket: Binder, state: State | undefined, local = socket.add
   if (state === undefined) throw new TypeError('A row names a state that the file does not explain');
   const { family, uid, reuseAddress, reusePort, v6Only } = socket;
   const address = local === '::only' ? '::' : local;
-  return { family, local: { address, port }, uid, reuseAddress, reusePort, v6Only, device: socket.device, ...state };
+  const linux = { cookie: null, mini: state.mini, cgroupId: null, mptcp: false };
+  return {
+    family,
+    state: state.state,
+    local: { address, port },
+    uid,
+    linux,
+    reuseAddress,
+    reusePort,
+    v6Only,
+    device: socket.device,
+  };
 }
 
 /** A socket by the key of its address: `::only` is `::` with IPV6_V6ONLY, `::v4` a dual-stack `::` that was reached over IPv4. */

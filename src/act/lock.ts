@@ -18,7 +18,7 @@ export interface Turn {
  * on the name is passed over, so nobody can keep another user's process from being stopped.
  */
 export function takeTurn(os: Os, identity: ProcessIdentity, uid: number): Turn | null {
-  const endpoint = { protocol: 'unix', path: `\0rebind/stop/${identity.pid}/${identity.startTicks}` } as const;
+  const endpoint = { protocol: 'unix', path: `\0rebind/stop/${identity.pid}/${identity.started}` } as const;
   const fd = os.sockets.open('unix', 4);
   try {
     os.sockets.bind(fd, endpoint);

@@ -19,6 +19,6 @@ for (const until = performance.now() + graceMs; performance.now() < until; await
 for (const session of sessions) session.signal('SIGKILL');
 
 function identity(text: string): ProcessIdentity {
-  const [pid = '', startTicks = ''] = text.split(':');
-  return { pid: Number(pid), startTicks };
+  const [pid = '', started = ''] = text.split(':');
+  return { pid: Number(pid), started };
 }

@@ -76,6 +76,6 @@ export class Guard {
   }
 }
 
-function word({ pid, startTicks }: ProcessIdentity): string {
-  return `${pid}:${startTicks}`;
+function word({ pid, started }: ProcessIdentity): string {
+  return `${pid}:${started}`;
 }

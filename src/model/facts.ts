@@ -27,6 +27,24 @@ export interface Address {
   readonly port: number;
 }
 
+/**
+ * Which socket it is, for as long as it exists: compared, and nothing else. On Linux the inode number; a system with other names counts them.
+ * 0 when no process owns it: what is left of a connection, an orphan, or a connection that nobody accepted yet.
+ */
+export type SocketId = number;
+
+/** What Linux tells of a socket beside the rest. */
+export interface LinuxSocket {
+  /** The kernel's own name of the socket (sock_diag cookie, 16 hex digits); null when it was read from /proc/net. */
+  readonly cookie: string | null;
+  /** What is left of a connection in TIME_WAIT, or in FIN_WAIT2 without an owner (inet_timewait_sock). */
+  readonly mini: boolean;
+  /** Inode number of the cgroup2 directory its maker was in, null when unknown. */
+  readonly cgroupId: string | null;
+  /** A subflow of a Multipath TCP connection. */
+  readonly mptcp: boolean;
+}
+
 /** One TCP or UDP socket. UDP sockets are `BOUND`, or `ESTABLISHED` when connected. */
 export interface InetSocket {
   readonly protocol: 'tcp' | 'udp';
@@ -38,12 +56,7 @@ export interface InetSocket {
   readonly remote: Address | null;
   /** The user who made it. 0 for `mini` sockets, whose user the kernel no longer knows. */
   readonly uid: number;
-  /** 0 when no process owns it: a mini socket, an orphan, or a connection that nobody accepted yet. */
-  readonly inode: number;
-  /** The kernel's own name of the socket (sock_diag cookie, 16 hex digits); null when it was read from /proc/net. */
-  readonly cookie: string | null;
-  /** What is left of a connection in TIME_WAIT, or in FIN_WAIT2 without an owner (inet_timewait_sock). */
-  readonly mini: boolean;
+  readonly inode: SocketId;
   /** SO_REUSEADDR, null when hidden. */
   readonly reuseAddress: boolean | null;
   /** SO_REUSEPORT, null when hidden. */
@@ -64,10 +77,8 @@ export interface InetSocket {
    * tcpi_bytes_acked > tcpi_bytes_sent - tcpi_bytes_retrans proves `outgoing`, and equality with nothing unacknowledged proves `incoming` (tcp_info, INET_DIAG_INFO).
    */
   readonly direction: 'outgoing' | 'incoming' | null;
-  /** Inode number of the cgroup2 directory its maker was in, null when unknown. */
-  readonly cgroupId: string | null;
-  /** A subflow of a Multipath TCP connection. */
-  readonly mptcp: boolean;
+  /** What only Linux tells. */
+  readonly linux?: LinuxSocket;
 }
 
 /** One Unix stream, datagram or seqpacket socket that carries the asked path. */
@@ -76,7 +87,7 @@ export interface UnixSocket {
   readonly type: 'stream' | 'datagram' | 'seqpacket';
   readonly state: 'LISTEN' | 'ESTABLISHED' | 'BOUND';
   readonly path: string;
-  readonly inode: number;
+  readonly inode: SocketId;
   readonly uid: number;
   readonly queue: { readonly waiting: number; readonly limit: number } | null;
   /** True when it was made in another network namespace than ours, such as that of a container. */
@@ -109,11 +120,11 @@ export interface UnixFile {
   readonly cutTo: string | null;
 }
 
-/** A process is an identity, not a number: pid and start time together (proc_pid_stat(5), field 22). */
+/** A process is an identity, not a number: pid and start time together. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** Clock ticks after boot, as text because it is compared and never counted with. */
-  readonly startTicks: string;
+  /** When it was started, as the system tells it: compared, and nothing else. On Linux clock ticks after boot (proc_pid_stat(5), field 22). */
+  readonly started: string;
 }
 
 /** One process above a holder, the nearest first. */
@@ -254,7 +265,7 @@ export interface Facts {
   /** Sockets whose local port is the asked one, of both protocols; for a Unix endpoint those that carry the path. */
   readonly sockets: readonly Socket[];
   /** Who has a socket open, by inode number. An inode without an entry was not found in any process that we may look into. */
-  readonly holders: ReadonlyMap<number, readonly Holder[]>;
+  readonly holders: ReadonlyMap<SocketId, readonly Holder[]>;
   /** What may exist beside what is listed here; `gaps` says why. */
   readonly unseen: Unseen;
   /** Where the holders stand, and the asker, by pid; of many holders the first. */

@@ -7,6 +7,7 @@
 import { formatAddress } from './address.ts';
 import { formatEndpoint } from './endpoint.ts';
 import type { Holder, InetSocket, Socket, UnixFile } from './facts.ts';
+import { isLeftover } from './leftover.ts';
 import { label, managedName, managedThing } from './manager-words.ts';
 import { type Manager, managers } from './managers.ts';
 import { neverAsked } from './may-end.ts';
@@ -85,7 +86,7 @@ function isClient(socket: InetSocket, all: readonly Socket[]): boolean {
 
 /** A connection in a listener's queue has no owner yet; it ends with the listener. */
 function isWaitingForAccept(socket: InetSocket, all: readonly InetSocket[]): boolean {
-  if (socket.mini || (socket.state !== 'ESTABLISHED' && socket.state !== 'CLOSE_WAIT')) return false;
+  if (isLeftover(socket) || (socket.state !== 'ESTABLISHED' && socket.state !== 'CLOSE_WAIT')) return false;
   return all.some((other) => other.state === 'LISTEN' && other.protocol === socket.protocol);
 }
 

@@ -9,7 +9,7 @@ import { facts, holder, request } from '../model/facts.ts';
 /** This machine, but the process gives nothing but this. */
 function osWith(takeDescriptor: ProcessHandle['takeDescriptor']): Os {
   const handle = {
-    identity: { pid: 41, startTicks: '1' },
+    identity: { pid: 41, started: '1' },
     takeDescriptor,
     close: () => {},
   } as unknown as ProcessHandle;

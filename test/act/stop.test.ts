@@ -10,7 +10,7 @@ import { holder } from '../model/facts.ts';
 /** A process that lives for ever and answers signals as it is told. */
 function stubborn(outcome: SignalOutcome, signals: string[]): ProcessHandle {
   return {
-    identity: { pid: 41, startTicks: '1' },
+    identity: { pid: 41, started: '1' },
     isAlive: () => true,
     signal: (signal) => {
       signals.push(signal);
@@ -48,7 +48,7 @@ function context(handle: ProcessHandle, over: Partial<StopContext> = {}): StopCo
 describe('stopping a process', () => {
   test('that this user may not signal', async () => {
     const signals: string[] = [];
-    const results = await stopProcesses([holder({ startTicks: 'a' })], context(stubborn('denied', signals)));
+    const results = await stopProcesses([holder({ started: 'a' })], context(stubborn('denied', signals)));
     assert.deepEqual(results.get(41), { outcome: 'failed', why: 'EPERM: this user may not signal a process of ann' });
     assert.deepEqual(signals, ['SIGTERM']);
   });

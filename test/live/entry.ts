@@ -42,7 +42,7 @@ export function asKnown(entry: Entry): Known {
     state,
     local: { address, port },
     uid: mini ? 0 : uid,
-    mini,
+    linux: { cookie: null, mini, cgroupId: null, mptcp: false },
     reuseAddress,
     reusePort,
     v6Only,

@@ -76,7 +76,7 @@ function differences(entry: Entry, socket: InetSocket): string[] {
     ['family', socket.family === entry.family],
     ['address', canonical(socket.local.address) === canonical(entry.address)],
     ['state', socket.state === entry.state],
-    ['mini', socket.mini === entry.mini],
+    ['mini', socket.linux?.mini === entry.mini],
     ['user', entry.mini || socket.uid === entry.uid],
     ['device', socket.device === entry.device],
     ['reuse address', hiddenOr(socket.reuseAddress, entry.reuseAddress)],

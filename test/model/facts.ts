@@ -1,10 +1,16 @@
 /** Sockets and facts for the pure tests: every field has a plain value, a test names the ones that matter. */
 import { type BindOptions, type Endpoint, nodeTcpOptions, type Request } from '../../src/model/endpoint.ts';
-import type { Facts, Holder, InetSocket, Settings, UnixFile, UnixSocket } from '../../src/model/facts.ts';
+import type { Facts, Holder, InetSocket, LinuxSocket, Settings, UnixFile, UnixSocket } from '../../src/model/facts.ts';
 
 export const port = 3000;
 
-export function socket(over: Partial<InetSocket> = {}): InetSocket {
+export function socket({
+  cookie = null,
+  mini = false,
+  cgroupId = null,
+  mptcp = false,
+  ...over
+}: Partial<InetSocket & LinuxSocket> = {}): InetSocket {
   const address = over.local?.address ?? '0.0.0.0';
   return {
     protocol: 'tcp',
@@ -14,8 +20,6 @@ export function socket(over: Partial<InetSocket> = {}): InetSocket {
     remote: null,
     uid: 1000,
     inode: 7001,
-    cookie: null,
-    mini: false,
     reuseAddress: false,
     reusePort: false,
     v6Only: false,
@@ -24,8 +28,7 @@ export function socket(over: Partial<InetSocket> = {}): InetSocket {
     expiresInMs: null,
     queue: null,
     direction: null,
-    cgroupId: null,
-    mptcp: false,
+    linux: { cookie, mini, cgroupId, mptcp },
     ...over,
   };
 }
@@ -103,7 +106,7 @@ export function facts(over: Partial<Facts> = {}): Facts {
 export function holder(over: Partial<Holder> = {}): Holder {
   return {
     pid: 41,
-    startTicks: '1234',
+    started: '1234',
     descriptors: [3],
     accepts: null,
     command: 'node',

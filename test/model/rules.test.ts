@@ -62,7 +62,7 @@ test('a new 0.0.0.0 collides with what a dual-stack server left on ::1, but 127.
 });
 
 // The table of ip(7) and socket(7) as measured: rows are the old socket, columns the new one; `b` blocks.
-const byState: [string, Partial<InetSocket>, Flags, Record<Flags, 'b' | 'ok'>][] = [
+const byState: [string, Parameters<typeof socket>[0], Flags, Record<Flags, 'b' | 'ok'>][] = [
   ['a listener without flags', { state: 'LISTEN' }, 'none', { none: 'b', RA: 'b', RP: 'b', both: 'b' }],
   ['a listener with SO_REUSEADDR', { state: 'LISTEN' }, 'RA', { none: 'b', RA: 'b', RP: 'b', both: 'b' }],
   ['a listener with SO_REUSEPORT', { state: 'LISTEN' }, 'RP', { none: 'b', RA: 'b', RP: 'ok', both: 'ok' }],
@@ -121,7 +121,7 @@ test('the zone of a link-local address is the device', () => {
   assert.equal(binder('::1%eth0').device, null);
 });
 
-const hidden: [string, Flags, Partial<InetSocket>, 'yes' | 'no' | 'maybe'][] = [
+const hidden: [string, Flags, Parameters<typeof socket>[0], 'yes' | 'no' | 'maybe'][] = [
   ['a new socket without flags is blocked by any overlap', 'none', { state: 'TIME_WAIT' }, 'yes'],
   ['a listener blocks SO_REUSEADDR for certain', 'RA', { state: 'LISTEN' }, 'yes'],
   ['what is left of a connection may block SO_REUSEADDR', 'RA', { state: 'TIME_WAIT', mini: true }, 'maybe'],
@@ -133,7 +133,7 @@ const hidden: [string, Flags, Partial<InetSocket>, 'yes' | 'no' | 'maybe'][] = [
 for (const [title, flags, old, expected] of hidden) {
   test(`with hidden flags, ${title}`, () => {
     const occupant = socket({ reuseAddress: null, reusePort: null, v6Only: null, ...old });
-    assert.equal(conflict(binder(old.local === undefined ? '0.0.0.0' : '127.0.0.1', flags), occupant), expected);
+    assert.equal(conflict(binder(old?.local === undefined ? '0.0.0.0' : '127.0.0.1', flags), occupant), expected);
   });
 }
 

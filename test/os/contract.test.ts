@@ -79,7 +79,7 @@ for (const [name, os] of systems) {
       const { ipv6, localAddresses } = os.readSettings();
       assert.equal(typeof ipv6, 'boolean');
       assert.ok(Array.isArray(localAddresses));
-      assert.equal(os.readProcess({ pid: 2 ** 22 + 1, startTicks: '1' }), null);
+      assert.equal(os.readProcess({ pid: 2 ** 22 + 1, started: '1' }), null);
     });
 
     test('trying a bind never throws: it has an answer, or the reason why it has none', () => {

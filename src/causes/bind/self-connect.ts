@@ -1,3 +1,4 @@
+import { isLeftover } from '../../model/leftover.ts';
 import { cause } from '../cause.ts';
 import { blockersOf, holdersOf } from '../shared/kinds.ts';
 import { cutConnections, longest, removeLeftovers, reservePort, wait } from '../shared/remedies.ts';
@@ -22,7 +23,7 @@ export default cause({
     return {
       endpoint: asked(question),
       local: localOf(first),
-      closed: sockets.every(({ mini }) => mini),
+      closed: sockets.every(isLeftover),
       waitMs: longest(sockets),
       uid: first.uid,
       holders: holdersOf(sockets, question).map(who),
@@ -34,7 +35,7 @@ export default cause({
       : `${processes(holders, uid)} tried to connect to ${local}, was given the same port for its own end, and is now connected to itself`,
   remedies(_args, question) {
     const sockets = blockersOf(question, 'self');
-    const leftovers = sockets.filter(({ mini }) => mini);
+    const leftovers = sockets.filter(isLeftover);
     return [
       wait(sockets, question),
       ...cutConnections(sockets, question),

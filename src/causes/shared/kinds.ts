@@ -3,6 +3,7 @@
  */
 
 import type { Holder, InetSocket, Socket } from '../../model/facts.ts';
+import { isLeftover } from '../../model/leftover.ts';
 import { overlap } from '../../model/rules/linux-address.ts';
 import type { Question } from '../../model/verdict.ts';
 
@@ -55,7 +56,7 @@ function sort(socket: InetSocket, question: Question): Kind {
   if (socket.protocol === 'udp') return socket.state === 'BOUND' ? 'listener' : 'outgoing';
   if (socket.state === 'BOUND') return 'bound';
   if (socket.state === 'TIME_WAIT') return 'closed';
-  if (socket.mini) return 'orphan';
+  if (isLeftover(socket)) return 'orphan';
   if (hasListener(socket, question) && !isOutgoing(socket, question)) return 'served';
   if (socket.inode === 0)
     return socket.state === 'ESTABLISHED' || socket.state === 'CLOSE_WAIT' ? 'accepted' : 'orphan';

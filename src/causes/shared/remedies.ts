@@ -3,6 +3,7 @@
  */
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
 import type { InetSocket } from '../../model/facts.ts';
+import { isLeftover } from '../../model/leftover.ts';
 import { linux } from '../../model/rules/linux.ts';
 import { shellWord } from '../../model/text.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
@@ -47,7 +48,7 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
       },
     ];
   }
-  const owned = sockets.filter(({ mini }) => !mini);
+  const owned = sockets.filter((socket) => !isLeftover(socket));
   const [first] = owned;
   if (first === undefined) return [];
   const owners = holdersOf(owned, question);
@@ -58,7 +59,7 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
       sentence: `Cut ${owned.length === 1 ? 'the connection' : 'the connections'} of ${lower(processes(owners.map(who), first.uid))}, if that program can do without it`,
       command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)} --force`,
       automatic: false,
-      args: { cookies: owned.flatMap(({ cookie }) => (cookie === null ? [] : [cookie])) },
+      args: { cookies: owned.flatMap(({ linux }) => linux?.cookie ?? []) },
     },
   ];
 }
@@ -101,7 +102,7 @@ export function removeLeftovers(sockets: readonly InetSocket[], question: Questi
     sentence: `Let the kernel forget ${what} now; no process has ${sockets.length === 1 ? 'it' : 'them'} open${allowed ? '' : ', but this needs root'}`,
     command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
     automatic: allowed,
-    args: { cookies: sockets.flatMap(({ cookie }) => (cookie === null ? [] : [cookie])) },
+    args: { cookies: sockets.flatMap(({ linux }) => linux?.cookie ?? []) },
   };
 }
 

@@ -88,7 +88,7 @@ function addressReused(binder: Binder, occupant: Known): boolean {
 
 /** SO_REUSEPORT on both sides and one user; what is left of a connection no longer has a user. */
 function portShared(binder: Binder, occupant: Known): boolean {
-  return binder.reusePort && occupant.reusePort && (occupant.mini || occupant.uid === binder.uid);
+  return binder.reusePort && occupant.reusePort && (occupant.linux?.mini || occupant.uid === binder.uid);
 }
 
 function* everyValue(occupant: Occupant): Generator<Known> {

@@ -114,8 +114,8 @@ function onPort(endpoint: InetEndpoint, facts: Facts): InetSocket[] {
 
 /** Everything that the rules look at. */
 function keyOf(socket: InetSocket): string {
-  const { family, state, local, uid, mini, reuseAddress, reusePort, v6Only, device } = socket;
-  return `${family} ${state} ${local.address} ${uid} ${mini} ${reuseAddress} ${reusePort} ${v6Only} ${device}`;
+  const { family, state, local, uid, linux, reuseAddress, reusePort, v6Only, device } = socket;
+  return `${family} ${state} ${local.address} ${uid} ${linux?.mini} ${reuseAddress} ${reusePort} ${v6Only} ${device}`;
 }
 
 function isListener(socket: InetSocket): boolean {
@@ -152,7 +152,7 @@ function rank(candidate: Candidate): number {
   const sure = candidate.conflict === 'yes' ? 0 : 10;
   if (socket.state === 'LISTEN') return sure;
   if (socket.state === 'BOUND') return sure + 1;
-  if (socket.protocol !== 'unix' && socket.mini) return sure + 4;
+  if (socket.protocol !== 'unix' && socket.linux?.mini) return sure + 4;
   return sure + (socket.inode === 0 ? 3 : 2);
 }
 

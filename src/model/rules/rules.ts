@@ -25,7 +25,7 @@ export interface Binder {
 /** A socket that has the port, as far as the rules look at it. A null flag is hidden. */
 export type Occupant = Pick<
   InetSocket,
-  'family' | 'state' | 'local' | 'uid' | 'mini' | 'reuseAddress' | 'reusePort' | 'v6Only' | 'device'
+  'family' | 'state' | 'local' | 'uid' | 'linux' | 'reuseAddress' | 'reusePort' | 'v6Only' | 'device'
 >;
 
 /** What the rules say about a request. */

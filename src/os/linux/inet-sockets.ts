@@ -81,8 +81,8 @@ function fromKernel(conversation: Conversation, query: DiagQuery, gaps: Gap[]): 
   if (query.protocol === 'tcp' && all.rows.some(({ state }) => state === 'BOUND')) noteBoundSocketSeen();
   // The same question with one condition more: whoever is in both answers has an automatic port.
   const automatic = readSockets(conversation, { ...query, states: statesOf(all.rows), automaticOnly: true });
-  const cookies = new Set(automatic.rows.map(({ cookie }) => cookie));
-  return all.rows.map((row) => ({ ...row, autoPort: cookies.has(row.cookie) }));
+  const cookies = new Set(automatic.rows.map(({ linux }) => linux.cookie));
+  return all.rows.map((row) => ({ ...row, autoPort: cookies.has(row.linux.cookie) }));
 }
 
 /** Only the tables that had something are walked again. */

@@ -290,7 +290,7 @@ function wantedOf(sockets: readonly Socket[], needed: (socket: Socket) => boolea
   const byInode = new Map<number, WantedSocket>();
   for (const socket of sockets) {
     const { inode, uid } = socket;
-    const cgroupId = socket.protocol === 'unix' ? null : socket.cgroupId;
+    const cgroupId = socket.protocol === 'unix' ? null : (socket.linux?.cgroupId ?? null);
     if (inode === 0 || byInode.get(inode)?.needed) continue;
     byInode.set(inode, { inode, uid, cgroupId, needed: needed(socket) });
   }
@@ -327,7 +327,7 @@ function withFlags(sockets: readonly Socket[], holders: ReadonlyMap<number, read
   let left = mostFlags;
   try {
     return sockets.map((socket): Socket => {
-      if (socket.protocol === 'unix' || socket.mini || socket.inode === 0) return socket;
+      if (socket.protocol === 'unix' || socket.linux?.mini || socket.inode === 0) return socket;
       for (const holder of holders.get(socket.inode) ?? []) {
         const [descriptor] = holder.descriptors;
         if (descriptor === undefined || left-- <= 0) continue;

@@ -120,8 +120,8 @@ test('a listener and its client: states, holder, direction, options', async () =
   assert.equal(facts.users.get(listener?.uid ?? -1), holder?.user);
   assert.equal(facts.asker.pid, process.pid);
   assert.equal(facts.asker.ancestors[0], process.ppid);
-  assert.deepEqual(linux.readProcess({ pid: process.pid, startTicks: holder?.startTicks ?? '' })?.argv, holder?.argv);
-  assert.equal(linux.readProcess({ pid: process.pid, startTicks: '1' }), null);
+  assert.deepEqual(linux.readProcess({ pid: process.pid, started: holder?.started ?? '' })?.argv, holder?.argv);
+  assert.equal(linux.readProcess({ pid: process.pid, started: '1' }), null);
 });
 
 test('a client’s own port: outgoing, chosen by the kernel, or bound before', async () => {
@@ -167,7 +167,7 @@ test('a listener of Multipath TCP is told as such, with its options', (t) => {
     sockets.listen(fd, 5);
     const at = sockets.address(fd);
     const [row] = inet(linux.readFacts(ask('127.0.0.1', at.protocol === 'unix' ? 0 : at.port)));
-    assert.equal(row?.mptcp, true);
+    assert.equal(row?.linux?.mptcp, true);
     assert.equal(row?.inode, sockets.identity(fd)?.inode);
     assert.equal(row?.reuseAddress, true);
     assert.equal(row?.reusePort, true);
@@ -200,7 +200,14 @@ test('on a kernel that does not show it, a bound socket is found among what proc
   const [known] = inet(linux.readFacts(ask('::1', only.port)));
   // What the kernel tells about a bound socket where it does, but who chose the port and the cgroup.
   const { deviceIndex, ...found } = row ?? assert.fail('nothing was found');
-  assert.deepEqual({ ...found, device: 'lo' }, { ...known, autoPort: null, cgroupId: null });
+  assert.deepEqual(
+    { ...found, device: 'lo' },
+    {
+      ...known,
+      autoPort: null,
+      linux: { ...(known?.linux ?? assert.fail()), cgroupId: null },
+    },
+  );
   assert.equal(deviceIndex, 1);
   assert.ok(unlisted(listed, null).some(({ inode }) => inode === only.inode));
 });
@@ -254,7 +261,7 @@ test('what a closed connection leaves: no owner, and the time that is left', asy
   client.resume();
   accepted.resume().end();
   await closed;
-  const mini = inet(linux.readFacts(ask('127.0.0.1', here.port))).find((socket) => socket.mini);
+  const mini = inet(linux.readFacts(ask('127.0.0.1', here.port))).find((socket) => socket.linux?.mini);
   assert.equal(mini?.state, 'TIME_WAIT');
   assert.equal(mini?.inode, 0);
   assert.equal(mini?.reuseAddress, null);
@@ -378,7 +385,7 @@ test('without netlink, /proc/net stands in and the gap says what it cannot show'
   const facts = refused.readFacts(ask('127.0.0.1', here.port));
   const [row] = inet(facts);
   assert.equal(row?.state, 'LISTEN');
-  assert.equal(row?.cookie, null);
+  assert.equal(row?.linux?.cookie, null);
   assert.equal(row?.autoPort, null);
   assert.equal(facts.holders.get(row?.inode ?? 0)?.[0]?.pid, process.pid);
   assert.deepEqual(
@@ -525,7 +532,7 @@ test('a socket names the cgroup that its maker was in', async (t) => {
   try {
     await once(child.stdout, 'data');
     const [row] = inet(linux.readFacts(ask('127.0.0.1', port)));
-    assert.equal(row?.cgroupId, cgroupIds(mount)(name));
+    assert.equal(row?.linux?.cgroupId, cgroupIds(mount)(name));
     assert.equal(linux.readFacts(ask('127.0.0.1', port)).holders.get(row?.inode ?? 0)?.[0]?.pid, child.pid);
   } finally {
     child.kill('SIGKILL');
@@ -558,7 +565,7 @@ test('everything that ss shows is shown, and nothing else', async (t) => {
   accepted.destroy();
   const theirs = [...stdout.matchAll(/\bino:(\d+) sk:([0-9a-f]+)/g)].map(([, ino, sk]) => `${ino} ${sk}`).sort();
   const ours = inet(facts)
-    .map(({ inode, cookie }) => `${inode} ${BigInt(`0x${cookie}`).toString(16)}`)
+    .map(({ inode, linux: its }) => `${inode} ${BigInt(`0x${its?.cookie}`).toString(16)}`)
     .sort();
   assert.equal(ours.length, 3);
   assert.ok(facts.sockets.some(({ inode }) => inode === udp.inode));

@@ -161,8 +161,6 @@ function describe(fd: number, inode: number, port: number | null): DiagSocket | 
     // The owner of a socket's inode is the user that its bind rules know (sock_i_uid).
     uid: stat.uid,
     inode,
-    cookie: cookie.toString(16).padStart(16, '0'),
-    mini: false,
     reuseAddress: flags?.reuseAddress ?? null,
     reusePort: flags?.reusePort ?? null,
     v6Only: flags?.v6Only ?? null,
@@ -171,8 +169,12 @@ function describe(fd: number, inode: number, port: number | null): DiagSocket | 
     expiresInMs: null,
     queue: null,
     direction: null,
-    cgroupId: null,
-    mptcp: protocol === IPPROTO_MPTCP,
+    linux: {
+      cookie: cookie.toString(16).padStart(16, '0'),
+      mini: false,
+      cgroupId: null,
+      mptcp: protocol === IPPROTO_MPTCP,
+    },
   };
 }
 

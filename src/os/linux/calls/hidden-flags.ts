@@ -27,7 +27,7 @@ export interface HiddenFlags {
 }
 
 /** What proves that a descriptor is the socket that was read. */
-type Subject = Pick<InetSocket, 'family' | 'cookie' | 'inode' | 'mptcp'>;
+type Subject = Pick<InetSocket, 'family' | 'inode' | 'linux'>;
 
 /** Where a copy of a socket can be had. */
 export interface Access {
@@ -98,8 +98,9 @@ export function readFlags(fd: number, family: 4 | 6): HiddenFlags | null {
 }
 
 /** A cookie is never used again, an inode number may be; but of Multipath TCP the table shows the subflow, which has a cookie of its own. */
-function isThat(fd: number, { cookie, inode, mptcp }: Subject): boolean {
-  if (cookie === null || mptcp) return sockets.identity(fd)?.inode === inode;
+function isThat(fd: number, { inode, linux }: Subject): boolean {
+  const cookie = linux?.cookie ?? null;
+  if (cookie === null || linux?.mptcp) return sockets.identity(fd)?.inode === inode;
   const value = option(fd, SOL_SOCKET, SO_COOKIE, 8);
   return value !== null && viewOf(value).getBigUint64(0, littleEndian) === BigInt(`0x${cookie}`);
 }

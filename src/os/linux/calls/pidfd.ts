@@ -37,7 +37,7 @@ export const processes: Processes = {
     if (pidfd === 'gone') return null;
     let same = false;
     try {
-      same = startTicksOf(identity.pid) === identity.startTicks;
+      same = startTicksOf(identity.pid) === identity.started;
     } finally {
       if (!same && pidfd !== null) libc().close(pidfd);
     }
@@ -45,8 +45,8 @@ export const processes: Processes = {
     return pidfd === null ? checkedByStartTime(identity) : heldByPidfd(identity, pidfd);
   },
   identify(pid) {
-    const startTicks = startTicksOf(pid);
-    return startTicks === null ? null : { pid, startTicks };
+    const started = startTicksOf(pid);
+    return started === null ? null : { pid, started };
   },
   executable(pid) {
     try {
@@ -78,10 +78,10 @@ export function checkedByStartTime(identity: ProcessIdentity): ProcessHandle {
     identity,
     isAlive: () => {
       const stat = statOf(identity.pid);
-      return stat !== null && stat.startTicks === identity.startTicks && !isOver(stat);
+      return stat !== null && stat.started === identity.started && !isOver(stat);
     },
     signal: (signal) => {
-      if (startTicksOf(identity.pid) !== identity.startTicks) return 'gone';
+      if (startTicksOf(identity.pid) !== identity.started) return 'gone';
       try {
         process.kill(identity.pid, signal);
         return 'sent';
@@ -165,7 +165,7 @@ function terminal(): 'foreground' | 'background' | 'none' {
 }
 
 function startTicksOf(pid: number): string | null {
-  return statOf(pid)?.startTicks ?? null;
+  return statOf(pid)?.started ?? null;
 }
 
 /** Null when it is gone or hidden. @throws {Error} of Node for what does not say that it is gone, such as EMFILE. */

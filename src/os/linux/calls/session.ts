@@ -99,8 +99,8 @@ export class LinuxSession implements Session {
       const stat = statOf(proc, pid);
       if (stat === null || stat.session !== this.leader.pid || stat.state === 'X') continue;
       const known = this.#known.get(pid);
-      const isKnown = known !== undefined && known.identity.startTicks === stat.startTicks;
-      const handle = isKnown ? known : processes.open({ pid, startTicks: stat.startTicks });
+      const isKnown = known !== undefined && known.identity.started === stat.started;
+      const handle = isKnown ? known : processes.open({ pid, started: stat.started });
       if (handle === null) continue;
       if (handle.isAlive()) found.push({ handle, stat, isNew: !isKnown });
       else if (!isKnown) handle.close();

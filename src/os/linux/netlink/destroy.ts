@@ -29,7 +29,7 @@ const groupAttempts = 4_096;
  * A listener or an explicitly bound client stays bound: destroying takes away what nobody owns, and connections.
  */
 export function destroy(socket: InetSocket): 'done' | 'gone' | { why: string } {
-  if (socket.cookie === null) return { why: 'the kernel did not tell its cookie' };
+  if (cookieOf(socket) === null) return { why: 'the kernel did not tell its cookie' };
   const fd = check('socket', libc().socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   try {
     const unconnected = socket.remote === null;
@@ -71,12 +71,12 @@ function encode(socket: InetSocket, remotePort: number): Buffer {
   bytes.set(addressBytes(socket.local.address, socket.family), at + 12);
   if (socket.remote !== null) bytes.set(addressBytes(socket.remote.address, socket.family), at + 28);
   view.setUint32(at + 44, socket.device === null ? 0 : deviceIndex(socket.device), littleEndian);
-  view.setBigUint64(at + 48, cookieOf(socket), littleEndian);
+  view.setBigUint64(at + 48, BigInt(`0x${cookieOf(socket) ?? '0'}`), littleEndian);
   return bytes;
 }
 
-function cookieOf(socket: InetSocket): bigint {
-  return BigInt(`0x${socket.cookie ?? '0'}`);
+function cookieOf({ linux }: InetSocket): string | null {
+  return linux?.cookie ?? null;
 }
 
 function addressBytes(address: string, family: 4 | 6): Uint8Array {

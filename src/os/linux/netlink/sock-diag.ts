@@ -1,5 +1,5 @@
 import { formatIpv6 } from '../../../model/address.ts';
-import type { InetSocket, SocketState } from '../../../model/facts.ts';
+import type { InetSocket, LinuxSocket, SocketState } from '../../../model/facts.ts';
 import { littleEndian } from '../../byte-order.ts';
 import { eachAttribute, encodeAttribute } from './attributes.ts';
 import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
@@ -106,8 +106,9 @@ export interface DiagQuery {
 }
 
 /** A socket as it was read; the device is a number until somebody looks up its name. */
-export interface DiagSocket extends Omit<InetSocket, 'device'> {
+export interface DiagSocket extends Omit<InetSocket, 'device' | 'linux'> {
   readonly deviceIndex: number;
+  readonly linux: LinuxSocket;
 }
 
 /**
@@ -220,8 +221,6 @@ export function decodeSocket(body: Buffer, protocol: 'tcp' | 'udp'): DiagSocket 
       remotePort === 0 ? null : { address: readAddress(view, message.id + socketId.remote, family), port: remotePort },
     uid,
     inode,
-    cookie: hex(view, message.id + socketId.cookie + 4) + hex(view, message.id + socketId.cookie),
-    mini,
     reuseAddress: null,
     reusePort: null,
     v6Only: family === 4 ? false : said.v6Only,
@@ -236,8 +235,12 @@ export function decodeSocket(body: Buffer, protocol: 'tcp' | 'udp'): DiagSocket 
           }
         : null,
     direction: state === 'ESTABLISHED' || state === 'CLOSE_WAIT' ? said.direction : null,
-    cgroupId: said.cgroupId,
-    mptcp: said.mptcp,
+    linux: {
+      cookie: hex(view, message.id + socketId.cookie + 4) + hex(view, message.id + socketId.cookie),
+      mini,
+      cgroupId: said.cgroupId,
+      mptcp: said.mptcp,
+    },
   };
 }
 

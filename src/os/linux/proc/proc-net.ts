@@ -85,8 +85,6 @@ function parseLine(text: string, protocol: 'tcp' | 'udp'): DiagSocket | null {
     remote: peerPort === 0 ? null : { address: parseAddress(remote), port: peerPort },
     uid: Number(uid),
     inode,
-    cookie: null,
-    mini,
     reuseAddress: null,
     reusePort: null,
     v6Only: family === 4 ? false : null,
@@ -96,8 +94,7 @@ function parseLine(text: string, protocol: 'tcp' | 'udp'): DiagSocket | null {
     // The waiting connections are there, how many may wait is not.
     queue: null,
     direction: null,
-    cgroupId: null,
-    mptcp: false,
+    linux: { cookie: null, mini, cgroupId: null, mptcp: false },
   };
 }
 

@@ -93,13 +93,13 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
       const chain = parents(pid);
       return {
         pid,
-        startTicks: now.startTicks,
+        started: now.started,
         command: commandOf(now, () => argv),
         argv,
         cwd: attempt(() => proc.link(`${place}/cwd`)),
         uid,
         user: userName(uid),
-        startedAtMs: Math.round(bootMs + (Number(now.startTicks) * 1000) / ticksPerSecond),
+        startedAtMs: Math.round(bootMs + (Number(now.started) * 1000) / ticksPerSecond),
         processState: place === `${pid}` ? now.state : (readStat(proc, place)?.state ?? now.state),
         parents: chain,
         unit: cgroup.unit,
@@ -113,9 +113,9 @@ export function openDescriber(proc: Proc, readPasswd: () => string): Describer {
 }
 
 /** Null when that process is gone, or the number belongs to another one now. */
-export function sameProcess(describer: Describer, { pid, startTicks }: ProcessIdentity): Description | null {
+export function sameProcess(describer: Describer, { pid, started }: ProcessIdentity): Description | null {
   const description = describer.describe(pid);
-  return description?.startTicks === startTicks ? description : null;
+  return description?.started === started ? description : null;
 }
 
 /** Empty when it is not readable. */

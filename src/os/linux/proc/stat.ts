@@ -18,7 +18,7 @@ export interface ProcessStat {
   /** How many threads it has, also ended ones. */
   readonly threads: number;
   /** Clock ticks after boot. */
-  readonly startTicks: string;
+  readonly started: string;
 }
 
 /** Null when the process is gone, hidden, or the file does not read as the manual says. @param place Its number, or that of a thread as `1/task/2`. */
@@ -39,9 +39,8 @@ export function parseStat(text: string): ProcessStat | null {
   if (open < 0 || close < open) return null;
   const fields = text.slice(close + 2).split(' ', 20);
   const [state, parent, group, session, terminal, foreground] = fields;
-  const [threads, , startTicks] = fields.slice(17);
-  if (state === undefined || !/^[A-Za-z]$/.test(state) || startTicks === undefined || !/^\d+$/.test(startTicks))
-    return null;
+  const [threads, , started] = fields.slice(17);
+  if (state === undefined || !/^[A-Za-z]$/.test(state) || started === undefined || !/^\d+$/.test(started)) return null;
   const numbers = { parent, group, session, terminal, foreground, threads };
   const read = Object.entries(numbers).map(([name, digits]) => [name, Number(digits)] as const);
   if (!read.every(([, number]) => Number.isSafeInteger(number))) return null;
@@ -49,6 +48,6 @@ export function parseStat(text: string): ProcessStat | null {
     ...(Object.fromEntries(read) as Record<keyof typeof numbers, number>),
     command: text.slice(open + 1, close),
     state,
-    startTicks,
+    started,
   };
 }

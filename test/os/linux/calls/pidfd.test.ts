@@ -67,8 +67,8 @@ describe('a process is an identity', () => {
 
   test('a number that belongs to another process now is nobody', () => {
     const child = sleeper();
-    assert.equal(processes.open({ pid: child.pid, startTicks: '1' }), null);
-    const stranger = checkedByStartTime({ pid: child.pid, startTicks: '1' });
+    assert.equal(processes.open({ pid: child.pid, started: '1' }), null);
+    const stranger = checkedByStartTime({ pid: child.pid, started: '1' });
     assert.equal(stranger.isAlive(), false);
     assert.equal(stranger.signal('SIGKILL'), 'gone');
     assert.equal(child.exitCode ?? child.signalCode, null);
@@ -77,7 +77,7 @@ describe('a process is an identity', () => {
   for (const pid of [0, -1, 2 ** 31, 4_194_305, Number.NaN]) {
     test(`${pid} is no process`, () => {
       assert.equal(processes.identify(pid), null);
-      assert.equal(processes.open({ pid, startTicks: '1' }), null);
+      assert.equal(processes.open({ pid, started: '1' }), null);
     });
   }
 

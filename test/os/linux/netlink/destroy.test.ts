@@ -65,8 +65,8 @@ describe('destroying a socket', () => {
     assert.equal(os().sockets.destroy(open[0] as InetSocket), 'done');
     const rest = socketsOf(port, '127.0.0.1').filter((socket) => socket.state === 'ESTABLISHED');
     assert.deepEqual(
-      rest.map((socket) => socket.cookie),
-      [open[1]?.cookie],
+      rest.map((socket) => socket.linux?.cookie),
+      [open[1]?.linux?.cookie],
     );
   });
 
@@ -84,10 +84,10 @@ describe('destroying a socket', () => {
     assert.equal(os().sockets.destroy(wanted), 'done');
     const listening = socketsOf(port, '127.0.0.1').filter((socket) => socket.state === 'LISTEN');
     assert.deepEqual(
-      listening.map((socket) => socket.cookie).sort(),
+      listening.map((socket) => socket.linux?.cookie).sort(),
       members
         .filter((socket) => socket !== wanted)
-        .map((socket) => socket.cookie)
+        .map((socket) => socket.linux?.cookie)
         .sort(),
     );
   });
@@ -105,7 +105,10 @@ describe('destroying a socket', () => {
     const { port } = await connection('127.0.0.1', 4);
     const [first] = socketsOf(port, '127.0.0.1');
     assert.ok(first !== undefined);
-    assert.notEqual(typeof os().sockets.destroy({ ...first, cookie: null }), 'string');
+    assert.notEqual(
+      typeof os().sockets.destroy({ ...first, linux: { cookie: null, mini: false, cgroupId: null, mptcp: false } }),
+      'string',
+    );
     assert.ok(tcpStates(port).length > 0);
   });
 });

@@ -28,7 +28,7 @@ test('a filter for automatic ports adds one operation without a value', () => {
 test('the sockets of a recorded kernel', () => {
   const { rows } = readSockets(replay(recording), { protocol: 'tcp', states: stateBits.all, port: recording.port });
   const told = rows
-    .map(({ family, state, local, remote, mini, v6Only, direction, queue }) => ({
+    .map(({ family, state, local, remote, linux: { mini }, v6Only, direction, queue }) => ({
       family,
       state,
       local: local.address,
@@ -56,7 +56,7 @@ test('the sockets of a recorded kernel', () => {
     },
     { ...none, family: 6, state: 'TIME_WAIT', local: mapped, remote: mapped, mini: true },
   ]);
-  const rest = rows.find(({ mini }) => mini)?.expiresInMs ?? 0;
+  const rest = rows.find(({ linux }) => linux.mini)?.expiresInMs ?? 0;
   assert.ok(rest > 50_000 && rest <= 60_000, `TIME_WAIT lasts a minute: ${rest}`);
 });
 

@@ -27,7 +27,7 @@ test('a process name may hold parentheses, blanks and line breaks', () => {
       terminal: 0,
       foreground: -1,
       threads: 1,
-      startTicks: '777',
+      started: '777',
     });
   }
 });
@@ -121,7 +121,9 @@ test('the recorded tables of /proc/net show what the recorded netlink shows, but
   const { rows, garbled } = parseTable(table('tcp6'), 'tcp', recording.port);
   assert.equal(garbled, 0);
   assert.deepEqual(
-    rows.map(({ state, local, remote, mini }) => `${state} ${local.address} ${remote?.address} ${mini}`).sort(),
+    rows
+      .map(({ state, local, remote, linux: { mini } }) => `${state} ${local.address} ${remote?.address} ${mini}`)
+      .sort(),
     [
       'ESTABLISHED ::1 ::1 false',
       'ESTABLISHED ::ffff:127.0.0.1 ::ffff:127.0.0.1 false',
@@ -129,7 +131,7 @@ test('the recorded tables of /proc/net show what the recorded netlink shows, but
       'TIME_WAIT ::ffff:127.0.0.1 ::ffff:127.0.0.1 true',
     ],
   );
-  const rest = rows.find(({ mini }) => mini)?.expiresInMs ?? 0;
+  const rest = rows.find(({ linux }) => linux.mini)?.expiresInMs ?? 0;
   assert.ok(rest > 50_000 && rest <= 60_000, `TIME_WAIT lasts a minute: ${rest}`);
   assert.equal(parseTable(table('udp'), 'udp', recording.port).rows.length, 1);
   assert.deepEqual(
