@@ -16,7 +16,10 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const doors = Object.values(manifest.exports)
   .map((path) => /^(?:\.\/)?dist\/(.+)\.js$/.exec(path)?.[1])
-  .filter((name) => name !== undefined);
+  .filter((name) => name !== undefined && !name.startsWith('preload/'));
+const preloads = Object.values(manifest.exports).flatMap(
+  (path) => /^\.\/dist\/preload\/(.+)\.js$/.exec(path)?.[1] ?? [],
+);
 /** The commands that are not part of the command's own file, by the table of commands. */
 const others = (await tableOfCommands()).filter(({ fast }) => !fast).map(({ name }) => name);
 const entries = [...new Set([...doors, ...startedByPath(), ...loadedLate()])].map((name) => [name, `src/${name}.ts`]);
@@ -44,6 +47,7 @@ await bundle.write({
 });
 await bundle.close();
 await buildCommand();
+await buildPreloads();
 const tsc = createRequire(import.meta.url)
   .resolve('typescript/package.json')
   .replace('package.json', 'bin/tsc');
@@ -108,6 +112,16 @@ function asFunction(text) {
   // Nothing but strings and patterns may hold such characters.
   new Script(whole);
   return whole;
+}
+
+/**
+ * `--require` runs a CommonJS file before the program without a trace: no ES module is loaded, so Node starts the program as it would anyway.
+ * `--import` of the same files works, too.
+ */
+async function buildPreloads() {
+  for (const name of preloads)
+    await joinInto(`dist/preload/${name}.js`, `src/preload/${name}.ts`, { plugins: [], dynamicImportInCjs: true });
+  writeFileSync('dist/preload/package.json', '{ "type": "commonjs" }\n');
 }
 
 /** Leaves modules where they are: `pathOf` says where that is, as seen from dist/cli, or null for what is joined. */

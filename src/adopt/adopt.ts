@@ -8,6 +8,7 @@ import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import { Adoption } from './adoption.ts';
 import { Agent } from './agent.ts';
+import { install } from './handles.ts';
 import { Inherited, identityOf } from './inherited.ts';
 
 /** One adoption in a process, also when the preload and the library are two copies of this package. */
@@ -25,7 +26,9 @@ export function adoption(): Adoption | null {
     passed === null
       ? null
       : new Adoption(passed, new Inherited(passed, (fd) => os().sockets.duplicate(fd)), new Agent(passed));
-  (globalThis as { [key]?: Adoption | null })[key] = made;
+  // Not enumerable: a program that lists its globals finds its own.
+  Object.defineProperty(globalThis, key, { value: made, configurable: true, writable: true });
+  if (made !== null) install(made);
   return made;
 }
 
@@ -60,11 +63,16 @@ export async function adopt(server: Server, options: AdoptOptions = {}): Promise
       `No held socket is ${JSON.stringify(options.endpoint)}: there are ${sockets.map(({ endpoint }) => formatEndpoint(endpoint)).join(', ')}`,
     );
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.once('listening', () => {
-      server.off('error', reject);
+    const rejected = (error: Error): void => {
+      server.off('listening', listening);
+      reject(error);
+    };
+    const listening = (): void => {
+      server.off('error', rejected);
       resolve(socket.endpoint);
-    });
+    };
+    server.once('error', rejected);
+    server.once('listening', listening);
     given.serve(server, socket);
   });
 }
@@ -80,7 +88,7 @@ function passedBySystemd(): Passed | null {
   const sockets = descriptors.flatMap((fd) => {
     const identity = identityOf(fd);
     if (identity === null) return [];
-    return [{ endpoint: os().sockets.address(fd), identity, explicit: true, asked: null }];
+    return [{ endpoint: os().sockets.address(fd), identity, explicit: true, asked: null, v6Only: false }];
   });
   if (sockets.length === 0) return null;
   return {

@@ -1,247 +1,408 @@
 /**
- * Which socket a server gets when it listens under hold.
+ * Which socket a handle of a program under hold gets.
  */
-import cluster from 'node:cluster';
 import type { Socket as UdpSocket } from 'node:dgram';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { statSync } from 'node:fs';
 import net, { type Server } from 'node:net';
+import { resolve } from 'node:path';
+import { getSystemErrorName } from 'node:util';
 import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
-import type { Endpoint } from '../model/endpoint.ts';
-import { formatEndpoint } from '../model/endpoint.ts';
+import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
+import { os } from '../os/index.ts';
 import type { Agent } from './agent.ts';
 import { fetchSocket } from './ask-for-socket.ts';
-import { manageUdp, plainBind, readBindCall } from './bind-call.ts';
-import { mayMove, receive } from './hand-off.ts';
+import { Claims } from './claims.ts';
+import { mayMove, type Receiver, receive } from './hand-off.ts';
+import { type Handle, onClose, ownerOf, type Places } from './handles.ts';
 import { type Inherited, identityOf } from './inherited.ts';
-import { type Handle, handleOf, type ListenCall, listenOn, plainListen, readListenCall } from './listen-call.ts';
-import { manage } from './managed-server.ts';
+import { manage, manageUdp } from './managed-server.ts';
 import { type Match, match, type Wish } from './match.ts';
-import { isProbe, pretend } from './probe-server.ts';
 
-/** net's own way to make a listening handle, which cluster calls in the primary for shared handles (lib/net.js). */
-type CreateHandle = (address: string | null, port: number | null, type: number, fd?: number, flags?: number) => unknown;
+/** A held socket that a handle of this process has. */
+interface Taken {
+  readonly socket: PassedSocket;
+  readonly wish: Wish | null;
+}
 
-export class Adoption {
+/** What this process listens on without hold: hold may have taken a copy, and then a second bind fails. */
+interface Reported {
+  readonly identity: string;
+  readonly address: string;
+  readonly port: number;
+  readonly asked: { readonly host: string; readonly port: number };
+}
+
+/** How long a server without a connection listener counts as a probe, and how often it is looked at. */
+const probeMs = 250;
+const lookMs = 10;
+
+/** Flags of bind in Node's handles (deps/uv/include/uv.h): UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY, UV_TCP_REUSEPORT, UV_UDP_REUSEADDR, UV_UDP_REUSEPORT. */
+const flag = { v6Only: 1, tcpReusePort: 2, udpReuseAddress: 4, udpReusePort: 8 };
+
+/** The port errors that a restart may run into. */
+const portErrors = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL']);
+
+export class Adoption implements Places {
   /** True once this process serves on a held socket. */
   hasTaken = false;
+  /** False when only `adopt` gives sockets, and every other server is left alone. */
+  matches = false;
   readonly passed: Passed;
   readonly inherited: Inherited;
   readonly agent: Agent;
-  /** The open handle on each held socket, by identity: one at a time, as without hold. */
-  readonly #live = new Map<string, Handle>();
+  readonly #claims: Claims;
+  /** Those that were passed, and those that hold gave later. */
+  readonly #sockets: PassedSocket[];
+  readonly #reported: Reported[] = [];
+  readonly #taken = new WeakMap<Handle, Taken>();
+  /** What the others were bound to: port 0 is another port each time. */
+  readonly #asked = new WeakMap<Handle, Reported['asked']>();
+  /** What the next bind gets, whatever it asks for. */
+  #forced: PassedSocket | null = null;
 
   constructor(passed: Passed, inherited: Inherited, agent: Agent) {
     this.passed = passed;
     this.inherited = inherited;
     this.agent = agent;
+    this.#sockets = [...passed.sockets];
+    this.#claims = new Claims(passed);
   }
 
-  /** net.Server.listen under hold. */
-  listen(server: Server, args: unknown[]): Server {
-    const call = readListenCall(args);
-    const wish = call === null ? null : wishOf(call);
-    const found = wish === null ? null : this.#find(wish);
-    // A cluster worker shares the primary's socket, so it listens as always, but its connections must drain.
-    if (cluster.isWorker) {
-      Reflect.apply(plainListen, server, args);
-      if (found !== null) this.#serve(server, found.socket, null);
-      return server;
-    }
-    if (call === null || wish === null || found === null) {
-      this.#reportUnmanaged(server, wish);
-      return Reflect.apply(plainListen, server, args) as Server;
-    }
-    // This process serves the port already: the kernel refuses a second one, as it should.
-    if (this.#live.has(found.socket.identity)) return Reflect.apply(plainListen, server, args) as Server;
-    if (isProbe(server)) {
-      // Called while its first connection listener is being added; the callback was attached when it began to pretend.
-      pretend(server, found.socket.endpoint, call.callback, () => {
-        this.#adopt(server, { ...call, callback: null }, found.socket, found.match, wish);
-      });
-      return server;
-    }
-    return this.#adopt(server, call, found.socket, found.match, wish);
-  }
-
-  /** dgram's bind under hold. */
-  bind(socket: UdpSocket, args: unknown[]): UdpSocket {
-    const call = readBindCall(socket, args);
-    const found = call === null || cluster.isWorker ? null : this.#find(call.wish);
-    if (call === null || found === null || found.match === 'wider')
-      return Reflect.apply(plainBind, socket, args) as UdpSocket;
-    const fd = this.inherited.take(found.socket);
-    if (fd === null) {
-      process.nextTick(() => socket.emit('error', this.#lost(found.socket, 'a datagram socket must be inherited')));
-      return socket;
-    }
-    const { identity } = found.socket;
-    if (call.callback !== null) socket.once('listening', call.callback);
-    socket.once('listening', () => this.agent.tell({ kind: 'listening', identity, note: null, receiver: null }));
-    socket.once('close', () => this.inherited.release(found.socket, fd));
-    this.hasTaken = true;
-    this.agent.connect();
-    this.agent.manage(manageUdp(socket));
-    return plainBind.call(socket, { fd, exclusive: true });
-  }
-
-  /** Lets a server listen on this held socket, whatever it would have asked for. */
+  /** Lets a server listen on this held socket. Errors come as the server's 'error' event. */
   serve(server: Server, socket: PassedSocket): void {
-    const call = { host: null, port: null, path: null, signal: undefined, ipv6Only: false, callback: null };
-    this.#adopt(server, call, socket, 'same', null);
+    this.#forced = socket;
+    try {
+      const { endpoint } = socket;
+      // Without a host there is no lookup, so the bind is done when this returns.
+      server.listen({ ...(endpoint.protocol === 'unix' ? { path: endpoint.path } : { port: 0 }), exclusive: true });
+    } finally {
+      this.#forced = null;
+    }
   }
 
-  /** Cluster's shared handles are made here, not by listen(). */
-  serveCluster(): void {
-    const module = net as unknown as { _createServerHandle: CreateHandle };
-    const plainCreate = module._createServerHandle;
-    if (typeof plainCreate !== 'function') return;
-    module._createServerHandle = (address, port, type, fd, flags) => {
-      const isPath = port === -1 && type === -1;
-      if (!cluster.isPrimary || (typeof fd === 'number' && fd >= 0)) return plainCreate(address, port, type, fd, flags);
-      const wish: Wish = isPath
-        ? { protocol: 'unix', path: String(address) }
-        : { protocol: 'tcp', host: address, port: port ?? 0 };
-      const found = this.#find(wish);
-      if (found === null || found.match === 'wider' || this.#live.has(found.socket.identity))
-        return plainCreate(address, port, type, fd, flags);
-      const copy = this.#copy(found.socket, null);
-      if (copy.socket === null) throw this.#lost(found.socket, copy.why);
-      const handle = plainCreate(null, null, -1, copy.fd, flags);
-      if (typeof handle === 'object' && handle !== null) this.#claim(handle as Handle, copy.socket, copy.fd, () => {});
-      return handle;
+  bindTcp(handle: Handle, address: string, port: number, flags: number): 0 | null {
+    const reusePort = (flags & flag.tcpReusePort) !== 0;
+    const v6Only = (flags & flag.v6Only) !== 0;
+    const opened = this.#open(handle, { protocol: 'tcp', address, port, v6Only, reusePort, reuseAddress: true });
+    if (opened === null) this.#asked.set(handle, { host: address, port });
+    return opened;
+  }
+
+  bindPipe(handle: Handle, path: string): 0 | null {
+    if (path.startsWith('\0')) return this.#open(handle, { protocol: 'unix', path, file: null });
+    return this.#open(handle, { protocol: 'unix', path: resolve(path), file: fileOf(path) });
+  }
+
+  bindUdp(handle: Handle, address: string, port: number, flags: number): 0 | null {
+    const wish: Wish = {
+      protocol: 'udp',
+      address,
+      port,
+      v6Only: (flags & flag.v6Only) !== 0,
+      reusePort: (flags & flag.udpReusePort) !== 0,
+      reuseAddress: (flags & flag.udpReuseAddress) !== 0,
     };
+    const opened = this.#open(handle, wish);
+    const socket = this.#taken.get(handle)?.socket;
+    if (opened !== 0 || socket === undefined) return opened;
+    // The program's own option, which its second socket must find on the first one.
+    const { fd } = handle;
+    if (wish.reuseAddress && fd !== undefined) os().sockets.setReuseAddress(fd, true);
+    this.#begin();
+    const owner = ownerOf(handle) as UdpSocket | null;
+    if (owner !== null) onClose(handle, this.agent.manage(manageUdp(owner)));
+    this.agent.tell({ kind: 'listening', identity: socket.identity, note: this.#note(handle), receiver: null });
+    return 0;
+  }
+
+  bound(_handle: Handle, address: string, port: number, error: number): void {
+    // Most collisions are told by listen(2) only, as libuv puts them off.
+    if (error !== 0) this.#tellBlocked({ protocol: 'tcp', address, port }, error);
+  }
+
+  listen(handle: Handle, backlog: number, plain: (backlog: number) => number): number {
+    const owner = ownerOf(handle) as Server | null;
+    const taken = this.#taken.get(handle) ?? this.#borrowed(handle);
+    if (taken === null) {
+      const error = plain(backlog);
+      if (owner !== null) this.#notHeld(owner, handle, error);
+      return error;
+    }
+    // Node's own 511 would shrink the queue that all generations share.
+    const listen = (): number => {
+      const error = plain(this.passed.backlog);
+      if (error === 0 && owner !== null) this.#serving(owner, handle, taken);
+      return error;
+    };
+    if (owner === null || !isProbe(owner) || !this.#taken.has(handle)) return listen();
+    this.#listenLater(handle, owner, listen);
+    return 0;
+  }
+
+  sharing(server: Server): void {
+    const handle = handleOf(server);
+    if (handle === null) return;
+    const address = server.address();
+    const held = this.#sockets.find(({ endpoint }) => isAt(endpoint, address));
+    onClose(handle, this.agent.manage(manage(server, null, held === undefined ? null : this.#known(held))));
+    this.#begin();
+    if (held !== undefined)
+      this.agent.tell({ kind: 'listening', identity: held.identity, note: null, receiver: null });
+  }
+
+  /** Opens a held socket in the handle: 0 when it did, null when Node is to bind it. */
+  #open(handle: Handle, wish: Wish): 0 | null {
+    const forced = this.#forced;
+    if (forced === null && !this.matches) return null;
+    const found = forced === null ? this.#find(wish) : { socket: forced, match: 'same' as const };
+    if (found === null || (found.match !== 'narrow' && !this.#isFree(found.socket, wish))) return null;
+    const narrow = found.match === 'narrow' && wish.protocol !== 'unix' ? wish : null;
+    // Its wide socket is served already, so the kernel refuses this one, as it should.
+    if (narrow !== null && this.#claims.has(found.socket.identity) && isWide(found.socket)) return null;
+    const copy = this.#copy(found.socket, narrow);
+    if (copy.socket === null) {
+      if (copy.isKnown) this.#sayLost(found.socket, copy.why);
+      return null;
+    }
+    const { socket, fd } = copy;
+    const claim = this.#claims.claim(socket.identity, isShared(wish));
+    const error = claim === null ? -1 : handle.open(fd);
+    if (claim === null || error !== 0) {
+      claim?.release();
+      this.inherited.giveBack(socket, fd);
+      return null;
+    }
+    this.#taken.set(handle, { socket, wish: forced === null ? wish : null });
+    onClose(handle, () => {
+      claim.release();
+      this.inherited.release(socket, fd);
+    });
+    return 0;
+  }
+
+  #isFree(socket: PassedSocket, wish: Wish): boolean {
+    return isShared(wish) || !this.#claims.has(socket.identity);
   }
 
   #find(wish: Wish): { readonly socket: PassedSocket; readonly match: Exclude<Match, 'no'> } | null {
     let best: { socket: PassedSocket; match: Exclude<Match, 'no'> } | null = null;
-    for (const socket of this.passed.sockets) {
-      const found = match(socket, wish);
-      if (found === 'no') continue;
+    for (const socket of this.#sockets) {
+      const found = match(socket, wish, fileOf);
+      if (found === 'no' || (socket.asked !== null && !this.#isFree(socket, wish))) continue;
       if (found === 'same') return { socket, match: found };
-      best ??= { socket, match: found };
+      if (best === null || best.match === 'narrow') best = { socket, match: found };
     }
-    return best;
+    if (best !== null || wish.protocol !== 'tcp') return best;
+    return this.#findReported(wish.address, wish.port);
   }
 
-  #adopt(server: Server, call: ListenCall, wanted: PassedSocket, found: Match, wish: Wish | null): Server {
-    const host = found === 'wider' && wish !== null && wish.protocol !== 'unix' ? wish.host : null;
-    const copy = this.#copy(wanted, host);
-    if (copy.socket === null) {
-      // Never a silent other port: the program gets an error, and it names who is to blame.
-      process.nextTick(() => server.emit('error', this.#lost(wanted, copy.why)));
-      return server;
-    }
-    const { socket, fd } = copy;
-    const receiver = this.passed.handOff && mayMove(server) ? receive(server, this.passed.token) : null;
-    server.once('listening', () => {
-      const { identity } = socket;
-      this.agent.tell({
-        kind: 'listening',
-        identity,
-        note: note(socket, wish, call),
-        receiver: receiver?.name ?? null,
-      });
-    });
-    listenOn(server, fd, this.passed.backlog, call);
-    const handle = handleOf(server);
-    if (handle === null) {
-      receiver?.close();
-      this.inherited.release(socket, fd);
-      return server;
-    }
-    if (socket.endpoint.protocol === 'unix')
-      (server as unknown as { _pipeName: string })._pipeName = socket.endpoint.path;
-    this.#serve(server, socket, handle);
-    this.#claim(handle, socket, fd, () => receiver?.close());
-    return server;
+  /** Hold may have learned what this process listened on before. */
+  #findReported(address: string, port: number): { readonly socket: PassedSocket; readonly match: 'same' } | null {
+    const at = this.#reported.findIndex(
+      (one) =>
+        (one.address === address && one.port === port) || (one.asked.host === address && one.asked.port === port),
+    );
+    const found = this.#reported[at];
+    if (found === undefined || this.#claims.has(found.identity)) return null;
+    const endpoint: Endpoint = { protocol: 'tcp', address: found.address, port: found.port };
+    return { socket: { endpoint, identity: found.identity, explicit: true, asked: found.asked, v6Only: false }, match: 'same' };
   }
 
   /** A copy of the socket, from the inherited ones or from hold itself. */
   #copy(
     socket: PassedSocket,
-    host: string | null,
-  ): { socket: PassedSocket; fd: number } | { socket: null; why: string } {
-    if (host === null) {
-      const fd = this.inherited.take(socket);
-      if (fd !== null) return { socket, fd };
-    }
+    narrow: { readonly address: string; readonly v6Only: boolean } | null,
+  ): { socket: PassedSocket; fd: number } | { socket: null; why: string; isKnown: boolean } {
+    const isKnown = this.#sockets.includes(socket);
+    const inherited = narrow === null ? this.inherited.take(socket) : null;
+    if (inherited !== null) return { socket, fd: inherited };
     try {
-      const given = fetchSocket(this.passed, socket.identity, host);
-      if (given.socket !== null && identityOf(given.fd) !== given.socket.identity)
-        return { socket: null, why: 'hold sent another socket than it said' };
+      const given = fetchSocket(this.passed, socket.identity, narrow?.address ?? null, narrow?.v6Only ?? false);
+      if (given.socket === null) {
+        if (!isKnown) this.#forget(socket.identity);
+        return { ...given, isKnown };
+      }
+      if (identityOf(given.fd) !== given.socket.identity)
+        return { socket: null, why: 'hold sent another socket than it said', isKnown };
+      this.#learn(given.socket, socket, narrow !== null);
       return given;
     } catch (error) {
-      return { socket: null, why: error instanceof Error ? error.message : String(error) };
+      return { socket: null, why: error instanceof Error ? error.message : String(error), isKnown };
     }
   }
 
-  /** @param onClose Called when the server accepts no more. */
-  #claim(handle: Handle, socket: PassedSocket, fd: number, onClose: () => void): void {
-    this.#live.set(socket.identity, handle);
-    const plainClose = handle.close;
-    handle.close = (done) => {
-      if (this.#live.get(socket.identity) === handle) this.#live.delete(socket.identity);
-      onClose();
-      this.inherited.release(socket, fd);
-      plainClose.call(handle, done);
+  #forget(identity: string): void {
+    const at = this.#reported.findIndex((one) => one.identity === identity);
+    if (at >= 0) this.#reported.splice(at, 1);
+  }
+
+  /** Hold gave another socket than the one that was passed: it takes the place of that one where that is no more. */
+  #learn(given: PassedSocket, from: PassedSocket, isNarrow: boolean): void {
+    if (this.#sockets.some(({ identity }) => identity === given.identity)) return;
+    const at = this.#sockets.indexOf(from);
+    if (isNarrow && isWide(from) && at >= 0) {
+      this.#sockets[at] = given;
+      // A datagram socket has its port as long as a copy of it is open.
+      this.inherited.drop(from);
+    } else this.#sockets.push(given);
+  }
+
+  /** A handle that came from another process, over IPC, with a held socket in it. */
+  #borrowed(handle: Handle): Taken | null {
+    const identity = handle.fd === undefined ? null : identityOf(handle.fd);
+    const socket = this.#sockets.find((one) => one.identity === identity);
+    return socket === undefined || !this.matches ? null : { socket, wish: null };
+  }
+
+  #serving(server: Server, handle: Handle, { socket }: Taken): void {
+    this.#begin();
+    let receiver: Receiver | null = null;
+    try {
+      receiver = this.passed.handOff && mayMove(server) ? receive(server, this.passed.token) : null;
+    } catch {
+      // Idle connections are closed then, and not moved; the server serves all the same.
+    }
+    const forget = this.agent.manage(manage(server, handle, this.#known(socket)));
+    onClose(handle, () => {
+      receiver?.close();
+      forget();
+    });
+    const { identity } = socket;
+    this.agent.tell({ kind: 'listening', identity, note: this.#note(handle), receiver: receiver?.name ?? null });
+  }
+
+  /**
+   * A server without a connection listener is mostly a probe, "is this port free?" (get-port, vite, portfinder): the honest answer is yes,
+   * and the queue must not be touched, because a probe would accept clients and drop them. So it listens when it has a listener, or has stayed.
+   */
+  #listenLater(handle: Handle, server: Server, listen: () => number): void {
+    const state = { isOpen: true };
+    const sinceMs = performance.now();
+    onClose(handle, () => {
+      state.isOpen = false;
+    });
+    const look = (): void => {
+      if (!state.isOpen) return;
+      if (!isProbe(server) || performance.now() - sinceMs > probeMs) {
+        const error = listen();
+        if (error !== 0) server.emit('error', errorOf(error));
+        return;
+      }
+      const timer = setTimeout(look, lookMs);
+      if (!handle.hasRef()) timer.unref();
     };
-  }
-
-  #serve(server: Server, socket: PassedSocket, handle: Handle | null): void {
-    this.hasTaken = true;
-    this.agent.connect();
-    this.agent.manage(manage(server, handle, { identity: socket.identity, token: this.passed.token }));
-    if (handle === null) {
-      server.once('listening', () => {
-        this.agent.tell({ kind: 'listening', identity: socket.identity, note: null, receiver: null });
-      });
-    }
+    setImmediate(look);
   }
 
   /** An endpoint that is not held: hold learns it, or can say why the next generation cannot have it. */
-  #reportUnmanaged(server: Server, wish: Wish | null): void {
-    if (wish === null || wish.protocol === 'unix' || isProbe(server)) return;
-    server.once('listening', () => {
-      const descriptor = handleOf(server)?.fd;
-      const address = server.address();
-      if (descriptor === undefined || address === null || typeof address === 'string') return;
-      const endpoint: Endpoint = { protocol: 'tcp', address: address.address, port: address.port };
-      this.agent.manage(manage(server, handleOf(server), null));
-      this.agent.tell({
-        kind: 'unmanaged',
-        endpoint,
-        asked: { host: wish.host, port: wish.port },
-        descriptor,
-        identity: identityOf(descriptor) ?? '',
-      });
-    });
-    server.prependOnceListener('error', (error: NodeJS.ErrnoException) => {
-      const endpoint: Endpoint = { protocol: 'tcp', address: wish.host ?? '::', port: wish.port };
-      this.agent.tell({ kind: 'blocked', endpoint, code: error.code ?? 'unknown' });
-    });
+  #notHeld(server: Server, handle: Handle, error: number): void {
+    if (!this.matches) return;
+    const at = {};
+    handle.getsockname?.(at);
+    const { address, port } = at as { address?: string; port?: number };
+    if (address === undefined || port === undefined) return;
+    if (error !== 0) {
+      this.#tellBlocked({ protocol: 'tcp', address, port }, error);
+      return;
+    }
+    this.agent.connect();
+    // It came with a descriptor, or from another process: who made it can make it again.
+    const asked = this.#asked.get(handle);
+    if (asked === undefined) {
+      onClose(handle, this.agent.manage(manage(server, handle, null)));
+      return;
+    }
+    const report = (): void => {
+      const { fd } = handle;
+      const identity = fd === undefined ? null : identityOf(fd);
+      if (fd === undefined || identity === null || isProbe(server)) return;
+      const forget = this.agent.manage(manage(server, handle, null));
+      onClose(handle, forget);
+      this.#reported.push({ identity, address, port, asked });
+      const endpoint: Endpoint = { protocol: 'tcp', address, port };
+      this.agent.tell({ kind: 'unmanaged', endpoint, asked, descriptor: fd, identity });
+    };
+    if (!isProbe(server)) report();
+    else setImmediate(report).unref();
   }
 
-  #lost(socket: PassedSocket, why: string): NodeJS.ErrnoException {
-    const where = formatEndpoint(socket.endpoint);
-    const error: NodeJS.ErrnoException = new Error(
-      `listen EBADF: rebind hold keeps ${where}, but its descriptor did not reach process ${process.pid}, and hold could not send it: ${why}. ` +
-        `The process that started this one (${process.ppid}) did not pass it on`,
-    );
-    error.code = 'EBADF';
-    error.syscall = 'listen';
-    return error;
+  #begin(): void {
+    this.hasTaken = true;
+    this.agent.connect();
+  }
+
+  #known({ identity }: PassedSocket): { readonly identity: string; readonly token: string } {
+    return { identity, token: this.passed.token };
+  }
+
+  /** What a person should know of a socket that is not exactly what the program asked for; null when it is. */
+  #note(handle: Handle): string | null {
+    const taken = this.#taken.get(handle);
+    if (taken === undefined || taken.wish === null || taken.wish.protocol === 'unix') return null;
+    const { endpoint, asked } = taken.socket;
+    if (endpoint.protocol === 'unix' || asked !== null) return null;
+    const { address, v6Only } = taken.wish;
+    if (v6Only && endpoint.address === '::' && !taken.socket.v6Only)
+      return 'The program asked for IPv6 only; the held socket also takes IPv4';
+    if (address === endpoint.address || (address === '::' && taken.socket.explicit)) return null;
+    return `The program asked for ${address} and is served on ${formatEndpoint(endpoint)}`;
+  }
+
+  #tellBlocked(endpoint: Endpoint, error: number): void {
+    const code = getSystemErrorName(error);
+    if (this.matches && portErrors.has(code)) this.agent.tell({ kind: 'blocked', endpoint, code });
+  }
+
+  /** The bind that follows is refused, because hold has the port; its error names the reason. */
+  #sayLost(socket: PassedSocket, why: string): void {
+    const told = (message: unknown): void => {
+      const { error } = message as { error: Error };
+      const sentence = `rebind hold keeps ${formatEndpoint(socket.endpoint)}, but its descriptor did not reach process ${process.pid}, and hold could not send it: ${why}. The process that started this one (${process.ppid}) did not pass it on`;
+      const { message: text, stack } = error;
+      error.message = `${text}\n  ${sentence}`;
+      if (stack?.includes(text) === true) error.stack = stack.replace(text, () => error.message);
+    };
+    subscribe(failedChannel, told);
+    process.nextTick(() => unsubscribe(failedChannel, told));
   }
 }
 
-function wishOf(call: ListenCall): Wish | null {
-  if (call.path !== null) return { protocol: 'unix', path: call.path };
-  return call.port === null ? null : { protocol: 'tcp', host: call.host, port: call.port };
+/** Node tells of a listen that failed here, before it emits the error (diagnostics_channel, since Node 20). */
+const failedChannel = 'tracing:net.server.listen:error';
+
+/** True for a server that nobody would hear from. */
+function isProbe(server: Server): boolean {
+  return server instanceof net.Server && server.listenerCount('connection') === 0;
 }
 
-function note(socket: PassedSocket, wish: Wish | null, call: ListenCall): string | null {
-  if (wish === null || wish.protocol === 'unix' || socket.endpoint.protocol === 'unix') return null;
-  const asked = wish.host ?? '::';
-  const { address } = socket.endpoint;
-  if (call.ipv6Only && address === '::') return 'The program asked for IPv6 only; the held socket also takes IPv4';
-  if (asked === address || asked === 'localhost' || wish.host === null) return null;
-  return `The program asked for ${asked} and is served on ${formatEndpoint(socket.endpoint)}`;
+function handleOf(server: Server): Handle | null {
+  return (server as unknown as { _handle: Handle | null })._handle;
+}
+
+/** Several sockets may have it, as the program says itself. */
+function isShared(wish: Wish): boolean {
+  return wish.protocol !== 'unix' && wish.reusePort;
+}
+
+/** A bare port as it was opened, before any program asked for an address of it. */
+function isWide({ endpoint, explicit }: PassedSocket): boolean {
+  return !explicit && endpoint.protocol !== 'unix' && (endpoint.address === '::' || endpoint.address === '0.0.0.0');
+}
+
+function isAt(endpoint: Endpoint, address: ReturnType<Server['address']>): boolean {
+  if (address === null) return false;
+  if (typeof address === 'string') return endpoint.protocol === 'unix' && resolve(address) === endpoint.path;
+  return endpoint.protocol === 'tcp' && endpoint.port === address.port && endpoint.address === address.address;
+}
+
+/** Device and inode, which a file has in every spelling of its path; null when there is none. */
+function fileOf(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
+}
+
+function errorOf(errno: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(errno);
+  return Object.assign(new Error(`listen ${code}`), { errno, code, syscall: 'listen' });
 }

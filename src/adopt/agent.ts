@@ -3,8 +3,7 @@
  *
  * It never keeps the program alive, and a program whose hold is gone ends itself.
  */
-import type { Socket as UdpSocket } from 'node:dgram';
-import { connect, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { threadId } from 'node:worker_threads';
 import {
   type AgentMessage,
@@ -21,7 +20,6 @@ const endAloneMs = 2_000;
 
 /** A server that takes part in restarts. */
 export interface Managed {
-  readonly server: Server | UdpSocket;
   /** Accepts no more; open connections stay. */
   stop(): void;
   /** Ends the open connections one by one, each when it may. */
@@ -73,14 +71,14 @@ export class Agent {
     this.#socket?.write(line(message));
   }
 
-  /** A server that was given a held socket, or that shares one through its cluster. */
-  manage(managed: Managed): void {
+  /** A server that takes part from now on. Call what is returned when it is closed. */
+  manage(managed: Managed): () => void {
     this.#managed.add(managed);
     // It began to listen after it was asked to stop: nobody can have been accepted yet.
     if (this.#draining) managed.stop();
-    managed.server.once('close', () => {
+    return () => {
       if (!this.#draining) this.#managed.delete(managed);
-    });
+    };
   }
 
   #hear(message: HoldMessage): void {

@@ -30,13 +30,13 @@ export function sayNow(passed: Passed, message: AgentMessage): void {
 }
 
 /** @throws {NativeError} when hold cannot be reached at all. @throws {UnsupportedError} without koffi. */
-export function fetchSocket(passed: Passed, identity: string, host: string | null): Given {
+export function fetchSocket(passed: Passed, identity: string, host: string | null, v6Only: boolean): Given {
   if (passed.control === '') return { socket: null, why: 'the service manager passed it once' };
   const { sockets } = os();
   const connection = sockets.open('unix', 4);
   try {
     sockets.connect(connection, { protocol: 'unix', path: controlPath(passed.control) });
-    const ask: AgentMessage = { kind: 'give', token: passed.token, identity, host };
+    const ask: AgentMessage = { kind: 'give', token: passed.token, identity, host, v6Only };
     sockets.sendDescriptors(connection, [], Buffer.from(line(ask)));
     const pause = new Int32Array(new SharedArrayBuffer(4));
     const until = performance.now() + answerWithinMs;

@@ -4,7 +4,7 @@
  * A handle owns the number it was opened with, and closes it. So every server gets a copy of its own, and worker
  * threads, which share the descriptors, claim copies in shared memory.
  */
-import { fstatSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
 
@@ -64,9 +64,25 @@ export class Inherited {
 
   /** The handle closed its number. */
   release(socket: PassedSocket, fd: number): void {
-    const copies = this.#copies().get(socket.identity);
-    copies?.splice(copies.indexOf(fd), 1);
+    const copies = this.#copies().get(socket.identity) ?? [];
+    const at = copies.indexOf(fd);
+    if (at >= 0) copies.splice(at, 1);
     Atomics.store(this.#claims, fd, 0);
+  }
+
+  /** Nobody owns the number after all. */
+  giveBack(socket: PassedSocket, fd: number): void {
+    if (!this.#copies().get(socket.identity)?.includes(fd)) this.add(socket, fd);
+    Atomics.store(this.#claims, fd, 0);
+  }
+
+  /** Closes the copies that nobody owns. */
+  drop(socket: PassedSocket): void {
+    for (const fd of this.#unclaimed(socket)) {
+      if (Atomics.compareExchange(this.#claims, fd, 0, 1) !== 0) continue;
+      closeSync(fd);
+      this.release(socket, fd);
+    }
   }
 
   /** Takes in a copy that came another way. */

@@ -1,6 +1,7 @@
 /**
  * One server of a program that hold runs: how it stops, and how its connections end. The rules are those of server/drain.ts.
  */
+import type { Socket as UdpSocket } from 'node:dgram';
 import net, { type Server, type Socket } from 'node:net';
 import { connectionsOf } from '../server/connections.ts';
 import { openDescriptor } from '../server/descriptor.ts';
@@ -14,7 +15,7 @@ const firstByteMs = 2_000;
 const clusterTransitMs = 250;
 
 /**
- * Follows a server's connections from now on.
+ * Takes part in a restart for one server. Nothing is added to the server before it is asked to stop.
  *
  * @param handle The listening handle, or null in a cluster worker, which shares the primary's.
  * @param held The held socket that it listens on, and what its successor knows us by; null when it is not a held one.
@@ -24,10 +25,9 @@ export function manage(
   handle: { close(): void } | null,
   held: { readonly identity: string; readonly token: string } | null,
 ): Managed {
-  connectionsOf(server);
   return {
-    server,
     stop() {
+      connectionsOf(server);
       // With cluster's shared handles the worker has a real one, and accepts itself.
       if (handle === null && openDescriptor(server) === null) return;
       // Not http's own close: since Node 26 it destroys connections that have not sent a byte yet.
@@ -76,5 +76,19 @@ function expectClose(server: Server): void {
     if (callback !== undefined && isClosed) process.nextTick(callback);
     else if (callback !== undefined) server.once('close', callback);
     return server;
+  };
+}
+
+/** A datagram has no connection to wait for: whoever reads next gets the next one. */
+export function manageUdp(socket: UdpSocket): Managed {
+  return {
+    stop() {
+      try {
+        socket.close();
+      } catch {
+        // ERR_SOCKET_DGRAM_NOT_RUNNING: the program closed it.
+      }
+    },
+    drain: async () => ({ finished: 0, idle: 0, killed: 0, handedOff: 0 }),
   };
 }

@@ -1,47 +1,60 @@
+/**
+ * Which of the held sockets a program means, read off the arguments of its bind: the host name is an address by then.
+ */
 import type { PassedSocket } from '../hold/wire/passed.ts';
 import { isWildcard, shortestIpv6 } from '../model/address.ts';
 
-/** What a program passes to listen(). */
+/** What a handle is about to be bound to. */
 export type Wish =
-  | { readonly protocol: 'tcp' | 'udp'; readonly host: string | null; readonly port: number }
-  | { readonly protocol: 'unix'; readonly path: string };
+  | {
+      readonly protocol: 'tcp' | 'udp';
+      readonly address: string;
+      readonly port: number;
+      readonly v6Only: boolean;
+      /** Several sockets of one program may have the port. */
+      readonly reusePort: boolean;
+      /** SO_REUSEADDR of UDP, which lets several sockets have the port, too. */
+      readonly reuseAddress: boolean;
+    }
+  /** `file` is device and inode of what is there; null when there is nothing. */
+  | { readonly protocol: 'unix'; readonly path: string; readonly file: string | null };
 
 /**
  * - `same`: the socket serves exactly what was asked for
- * - `close-enough`: it serves another address, and somebody chose that: the address was typed, or only IPv6 is added to `0.0.0.0`
- * - `wider`: it would serve more than was asked for; a program that wants loopback only must not reach the network
+ * - `typed`: it serves another address, and the person who typed that address wants this
+ * - `narrow`: a bare port was typed, and the program asks for an address of it that is not held yet; hold can open it
  * - `no`: it is another endpoint
  */
-export type Match = 'same' | 'close-enough' | 'wider' | 'no';
+export type Match = 'same' | 'typed' | 'narrow' | 'no';
 
-/** Compares a held socket with what a program asks for. Resolves no names but `localhost`. */
-export function match(socket: PassedSocket, wish: Wish): Match {
-  const { endpoint } = socket;
-  if (endpoint.protocol === 'unix' || wish.protocol === 'unix')
-    return endpoint.protocol === 'unix' && wish.protocol === 'unix' && samePath(endpoint.path, wish.path)
-      ? 'same'
-      : 'no';
-  if (socket.asked !== null)
-    return endpoint.protocol === wish.protocol && socket.asked.port === wish.port && socket.asked.host === wish.host
-      ? 'same'
-      : 'no';
-  if (endpoint.protocol !== wish.protocol || endpoint.port !== wish.port) return 'no';
-  const held = endpoint.address;
-  const asked = wish.host === null || wish.host === '' ? '::' : shortestIpv6(wish.host);
-  if (asked === held) return 'same';
-  if (asked === 'localhost' && isLoopback(held)) return 'same';
-  // "0.0.0.0" asked for and "::" held adds IPv6 only; the other way round is what Node itself does without IPv6.
-  if (isWildcard(asked)) return 'close-enough';
-  if (isWildcard(held)) return socket.explicit ? 'close-enough' : 'wider';
-  // Two different addresses that both were named: the program means another one.
-  return 'no';
+/** A held socket, and the file of a Unix socket as `dev:inode`, which has many spellings. */
+export function match(socket: PassedSocket, wish: Wish, fileOf: (path: string) => string | null): Match {
+  const { endpoint, asked } = socket;
+  if (endpoint.protocol === 'unix' || wish.protocol === 'unix') {
+    if (endpoint.protocol !== 'unix' || wish.protocol !== 'unix') return 'no';
+    if (endpoint.path === wish.path) return 'same';
+    return wish.file !== null && fileOf(endpoint.path) === wish.file ? 'same' : 'no';
+  }
+  if (endpoint.protocol !== wish.protocol) return 'no';
+  const held = shortestIpv6(endpoint.address);
+  const wanted = shortestIpv6(wish.address);
+  if (asked !== null && asked.port === wish.port && shortestIpv6(asked.host ?? '::') === wanted) return 'same';
+  if (endpoint.port !== wish.port) return 'no';
+  const isV6 = wanted.includes(':');
+  // A datagram handle of one family cannot send with a socket of the other.
+  if (wish.protocol === 'udp' && socket.explicit && held.includes(':') !== isV6) return 'no';
+  if (held === wanted && (wanted !== '::' || wish.v6Only === (socket.v6Only))) return 'same';
+  if (socket.explicit) {
+    // Two different addresses that were both named: the program means another one.
+    return isWildcard(wanted) || isWildcard(held) ? 'typed' : 'no';
+  }
+  if (isWildcard(held) && !socket.v6Only) return held === '::' || !isV6 ? 'narrow' : 'no';
+  // The bare port was narrowed before, and an earlier run was served there.
+  return covers(wanted, wish.v6Only, held) ? 'typed' : 'narrow';
 }
 
-/** 127.0.0.0/8 and ::1. */
-export function isLoopback(address: string): boolean {
-  return address === '::1' || /^127\./.test(address) || /^::ffff:127\./.test(address);
-}
-
-function samePath(held: string, asked: string): boolean {
-  return held === asked || held.replace(/^\.\//, '') === asked.replace(/^\.\//, '');
+/** True when the wildcard address takes what comes to the other one. */
+function covers(wildcard: string, v6Only: boolean, address: string): boolean {
+  if (wildcard === '0.0.0.0') return !address.includes(':');
+  return wildcard === '::' && (!v6Only || address.includes(':'));
 }

@@ -15,7 +15,7 @@ export interface UnitOptions {
   readonly graceMs: number;
   readonly stopSignal: string;
   /** The file of the preload. */
-  readonly adoptUrl: string;
+  readonly nodeOptions: string;
 }
 
 /** Two unit files. The name is that of the program's script, or of the program. */
@@ -57,7 +57,7 @@ export function units(options: UnitOptions): Units {
     '[Service]',
     `WorkingDirectory=${withoutSpecifiers(cwd)}`,
     `ExecStart=${[program, ...command.slice(1)].map(quote).join(' ')}`,
-    ...(isNode ? [`Environment=${quote(`NODE_OPTIONS=--import=${options.adoptUrl}`)}`] : []),
+    ...(isNode ? [`Environment=${quote(`NODE_OPTIONS=${options.nodeOptions}`)}`] : []),
     'Restart=on-failure',
     ...(stopSignal === 'SIGTERM' ? [] : [`KillSignal=${stopSignal}`]),
     `TimeoutStopSec=${Math.ceil(graceMs / 1_000)}`,

@@ -28,7 +28,10 @@ export interface AgentConnection {
 export interface ControlHandlers {
   agent(connection: AgentConnection): void;
   /** The socket a program asks for, or why it cannot have it. */
-  give(identity: string, host: string | null): Promise<{ readonly answer: GiveAnswer; readonly fd: number | null }>;
+  give(
+    identity: string,
+    address: { readonly host: string | null; readonly v6Only: boolean },
+  ): Promise<{ readonly answer: GiveAnswer; readonly fd: number | null }>;
   /** A program ends because of this error. */
   failed(generation: number, message: string): void;
   ask(question: Ask): Promise<object>;
@@ -167,8 +170,11 @@ export class Control {
     return null;
   }
 
-  async #give(socket: Socket, message: { readonly identity: string; readonly host: string | null }): Promise<void> {
-    const { answer, fd } = await this.#handlers.give(message.identity, message.host);
+  async #give(
+    socket: Socket,
+    message: { readonly identity: string; readonly host: string | null; readonly v6Only: boolean },
+  ): Promise<void> {
+    const { answer, fd } = await this.#handlers.give(message.identity, message);
     const own = openDescriptor(socket);
     if (own === null || socket.destroyed) return;
     // Straight to the descriptor: Node has no way to send one. Nothing of Node's is in the way, as nothing was written yet.

@@ -1,7 +1,7 @@
 import { fstatSync, lstatSync, unlinkSync } from 'node:fs';
 import { removeSocketFile } from '../act/leftovers.ts';
 import { familyOf } from '../model/address.ts';
-import { type Endpoint, nodeTcpOptions, nodeUdpOptions, type UnixEndpoint } from '../model/endpoint.ts';
+import { type BindOptions, type Endpoint, nodeTcpOptions, nodeUdpOptions, type UnixEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import type { PassedSocket } from './wire/passed.ts';
 
@@ -19,19 +19,28 @@ export interface HeldSocket extends PassedSocket {
  *
  * @throws {NativeError} with the `code` of bind or listen.
  */
-export function openHeld(endpoint: Endpoint, explicit: boolean, backlog: number): HeldSocket {
+export function openHeld(
+  endpoint: Endpoint,
+  explicit: boolean,
+  backlog: number,
+  options: Partial<BindOptions> = {},
+): HeldSocket {
   const { sockets } = os();
   if (endpoint.protocol === 'unix') removeStale(endpoint);
   const family = endpoint.protocol === 'unix' ? 4 : familyOf(endpoint.address);
   const fd = sockets.open(endpoint.protocol, family);
   try {
     if (endpoint.protocol !== 'unix')
-      sockets.setBindOptions(fd, family, endpoint.protocol === 'tcp' ? nodeTcpOptions : nodeUdpOptions);
+      sockets.setBindOptions(fd, family, {
+        ...(endpoint.protocol === 'tcp' ? nodeTcpOptions : nodeUdpOptions),
+        ...options,
+      });
     sockets.bind(fd, endpoint);
     if (endpoint.protocol !== 'udp') sockets.listen(fd, backlog);
     // As systemd passes them: a plain accept(2) waits. Node and other event loops change it themselves.
     sockets.setBlocking(fd, true);
-    return describe(fd, endpoint.protocol === 'unix' ? endpoint : sockets.address(fd), explicit, true);
+    const described = describe(fd, endpoint.protocol === 'unix' ? endpoint : sockets.address(fd), explicit, true);
+    return { ...described, v6Only: options.v6Only ?? false };
   } catch (error) {
     sockets.close(fd);
     throw error;
@@ -69,6 +78,7 @@ function describe(fd: number, endpoint: Endpoint, explicit: boolean, made: boole
     identity: socketIdentity(fd),
     explicit,
     asked: null,
+    v6Only: false,
     own: made,
     file: made ? fileOf(endpoint) : null,
   };

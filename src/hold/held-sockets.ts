@@ -4,6 +4,7 @@
 
 import { addressesOf } from '../ask/request.ts';
 import { BlockedPortError } from '../errors.ts';
+import { isWildcard } from '../model/address.ts';
 import {
   type Endpoint,
   formatEndpoint,
@@ -17,6 +18,7 @@ import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import { type HeldSocket, keep, letGo, openHeld, socketIdentity } from './held-socket.ts';
 import { passedTo } from './runaways.ts';
+import { passedOf } from './spawn.ts';
 import { takeOver } from './take-over.ts';
 import type { AgentMessage, GiveAnswer } from './wire/messages.ts';
 import { controlPath } from './wire/passed.ts';
@@ -29,6 +31,8 @@ export class HeldSockets {
   readonly former: Holder[] = [];
   /** Sockets that were replaced, by their old identity. */
   readonly #replaced = new Map<string, HeldSocket>();
+  /** Addresses of a bare port that programs asked for. */
+  readonly #narrowed = new WeakSet<HeldSocket>();
   readonly #backlog: number;
 
   constructor(backlog: number) {
@@ -101,21 +105,18 @@ export class HeldSockets {
    */
   async give(
     identity: string,
-    host: string | null,
+    { host, v6Only }: { readonly host: string | null; readonly v6Only: boolean },
     mayNarrow: boolean,
   ): Promise<{ answer: GiveAnswer; fd: number | null; narrowed: HeldSocket | null }> {
     const socket = this.#replaced.get(identity) ?? this.list.find((one) => one.identity === identity);
     if (socket === undefined)
       return { answer: { why: 'hold does not keep this socket any more' }, fd: null, narrowed: null };
     try {
-      const narrow = host !== null && !socket.explicit;
-      const given = narrow ? await this.#narrow(socket, host, mayNarrow) : socket;
-      const { endpoint, explicit, asked } = given;
-      return {
-        answer: { socket: { endpoint, identity: given.identity, explicit, asked } },
-        fd: given.fd,
-        narrowed: narrow ? given : null,
-      };
+      const isNarrow = host !== null && !socket.explicit;
+      const { given, isNew } = isNarrow
+        ? await this.#narrow(socket, host, v6Only, mayNarrow)
+        : { given: socket, isNew: false };
+      return { answer: { socket: passedOf(given) }, fd: given.fd, narrowed: isNew ? given : null };
     } catch (error) {
       return { answer: { why: error instanceof Error ? error.message : String(error) }, fd: null, narrowed: null };
     }
@@ -132,24 +133,38 @@ export class HeldSockets {
     for (const socket of this.list.splice(0)) letGo(socket);
   }
 
-  /** A bare port was typed, and the program wants one address of it. */
-  async #narrow(wide: HeldSocket, host: string, may: boolean): Promise<HeldSocket> {
-    const where = formatEndpoint(wide.endpoint);
-    if (wide.endpoint.protocol === 'unix') throw new Error(`${where} has no address`);
-    const { protocol, port } = wide.endpoint;
+  /** A bare port was typed, and the program wants one address of it. Those that it asks for later are opened beside the first one. */
+  async #narrow(
+    from: HeldSocket,
+    host: string,
+    v6Only: boolean,
+    may: boolean,
+  ): Promise<{ readonly given: HeldSocket; readonly isNew: boolean }> {
+    const where = formatEndpoint(from.endpoint);
+    if (from.endpoint.protocol === 'unix') throw new Error(`${where} has no address`);
+    const { protocol, port } = from.endpoint;
     const [endpoint] = await addressesOf({ protocol, host, port });
     if (endpoint === undefined) throw new Error(`${host} has no address`);
-    if (!may)
-      throw new Error(
-        `the program now wants ${formatEndpoint(endpoint)}, and hold has ${where}: start hold again with that address`,
-      );
+    const name = formatEndpoint(endpoint);
+    const known = this.list.find((one) => !one.explicit && formatEndpoint(one.endpoint) === name && one.v6Only === v6Only);
+    if (known !== undefined) return { given: known, isNew: false };
+    const isWide = isWildcard(from.endpoint.address) && this.list.includes(from) && !this.#narrowed.has(from);
+    if (isWide && !may)
+      throw new Error(`the program now wants ${name}, and hold has ${where}: start hold again with that address`);
+    const { sockets } = os();
     // Every copy stops listening, also those that wrappers inherited; a bound socket with SO_REUSEADDR does not block.
-    os().sockets.shutdown(wide.fd);
-    const narrow = openHeld(endpoint, true, this.#backlog);
-    letGo(wide);
-    this.list.splice(this.list.indexOf(wide), 1, narrow);
-    this.#replaced.set(wide.identity, narrow);
-    return narrow;
+    if (isWide && protocol === 'tcp') sockets.shutdown(from.fd);
+    // A datagram socket cannot be unbound, so both allow each other, and the kernel prefers the exact address (udp4_lib_lookup2).
+    if (isWide && protocol === 'udp') sockets.setReuseAddress(from.fd, true);
+    const given = openHeld(endpoint, false, this.#backlog, { v6Only, ...(protocol === 'udp' && { reuseAddress: isWide }) });
+    if (protocol === 'udp') sockets.setReuseAddress(given.fd, false);
+    this.#narrowed.add(given);
+    if (isWide) {
+      letGo(from);
+      this.list.splice(this.list.indexOf(from), 1, given);
+      this.#replaced.set(from.identity, given);
+    } else this.list.push(given);
+    return { given, isNew: true };
   }
 }
 

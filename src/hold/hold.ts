@@ -87,7 +87,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       for (const endpoint of endpoints) await this.#sockets.open(endpoint, takeOver);
       this.#control = await Control.open({
         agent: (agent) => this.#generations.get(agent.generation)?.addAgent(agent),
-        give: (identity, host) => this.#give(identity, host),
+        give: (identity, address) => this.#give(identity, address),
         failed: (number, message) => this.#generations.get(number)?.failed(message),
         ask: async (question: Ask) =>
           question.kind === 'status' ? this.status() : this.restart('asked for from another terminal'),
@@ -369,13 +369,16 @@ export class Hold extends EventEmitter<HoldEvents> {
     }
   }
 
-  async #give(identity: string, host: string | null): ReturnType<HeldSockets['give']> {
-    const given = await this.#sockets.give(identity, host, !this.#decisions.state.everServed);
+  async #give(
+    identity: string,
+    address: { readonly host: string | null; readonly v6Only: boolean },
+  ): ReturnType<HeldSockets['give']> {
+    const given = await this.#sockets.give(identity, address, !this.#decisions.state.everServed);
     if (given.narrowed !== null) {
       for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
       await this.#published?.add(given.narrowed);
       const where = formatEndpoint(given.narrowed.endpoint);
-      this.#note(`The program asked for ${host}, so ${where} is what is held`);
+      this.#note(`The program asked for ${address.host}, so ${where} is what is held`);
     }
     return given;
   }

@@ -4,16 +4,17 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
 import { isatty } from 'node:tty';
+import { fileURLToPath } from 'node:url';
 import { formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import type { HeldSocket } from './held-socket.ts';
-import { generationVariable, type Passed, passedVariable } from './wire/passed.ts';
+import { generationVariable, type Passed, type PassedSocket, passedVariable } from './wire/passed.ts';
 
 /** Copies of each socket: one to serve on, one to hand on or to listen again. */
 export const copies = 2;
 
-/** The preload's address: Node programs get it through NODE_OPTIONS. */
-export const adoptUrl = new URL('../preload/adopt.js', import.meta.url).href;
+/** The preload: Node programs get it through NODE_OPTIONS. */
+export const adoptPath = fileURLToPath(new URL('../preload/adopt.js', import.meta.url));
 
 /** Variables of somebody else's socket activation, and the process that hold itself is to a watchdog (sd_watchdog_enabled(3)). */
 const foreignVariables = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID', 'WATCHDOG_PID'];
@@ -46,7 +47,7 @@ export function spawning(
     version: 1,
     ...passed,
     copies,
-    sockets: sockets.map(({ endpoint, identity, explicit, asked }) => ({ endpoint, identity, explicit, asked })),
+    sockets: sockets.map(passedOf),
   };
   environment[passedVariable] = JSON.stringify(described);
   environment[generationVariable] = String(passed.generation);
@@ -65,6 +66,13 @@ export function spawning(
   };
 }
 
+/** What a program is told of a held socket. The path of a Unix socket holds in any directory. */
+export function passedOf({ endpoint, identity, explicit, asked, v6Only }: HeldSocket): PassedSocket {
+  const isFile = endpoint.protocol === 'unix' && !endpoint.path.startsWith('\0');
+  const absolute = isFile ? { ...endpoint, path: resolve(endpoint.path) } : endpoint;
+  return { endpoint: absolute, identity, explicit, asked, v6Only };
+}
+
 /** The command's stdin. The kernel would not stop it, in a session of its own, from reading what is typed for the shell while hold is in the background. */
 export function stdinFor(): 'inherit' | 'ignore' {
   return isatty(0) && os().processes.terminal() === 'background' ? 'ignore' : 'inherit';
@@ -72,9 +80,18 @@ export function stdinFor(): 'inherit' | 'ignore' {
 
 /** What was in NODE_OPTIONS stays; the preload is added once. */
 function mergeNodeOptions(options: string | undefined): string {
-  const ours = `--import=${adoptUrl}`;
+  const ours = requireOption(adoptPath);
   if (options === undefined || options.trim() === '') return ours;
-  return options.split(/\s+/).includes(ours) ? options : `${options} ${ours}`;
+  return options.includes(ours) ? options : `${options} ${ours}`;
+}
+
+/**
+ * The option of Node that loads a preload, as NODE_OPTIONS spells it. Not `--import`: that loads the program as a module, which changes
+ * `module.parent`, the order of microtasks, and which extensions are known.
+ */
+export function requireOption(path: string): string {
+  // Node splits at spaces, and reads what is between double quotes as it is, but for the backslash (src/node_options.cc).
+  return /[\s"\\]/.test(path) ? `--require="${path.replace(/["\\]/g, '\\$&')}"` : `--require=${path}`;
 }
 
 /** FDNAMES are separated by colons, so an address cannot carry any (sd_listen_fds_with_names(3)). */

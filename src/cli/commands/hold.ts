@@ -5,7 +5,7 @@ import { isBlockedPortError } from '../../errors.ts';
 import { holdRestart, holdStatus } from '../../hold/client.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
 import { defaults, type StopSignal } from '../../hold/settings.ts';
-import { adoptUrl, findCommand } from '../../hold/spawn.ts';
+import { adoptPath, findCommand, requireOption } from '../../hold/spawn.ts';
 import { receivedDescriptors } from '../../hold/wire/listen-fds.ts';
 import type { ReadyBy } from '../../hold/wire/passed.ts';
 import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
@@ -190,7 +190,7 @@ async function unit(command: readonly string[], invocation: Invocation, io: Io):
     cwd: process.cwd(),
     graceMs: time(invocation, 'grace') ?? defaults.graceMs,
     stopSignal: (invocation.value('stop-signal') ?? defaults.stopSignal) as StopSignal,
-    adoptUrl,
+    nodeOptions: requireOption(adoptPath),
   });
   if (invocation.flag('json')) io.stdout.write(print({ schema: 1, ...pair }));
   else

@@ -58,7 +58,13 @@ export type AgentMessage =
   /** Every connection is over. */
   | { readonly kind: 'drained'; readonly counts: DrainCounts }
   /** It wants the socket over this connection: a wrapper dropped the descriptors, or another address is needed (see fetch.ts). */
-  | { readonly kind: 'give'; readonly token: string; readonly identity: string; readonly host: string | null };
+  | {
+      readonly kind: 'give';
+      readonly token: string;
+      readonly identity: string;
+      readonly host: string | null;
+      readonly v6Only: boolean;
+    };
 
 /** From hold to a program. */
 export type HoldMessage =

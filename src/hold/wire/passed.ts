@@ -20,6 +20,8 @@ export interface PassedSocket {
   readonly explicit: boolean;
   /** What the program passed to listen() when hold learned this socket from it; null when the endpoint was given. */
   readonly asked: { readonly host: string | null; readonly port: number } | null;
+  /** True for a socket on `::` that takes no IPv4, because a program asked for that. */
+  readonly v6Only: boolean;
 }
 
 /** How a program says that it is ready. `auto` takes the first of all. */

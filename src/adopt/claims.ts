@@ -1,0 +1,69 @@
+/**
+ * Which process of a generation serves on a held socket: all of them have it, and without hold the kernel would refuse the second one.
+ *
+ * A claim is a name in Linux's abstract namespace: the kernel gives it to one socket, and takes it back when that process ends.
+ */
+import type { Passed } from '../hold/wire/passed.ts';
+import { type Handle, takeName } from './handles.ts';
+import { os } from '../os/index.ts';
+
+export interface Claim {
+  release(): void;
+}
+
+/** What a name takes of the control socket's, which is the hold's own; all of a name has 107 bytes (unix(7)). */
+const longestPart = 24;
+/** EADDRINUSE as Node's handles return it. */
+const inUse = -98;
+
+export class Claims {
+  readonly #passed: Passed;
+  /** Who serves in this thread, by the identity of the socket. */
+  readonly #own = new Map<string, number>();
+
+  constructor(passed: Passed) {
+    this.#passed = passed;
+  }
+
+  /** True when a server of this thread has the socket. */
+  has(identity: string): boolean {
+    return this.#own.has(identity);
+  }
+
+  /** Null when somebody else of this generation has it. A shared claim is for sockets that several may have, and excludes nobody. */
+  claim(identity: string, shared: boolean): Claim | null {
+    if (!shared && this.#own.has(identity)) return null;
+    const name = shared || this.#passed.control === '' ? undefined : this.#name(identity);
+    if (name === null) return null;
+    this.#own.set(identity, (this.#own.get(identity) ?? 0) + 1);
+    return {
+      release: () => {
+        name?.close();
+        const left = (this.#own.get(identity) ?? 1) - 1;
+        if (left === 0) this.#own.delete(identity);
+        else this.#own.set(identity, left);
+      },
+    };
+  }
+
+  /** The handle that has the name, null when another process of ours has it, undefined when it cannot be told. */
+  #name(identity: string): Handle | null | undefined {
+    const { pid, control, generation } = this.#passed;
+    const path = `\0rebind-claim/${pid}/${control.slice(-longestPart)}/${generation}/${identity}`;
+    const made = takeName(path);
+    if (typeof made === 'number') return made === inUse && isOurs(path) ? null : undefined;
+    made?.unref();
+    return made ?? undefined;
+  }
+}
+
+/** Anybody can take an abstract name; only one that our own user has counts. */
+function isOurs(path: string): boolean {
+  const uid = process.getuid?.();
+  const options = { reuseAddress: false, reusePort: false, v6Only: false, device: null };
+  // Node 20 fills an abstract name up with NUL bytes.
+  return [path, path.padEnd(108, '\0')].some((one) => {
+    const { sockets } = os().readFacts({ endpoint: { protocol: 'unix', path: one }, options }, { holders: 'none' });
+    return sockets.some((socket) => socket.protocol === 'unix' && socket.uid === uid);
+  });
+}
