@@ -147,8 +147,7 @@ export class Adoption implements Places {
     const held = this.#sockets.find(({ endpoint }) => isAt(endpoint, address));
     onClose(handle, this.agent.manage(manage(server, null, held === undefined ? null : this.#known(held))));
     this.#begin();
-    if (held !== undefined)
-      this.agent.tell({ kind: 'listening', identity: held.identity, note: null, receiver: null });
+    if (held !== undefined) this.agent.tell({ kind: 'listening', identity: held.identity, note: null, receiver: null });
   }
 
   /** Opens a held socket in the handle: 0 when it did, null when Node is to bind it. */
@@ -206,7 +205,10 @@ export class Adoption implements Places {
     const found = this.#reported[at];
     if (found === undefined || this.#claims.has(found.identity)) return null;
     const endpoint: Endpoint = { protocol: 'tcp', address: found.address, port: found.port };
-    return { socket: { endpoint, identity: found.identity, explicit: true, asked: found.asked, v6Only: false }, match: 'same' };
+    return {
+      socket: { endpoint, identity: found.identity, explicit: true, asked: found.asked, v6Only: false },
+      match: 'same',
+    };
   }
 
   /** A copy of the socket, from the inherited ones or from hold itself. */

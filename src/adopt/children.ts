@@ -7,16 +7,23 @@
 import { passedVariable } from '../hold/wire/passed.ts';
 import type { Inherited } from './inherited.ts';
 
-/** What lib/internal/child_process.js passes to its native handle. */
-interface NativeSpawn {
-  stdio?: readonly { readonly type: string; readonly fd?: number }[];
-  detached?: boolean;
-  envPairs?: readonly string[];
+type Stdio = readonly { readonly type: string; readonly fd?: number }[];
+
+/** What of a start is changed: lib/internal/child_process.js passes it to its native handle. */
+interface Start {
+  readonly stdio: Stdio | undefined;
+  readonly envPairs: readonly string[] | undefined;
+  readonly detached: boolean;
 }
 
 interface ProcessPrototype {
-  spawn(options: NativeSpawn): number;
+  spawn(...args: unknown[]): number;
 }
+
+/** kProcessFlagDetached, since Node 24 (src/process_wrap.cc). */
+const detachedFlag = 1;
+/** Where Node 24 and later pass them; before, the first argument is an object of them. */
+const at = { envPairs: 3, stdio: 4, flags: 5 };
 
 /**
  * Gives the held descriptors to children.
@@ -31,29 +38,44 @@ export function passToChildren(
 ): void {
   if (prototype === null) return;
   const { spawn } = prototype;
-  const changed = (options: NativeSpawn): NativeSpawn => {
-    const pairs = options.envPairs ?? [];
-    const isWorker = pairs.some((pair) => pair.startsWith('NODE_UNIQUE_ID='));
-    if (options.detached === true || (hasTaken() && !isWorker)) return { ...options, envPairs: pairs.filter(isForeign) };
-    if (hasTaken() || !pairs.some((pair) => pair.startsWith(`${passedVariable}=`))) return options;
-    const given = new Set(options.stdio?.map(({ fd }) => fd));
+  const change = ({ stdio, envPairs = [], detached }: Start): Partial<Start> => {
+    const isWorker = envPairs.some((pair) => pair.startsWith('NODE_UNIQUE_ID='));
+    if (detached || (hasTaken() && !isWorker)) return { envPairs: envPairs.filter(isForeign) };
+    if (hasTaken() || !envPairs.some((pair) => pair.startsWith(`${passedVariable}=`))) return {};
+    const given = new Set(stdio?.map(({ fd }) => fd));
     const added = inherited.descriptors().flatMap(({ fd }) => (given.has(fd) ? [] : [{ type: 'fd', fd }]));
-    return { ...options, stdio: [...(options.stdio ?? []), ...added] };
+    return { stdio: [...(stdio ?? []), ...added] };
   };
   Object.defineProperty(prototype, 'spawn', {
-    value(this: unknown, options: NativeSpawn): number {
-      let ours = options;
+    value(this: unknown, ...args: unknown[]): number {
+      let ours = args;
       try {
-        ours = changed(options);
+        ours = changedArguments(args, change);
       } catch {
         // The child is started without the descriptors, and asks hold for them.
       }
-      return Reflect.apply(spawn, this, [ours]) as number;
+      return Reflect.apply(spawn, this, ours) as number;
     },
     configurable: true,
     writable: true,
     enumerable: true,
   });
+}
+
+function changedArguments(args: readonly unknown[], change: (start: Start) => Partial<Start>): unknown[] {
+  const [first, ...rest] = args;
+  if (typeof first === 'object' && first !== null) {
+    const options = first as Start;
+    return [{ ...options, ...change({ ...options, detached: Boolean(options.detached) }) }, ...rest];
+  }
+  const envPairs = args[at.envPairs] as Start['envPairs'];
+  const stdio = args[at.stdio] as Start['stdio'];
+  const flags = args[at.flags];
+  const changed = change({ envPairs, stdio, detached: typeof flags === 'number' && (flags & detachedFlag) !== 0 });
+  const ours = [...args];
+  if (changed.envPairs !== undefined) ours[at.envPairs] = changed.envPairs;
+  if (changed.stdio !== undefined) ours[at.stdio] = changed.stdio;
+  return ours;
 }
 
 function isForeign(pair: string): boolean {

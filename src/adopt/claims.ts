@@ -4,8 +4,8 @@
  * A claim is a name in Linux's abstract namespace: the kernel gives it to one socket, and takes it back when that process ends.
  */
 import type { Passed } from '../hold/wire/passed.ts';
-import { type Handle, takeName } from './handles.ts';
 import { os } from '../os/index.ts';
+import { type Handle, takeName } from './handles.ts';
 
 export interface Claim {
   release(): void;

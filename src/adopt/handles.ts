@@ -46,45 +46,59 @@ export function install(places: Places): void {
   const pipe = prototypeOf('pipe_wrap', 'Pipe') ?? pipePrototype();
   const udp = prototypeOf('udp_wrap', 'UDP') ?? udpPrototype();
   for (const family of ['bind', 'bind6'] as const) {
-    replace(tcp, family, (plain: Bind) =>
-      function (this: Handle, ...args) {
-        const [address, port = 0, flags = 0] = args;
-        // A client that chooses its own port belongs to a net.Socket before it is bound; a server is made afterwards.
-        const isServer = ownerOf(this) === null;
-        if (isServer && safely(() => places.bindTcp(this, address, port, flags)) === 0) return 0;
-        const error = Reflect.apply(plain, this, args) as number;
-        if (isServer) safely(() => places.bound(this, address, port, error));
-        return error;
-      } satisfies Bind,
+    replace(
+      tcp,
+      family,
+      (plain: Bind) =>
+        function (this: Handle, ...args) {
+          const [address, port = 0, flags = 0] = args;
+          // A client that chooses its own port belongs to a net.Socket before it is bound; a server is made afterwards.
+          const isServer = ownerOf(this) === null;
+          if (isServer && safely(() => places.bindTcp(this, address, port, flags)) === 0) return 0;
+          const error = Reflect.apply(plain, this, args) as number;
+          if (isServer) safely(() => places.bound(this, address, port, error));
+          return error;
+        } satisfies Bind,
     );
-    replace(udp, family, (plain: Bind) =>
+    replace(
+      udp,
+      family,
+      (plain: Bind) =>
+        function (this: Handle, ...args) {
+          const [address, port = 0, flags = 0] = args;
+          if (safely(() => places.bindUdp(this, address, port, flags)) === 0) return 0;
+          return Reflect.apply(plain, this, args) as number;
+        } satisfies Bind,
+    );
+  }
+  replace(
+    pipe,
+    'bind',
+    (plain: Bind) =>
       function (this: Handle, ...args) {
-        const [address, port = 0, flags = 0] = args;
-        if (safely(() => places.bindUdp(this, address, port, flags)) === 0) return 0;
+        if (safely(() => places.bindPipe(this, args[0])) === 0) return 0;
         return Reflect.apply(plain, this, args) as number;
       } satisfies Bind,
-    );
-  }
-  replace(pipe, 'bind', (plain: Bind) =>
-    function (this: Handle, ...args) {
-      if (safely(() => places.bindPipe(this, args[0])) === 0) return 0;
-      return Reflect.apply(plain, this, args) as number;
-    } satisfies Bind,
   );
   for (const prototype of [tcp, pipe]) {
-    replace(prototype, 'listen', (plain: Listen) =>
-      function (this: Handle, ...args) {
-        const called = { yet: false };
-        const listen = (backlog: number): number => {
-          called.yet = true;
-          return Reflect.apply(plain, this, [backlog]) as number;
-        };
-        const result = safely(() => places.listen(this, args[0], listen));
-        return result ?? (called.yet ? 0 : (Reflect.apply(plain, this, args) as number));
-      } satisfies Listen,
+    replace(
+      prototype,
+      'listen',
+      (plain: Listen) =>
+        function (this: Handle, ...args) {
+          const called = { yet: false };
+          const listen = (backlog: number): number => {
+            called.yet = true;
+            return Reflect.apply(plain, this, [backlog]) as number;
+          };
+          const result = safely(() => places.listen(this, args[0], listen));
+          return result ?? (called.yet ? 0 : (Reflect.apply(plain, this, args) as number));
+        } satisfies Listen,
     );
   }
-  followSharing(places);
+  onPrimaryAnswer((of) => {
+    if (of instanceof net.Server) process.nextTick(() => safely(() => places.sharing(of)));
+  });
 }
 
 /** Runs what is ours: a failure of it is never the program's. */
@@ -146,34 +160,53 @@ type GetServer = (this: unknown, of: object, ...rest: unknown[]) => unknown;
 
 /**
  * In a cluster worker a server listens on a handle that its primary has. Node asks for it with `cluster._getServer`, and calls `_setServerData`
- * of the server, which none has, when the answer has come (lib/internal/cluster/child.js).
+ * of the server or UDP socket, which none has, when the answer has come (lib/internal/cluster/child.js). Calls back then, before anything is emitted.
  */
-function followSharing(places: Places): void {
+export function onPrimaryAnswer(answered: (of: object) => void): void {
   const { moduleLoadList: loaded } = process as unknown as { moduleLoadList?: readonly string[] };
   if (loaded !== undefined && !loaded.includes('NativeModule internal/cluster/child')) return;
   const cluster = process.getBuiltinModule('node:cluster') as unknown as { isWorker: boolean; _getServer?: GetServer };
   const plain = cluster._getServer;
   if (!cluster.isWorker || plain === undefined) return;
   cluster._getServer = function (of, ...rest) {
-    if (of instanceof net.Server && !Object.hasOwn(of, '_setServerData')) {
-      const answered = (): void => {
-        Reflect.deleteProperty(of, '_setServerData');
-        process.nextTick(() => safely(() => places.sharing(of)));
-      };
-      Object.defineProperty(of, '_setServerData', { value: answered, configurable: true });
-    }
+    const before = Object.getOwnPropertyDescriptor(of, '_setServerData');
+    const value = function (this: object, ...data: unknown[]): void {
+      if (before === undefined) Reflect.deleteProperty(of, '_setServerData');
+      else Object.defineProperty(of, '_setServerData', before);
+      safely(() => answered(of));
+      if (typeof before?.value === 'function') Reflect.apply(before.value, this, data);
+    };
+    Object.defineProperty(of, '_setServerData', { value, configurable: true, writable: true });
     return Reflect.apply(plain, this, [of, ...rest]);
   };
+}
+
+/** Calls back when a UDP socket could not be bound, before its error is emitted. */
+export function onUdpFailure(failed: (socket: UdpSocket, error: number, flags: number) => void): void {
+  const udp = prototypeOf('udp_wrap', 'UDP') ?? udpPrototype();
+  for (const family of ['bind', 'bind6'] as const) {
+    replace(
+      udp,
+      family,
+      (plain: Bind) =>
+        function (this: Handle, ...args) {
+          const error = Reflect.apply(plain, this, args) as number;
+          const owner = error === 0 ? null : ownerOf(this);
+          if (owner !== null) safely(() => failed(owner as UdpSocket, error, args[2] ?? 0));
+          return error;
+        } satisfies Bind,
+    );
+  }
 }
 
 type Binding = Readonly<Record<string, { readonly prototype: object } | undefined>>;
 
 /** The prototype of the native handles that start processes; null where it cannot be reached. */
-export function processPrototype(): { spawn(options: object): number } | null {
+export function processPrototype(): { spawn(...args: unknown[]): number } | null {
   const found = bindingPrototype('process_wrap', 'Process');
-  if (found !== null) return found as { spawn(options: object): number };
+  if (found !== null) return found as { spawn(...args: unknown[]): number };
   const child = new (process.getBuiltinModule('node:child_process').ChildProcess)() as unknown as { _handle: object };
-  return Object.getPrototypeOf(child._handle) as { spawn(options: object): number };
+  return Object.getPrototypeOf(child._handle) as { spawn(...args: unknown[]): number };
 }
 
 function prototypeOf(binding: string, name: string): Prototype | null {

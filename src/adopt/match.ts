@@ -43,7 +43,7 @@ export function match(socket: PassedSocket, wish: Wish, fileOf: (path: string) =
   const isV6 = wanted.includes(':');
   // A datagram handle of one family cannot send with a socket of the other.
   if (wish.protocol === 'udp' && socket.explicit && held.includes(':') !== isV6) return 'no';
-  if (held === wanted && (wanted !== '::' || wish.v6Only === (socket.v6Only))) return 'same';
+  if (held === wanted && (wanted !== '::' || wish.v6Only === socket.v6Only)) return 'same';
   if (socket.explicit) {
     // Two different addresses that were both named: the program means another one.
     return isWildcard(wanted) || isWildcard(held) ? 'typed' : 'no';

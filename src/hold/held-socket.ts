@@ -1,7 +1,13 @@
 import { fstatSync, lstatSync, unlinkSync } from 'node:fs';
 import { removeSocketFile } from '../act/leftovers.ts';
 import { familyOf } from '../model/address.ts';
-import { type BindOptions, type Endpoint, nodeTcpOptions, nodeUdpOptions, type UnixEndpoint } from '../model/endpoint.ts';
+import {
+  type BindOptions,
+  type Endpoint,
+  nodeTcpOptions,
+  nodeUdpOptions,
+  type UnixEndpoint,
+} from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import type { PassedSocket } from './wire/passed.ts';
 

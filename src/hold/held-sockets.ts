@@ -146,7 +146,9 @@ export class HeldSockets {
     const [endpoint] = await addressesOf({ protocol, host, port });
     if (endpoint === undefined) throw new Error(`${host} has no address`);
     const name = formatEndpoint(endpoint);
-    const known = this.list.find((one) => !one.explicit && formatEndpoint(one.endpoint) === name && one.v6Only === v6Only);
+    const known = this.list.find(
+      (one) => !one.explicit && formatEndpoint(one.endpoint) === name && one.v6Only === v6Only,
+    );
     if (known !== undefined) return { given: known, isNew: false };
     const isWide = isWildcard(from.endpoint.address) && this.list.includes(from) && !this.#narrowed.has(from);
     if (isWide && !may)
@@ -156,7 +158,10 @@ export class HeldSockets {
     if (isWide && protocol === 'tcp') sockets.shutdown(from.fd);
     // A datagram socket cannot be unbound, so both allow each other, and the kernel prefers the exact address (udp4_lib_lookup2).
     if (isWide && protocol === 'udp') sockets.setReuseAddress(from.fd, true);
-    const given = openHeld(endpoint, false, this.#backlog, { v6Only, ...(protocol === 'udp' && { reuseAddress: isWide }) });
+    const given = openHeld(endpoint, false, this.#backlog, {
+      v6Only,
+      ...(protocol === 'udp' && { reuseAddress: isWide }),
+    });
     if (protocol === 'udp') sockets.setReuseAddress(given.fd, false);
     this.#narrowed.add(given);
     if (isWide) {

@@ -236,7 +236,7 @@ test('--unit prints a socket and a service that systemd accepts', {
   assert.match(stdout, /^ListenStream=\/tmp\/a b\.sock$/m);
   assert.match(stdout, /^ExecStart=\S+node \S+server\.cjs "an argument" 100%% \$\$HOME$/m);
   assert.match(stdout, /^KillSignal=SIGQUIT$/m);
-  assert.match(stdout, /^Environment=NODE_OPTIONS=--import=file:\/\/.*preload\/adopt\.js$/m);
+  assert.match(stdout, /^Environment=NODE_OPTIONS=--require=\/.*preload\/adopt\.js$/m);
   const directory = mkdtempSync(join(tmpdir(), 'rebind-units-'));
   try {
     const { name, socket, service } = JSON.parse(ask('--json', ...words).stdout);
