@@ -2,9 +2,8 @@
  * Which socket a handle of a program under hold gets.
  */
 import type { Socket as UdpSocket } from 'node:dgram';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { statSync } from 'node:fs';
-import net, { type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { resolve } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
@@ -16,8 +15,10 @@ import { Claims } from './claims.ts';
 import { mayMove, type Receiver, receive } from './hand-off.ts';
 import { type Handle, onClose, ownerOf, type Places } from './handles.ts';
 import { type Inherited, identityOf } from './inherited.ts';
+import { lostSentence, nameTheReason } from './lost.ts';
 import { manage, manageUdp } from './managed-server.ts';
 import { type Match, match, type Wish } from './match.ts';
+import { isProbe, listenLater } from './probe.ts';
 
 /** A held socket that a handle of this process has. */
 interface Taken {
@@ -31,14 +32,14 @@ interface Reported {
   readonly address: string;
   readonly port: number;
   readonly asked: { readonly host: string; readonly port: number };
+  isOpen: boolean;
 }
-
-/** How long a server without a connection listener counts as a probe, and how often it is looked at. */
-const probeMs = 250;
-const lookMs = 10;
 
 /** Flags of bind in Node's handles (deps/uv/include/uv.h): UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY, UV_TCP_REUSEPORT, UV_UDP_REUSEADDR, UV_UDP_REUSEPORT. */
 const flag = { v6Only: 1, tcpReusePort: 2, udpReuseAddress: 4, udpReusePort: 8 };
+
+/** A program that listens on one port after the other is not remembered for ever. */
+const mostReported = 64;
 
 /** The port errors that a restart may run into. */
 const portErrors = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL']);
@@ -106,14 +107,21 @@ export class Adoption implements Places {
     const opened = this.#open(handle, wish);
     const socket = this.#taken.get(handle)?.socket;
     if (opened !== 0 || socket === undefined) return opened;
-    // The program's own option, which its second socket must find on the first one.
-    const { fd } = handle;
-    if (wish.reuseAddress && fd !== undefined) os().sockets.setReuseAddress(fd, true);
+    this.#keepReuse(handle, wish.reuseAddress);
     this.#begin();
     const owner = ownerOf(handle) as UdpSocket | null;
     if (owner !== null) onClose(handle, this.agent.manage(manageUdp(owner)));
     this.agent.tell({ kind: 'listening', identity: socket.identity, note: this.#note(handle), receiver: null });
     return 0;
+  }
+
+  /** The program's own option, which its second socket must find on the first one; libuv sets it on every descriptor that it opens (uv_udp_open). */
+  #keepReuse({ fd }: Handle, reuse: boolean): void {
+    try {
+      if (fd !== undefined) os().sockets.setReuseAddress(fd, reuse);
+    } catch {
+      // Without koffi a second socket with the option is not refused; the first one works all the same.
+    }
   }
 
   bound(_handle: Handle, address: string, port: number, error: number): void {
@@ -136,7 +144,7 @@ export class Adoption implements Places {
       return error;
     };
     if (owner === null || !isProbe(owner) || !this.#taken.has(handle)) return listen();
-    this.#listenLater(handle, owner, listen);
+    listenLater(handle, owner, listen);
     return 0;
   }
 
@@ -154,6 +162,7 @@ export class Adoption implements Places {
   #open(handle: Handle, wish: Wish): 0 | null {
     const forced = this.#forced;
     if (forced === null && !this.matches) return null;
+    this.agent.connect();
     const found = forced === null ? this.#find(wish) : { socket: forced, match: 'same' as const };
     if (found === null || (found.match !== 'narrow' && !this.#isFree(found.socket, wish))) return null;
     const narrow = found.match === 'narrow' && wish.protocol !== 'unix' ? wish : null;
@@ -161,7 +170,7 @@ export class Adoption implements Places {
     if (narrow !== null && this.#claims.has(found.socket.identity) && isWide(found.socket)) return null;
     const copy = this.#copy(found.socket, narrow);
     if (copy.socket === null) {
-      if (copy.isKnown) this.#sayLost(found.socket, copy.why);
+      if (copy.isKnown) nameTheReason(lostSentence(found.socket, copy.why));
       return null;
     }
     const { socket, fd } = copy;
@@ -200,7 +209,8 @@ export class Adoption implements Places {
   #findReported(address: string, port: number): { readonly socket: PassedSocket; readonly match: 'same' } | null {
     const at = this.#reported.findIndex(
       (one) =>
-        (one.address === address && one.port === port) || (one.asked.host === address && one.asked.port === port),
+        !one.isOpen &&
+        ((one.address === address && one.port === port) || (one.asked.host === address && one.asked.port === port)),
     );
     const found = this.#reported[at];
     if (found === undefined || this.#claims.has(found.identity)) return null;
@@ -274,29 +284,6 @@ export class Adoption implements Places {
     this.agent.tell({ kind: 'listening', identity, note: this.#note(handle), receiver: receiver?.name ?? null });
   }
 
-  /**
-   * A server without a connection listener is mostly a probe, "is this port free?" (get-port, vite, portfinder): the honest answer is yes,
-   * and the queue must not be touched, because a probe would accept clients and drop them. So it listens when it has a listener, or has stayed.
-   */
-  #listenLater(handle: Handle, server: Server, listen: () => number): void {
-    const state = { isOpen: true };
-    const sinceMs = performance.now();
-    onClose(handle, () => {
-      state.isOpen = false;
-    });
-    const look = (): void => {
-      if (!state.isOpen) return;
-      if (!isProbe(server) || performance.now() - sinceMs > probeMs) {
-        const error = listen();
-        if (error !== 0) server.emit('error', errorOf(error));
-        return;
-      }
-      const timer = setTimeout(look, lookMs);
-      if (!handle.hasRef()) timer.unref();
-    };
-    setImmediate(look);
-  }
-
   /** An endpoint that is not held: hold learns it, or can say why the next generation cannot have it. */
   #notHeld(server: Server, handle: Handle, error: number): void {
     if (!this.matches) return;
@@ -320,8 +307,13 @@ export class Adoption implements Places {
       const identity = fd === undefined ? null : identityOf(fd);
       if (fd === undefined || identity === null || isProbe(server)) return;
       const forget = this.agent.manage(manage(server, handle, null));
-      onClose(handle, forget);
-      this.#reported.push({ identity, address, port, asked });
+      const reported: Reported = { identity, address, port, asked, isOpen: true };
+      onClose(handle, () => {
+        reported.isOpen = false;
+        forget();
+      });
+      this.#reported.push(reported);
+      if (this.#reported.length > mostReported) this.#reported.shift();
       const endpoint: Endpoint = { protocol: 'tcp', address, port };
       this.agent.tell({ kind: 'unmanaged', endpoint, asked, descriptor: fd, identity });
     };
@@ -355,27 +347,6 @@ export class Adoption implements Places {
     const code = getSystemErrorName(error);
     if (this.matches && portErrors.has(code)) this.agent.tell({ kind: 'blocked', endpoint, code });
   }
-
-  /** The bind that follows is refused, because hold has the port; its error names the reason. */
-  #sayLost(socket: PassedSocket, why: string): void {
-    const told = (message: unknown): void => {
-      const { error } = message as { error: Error };
-      const sentence = `rebind hold keeps ${formatEndpoint(socket.endpoint)}, but its descriptor did not reach process ${process.pid}, and hold could not send it: ${why}. The process that started this one (${process.ppid}) did not pass it on`;
-      const { message: text, stack } = error;
-      error.message = `${text}\n  ${sentence}`;
-      if (stack?.includes(text) === true) error.stack = stack.replace(text, () => error.message);
-    };
-    subscribe(failedChannel, told);
-    process.nextTick(() => unsubscribe(failedChannel, told));
-  }
-}
-
-/** Node tells of a listen that failed here, before it emits the error (diagnostics_channel, since Node 20). */
-const failedChannel = 'tracing:net.server.listen:error';
-
-/** True for a server that nobody would hear from. */
-function isProbe(server: Server): boolean {
-  return server instanceof net.Server && server.listenerCount('connection') === 0;
 }
 
 function handleOf(server: Server): Handle | null {
@@ -402,9 +373,4 @@ function isAt(endpoint: Endpoint, address: ReturnType<Server['address']>): boole
 function fileOf(path: string): string | null {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
-}
-
-function errorOf(errno: number): NodeJS.ErrnoException {
-  const code = getSystemErrorName(errno);
-  return Object.assign(new Error(`listen ${code}`), { errno, code, syscall: 'listen' });
 }

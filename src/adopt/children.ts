@@ -66,7 +66,9 @@ function changedArguments(args: readonly unknown[], change: (start: Start) => Pa
   const [first, ...rest] = args;
   if (typeof first === 'object' && first !== null) {
     const options = first as Start;
-    return [{ ...options, ...change({ ...options, detached: Boolean(options.detached) }) }, ...rest];
+    // Without a prototype, as Node makes them: a program may have changed that of all objects.
+    const given = Object.assign(Object.create(null) as Start, options);
+    return [Object.assign(given, change({ ...given, detached: Boolean(given.detached) })), ...rest];
   }
   const envPairs = args[at.envPairs] as Start['envPairs'];
   const stdio = args[at.stdio] as Start['stdio'];

@@ -19,10 +19,10 @@ function start(adopting: Adoption): void {
   if (!isMainThread) return;
   const { passed, inherited, agent } = adopting;
   passToChildren(processPrototype(), inherited, () => adopting.hasTaken);
-  // Every process of the command is told when hold is gone; only one that serves is asked to drain.
-  agent.connect();
+  // It connects to hold when it binds something. A process that binds nothing has nothing to say, and ends with its session when hold is gone (hold/guard.ts).
   if (passed.control !== '') tellFailure(adopting);
   if (passed.readyBy === 'message' && process.send === undefined) {
+    agent.connect();
     process.send = (message: unknown): boolean => {
       if (message === 'ready') agent.tell({ kind: 'ready' });
       return true;

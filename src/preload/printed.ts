@@ -29,7 +29,8 @@ export function sayUnlessPrinted(what: string, reason: string): void {
   };
   const timer = setTimeout(decide, patienceMs);
   timer.unref();
-  process.on('exit', decide);
+  // First of all, and gone before the program's own listeners run.
+  process.prependListener('exit', decide);
 }
 
 /** Looks at what is written to a stream, and leaves it as it was. */

@@ -97,7 +97,7 @@ test('what was in NODE_OPTIONS stays, and variables of a foreign socket activati
   await using hold = await start({ command: shape('environment'), env: foreign });
   const { pid } = await hold.heard('ready');
   const seen = JSON.parse(await get(hold.port)) as Record<string, string>;
-  assert.match(seen['NODE_OPTIONS'] ?? '', /^--max-old-space-size=300 --import=file:\/\//);
+  assert.match(seen['NODE_OPTIONS'] ?? '', /^--max-old-space-size=300 --require=\//);
   assert.equal(seen['LISTEN_FDS'], '1');
   assert.equal(seen['LISTEN_PID'], String(pid));
   assert.equal(seen['LISTEN_FDNAMES']?.includes(':'), false);

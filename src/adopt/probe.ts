@@ -1,0 +1,41 @@
+/**
+ * A server without a connection listener is mostly a probe, "is this port free?" (get-port, vite, portfinder). On a held port the honest answer
+ * is yes, and the queue must not be touched: a probe that really listened would accept clients and drop them.
+ */
+import net, { type Server } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import { type Handle, onClose } from './handles.ts';
+
+/** How long it counts as a probe, and how often it is looked at. */
+const probeMs = 250;
+const lookMs = 10;
+
+/** True for a server that nobody would hear from. */
+export function isProbe(server: Server): boolean {
+  return server instanceof net.Server && server.listenerCount('connection') === 0;
+}
+
+/** Calls listen(2) when the server has a connection listener, or has stayed; never when it is closed before. Meanwhile it keeps its process alive. */
+export function listenLater(handle: Handle, server: Server, listen: () => number): void {
+  const state = { isOpen: true };
+  const sinceMs = performance.now();
+  onClose(handle, () => {
+    state.isOpen = false;
+  });
+  const look = (): void => {
+    if (!state.isOpen) return;
+    if (!isProbe(server) || performance.now() - sinceMs > probeMs) {
+      const error = listen();
+      if (error !== 0) server.emit('error', errorOf(error));
+      return;
+    }
+    const timer = setTimeout(look, lookMs);
+    if (!handle.hasRef()) timer.unref();
+  };
+  setImmediate(look);
+}
+
+function errorOf(errno: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(errno);
+  return Object.assign(new Error(`listen ${code}`), { errno, code, syscall: 'listen' });
+}
