@@ -25,6 +25,12 @@ import { controlPath } from './wire/passed.ts';
 
 export type Unmanaged = AgentMessage & { readonly kind: 'unmanaged' };
 
+/** The address that a program wants of a bare port; null when it wants what is held. */
+export interface NarrowAddress {
+  readonly host: string | null;
+  readonly v6Only: boolean;
+}
+
 export class HeldSockets {
   readonly list: HeldSocket[] = [];
   /** The processes whose sockets were taken over, to be asked to finish. */
@@ -105,7 +111,7 @@ export class HeldSockets {
    */
   async give(
     identity: string,
-    { host, v6Only }: { readonly host: string | null; readonly v6Only: boolean },
+    { host, v6Only }: NarrowAddress,
     mayNarrow: boolean,
   ): Promise<{ answer: GiveAnswer; fd: number | null; narrowed: HeldSocket | null }> {
     const socket = this.#replaced.get(identity) ?? this.list.find((one) => one.identity === identity);

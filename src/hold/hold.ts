@@ -11,7 +11,7 @@ import { describeFailure, describeOutcome, describeStartFailure, linesOf } from 
 import { Faults } from './faults.ts';
 import { Generation } from './generation.ts';
 import { Guard } from './guard.ts';
-import { HeldSockets } from './held-sockets.ts';
+import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
 import { Past } from './history.ts';
 import { Leaving } from './leaving.ts';
 import type { Because, Order } from './machine.ts';
@@ -369,10 +369,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     }
   }
 
-  async #give(
-    identity: string,
-    address: { readonly host: string | null; readonly v6Only: boolean },
-  ): ReturnType<HeldSockets['give']> {
+  async #give(identity: string, address: NarrowAddress): ReturnType<HeldSockets['give']> {
     const given = await this.#sockets.give(identity, address, !this.#decisions.state.everServed);
     if (given.narrowed !== null) {
       for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
