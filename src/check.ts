@@ -4,6 +4,14 @@
 import { inspect } from 'node:util';
 import { escapeText, quoted } from './model/text.ts';
 
+/** An error of an argument with the code that Node gives to its kind. */
+export function withCode<Failure extends Error>(
+  error: Failure,
+  code: 'ERR_INVALID_ARG_TYPE' | 'ERR_INVALID_ARG_VALUE' | 'ERR_OUT_OF_RANGE' | 'ERR_SOCKET_BAD_PORT' | 'ENAMETOOLONG',
+): Failure {
+  return Object.assign(error, { code });
+}
+
 /**
  * A name that is misspelt would be an option that does nothing: a wait without its end, a hold without its grace.
  *
@@ -11,11 +19,17 @@ import { escapeText, quoted } from './model/text.ts';
  */
 export function checkOptions(verb: string, options: unknown, names: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new TypeError(`${verb} takes an object with options, not ${nameOf(options)}`);
+    throw withCode(
+      new TypeError(`${verb} takes an object with options, not ${nameOf(options)}`),
+      'ERR_INVALID_ARG_TYPE',
+    );
   for (const option of Object.keys(options)) {
     if (!names.includes(option))
-      throw new TypeError(
-        `'${escapeText(option.slice(0, 80))}' is not an option of ${verb}. The options are ${names.join(', ')}`,
+      throw withCode(
+        new TypeError(
+          `'${escapeText(option.slice(0, 80))}' is not an option of ${verb}. The options are ${names.join(', ')}`,
+        ),
+        'ERR_INVALID_ARG_VALUE',
       );
   }
 }
@@ -32,19 +46,24 @@ export function checkSignal(value: unknown): void {
   // By its shape: test environments bring a class of their own.
   const fits = typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value;
   if (value !== undefined && !fits)
-    throw new TypeError(`signal is an AbortSignal, such as that of an AbortController, not ${show(value)}`);
+    throw withCode(
+      new TypeError(`signal is an AbortSignal, such as that of an AbortController, not ${show(value)}`),
+      'ERR_INVALID_ARG_TYPE',
+    );
 }
 
 /** @throws {TypeError} */
 export function checkFlag(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean')
-    throw new TypeError(`${name} is true or false, not ${show(value)}`);
+    throw withCode(new TypeError(`${name} is true or false, not ${show(value)}`), 'ERR_INVALID_ARG_TYPE');
 }
 
-/** @throws {RangeError} */
+/** As Node reads it: a number, also as text; 511 for none and for 0; a negative one is the longest the system has. @throws {RangeError} */
 export function backlogNumber(value: unknown): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 0x7fffffff) return value;
-  throw new RangeError(`A backlog is a whole number from 1, not ${show(value)}`);
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (!number) return 511;
+  if (typeof number === 'number' && (number | 0) === number) return number;
+  throw withCode(new RangeError(`A backlog is a whole number, not ${show(value)}`), 'ERR_OUT_OF_RANGE');
 }
 
 /** @throws {RangeError} */
@@ -52,14 +71,20 @@ export function milliseconds(name: string, value: number | undefined, fallback: 
   if (value === undefined) return fallback;
   // setTimeout fires at once for anything longer.
   if (typeof value === 'number' && value >= 0 && value <= 2 ** 31 - 1) return value;
-  throw new RangeError(`${name} is a number of milliseconds from 0 to ${2 ** 31 - 1}, not ${show(value)}`);
+  throw withCode(
+    new RangeError(`${name} is a number of milliseconds from 0 to ${2 ** 31 - 1}, not ${show(value)}`),
+    'ERR_OUT_OF_RANGE',
+  );
 }
 
 /** @throws {RangeError} */
 export function portNumber(value: unknown): number {
-  const port = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  const port = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new RangeError(`A port is a whole number from 0 to 65535, 0 for any free one, not ${show(value)}`);
+  throw withCode(
+    new RangeError(`A port is a whole number from 0 to 65535, 0 for any free one, not ${show(value)}`),
+    'ERR_SOCKET_BAD_PORT',
+  );
 }
 
 /** One short line of any value. */

@@ -42,7 +42,7 @@ export type { HolderSearch } from './os/os.ts';
 export type { SocketOptionName, SocketOptions, UnboundSocket, UnsetOption } from './server/bind-options.ts';
 export type { Close, Closed, CloseOptions, SignalOptions } from './server/close.ts';
 export { close } from './server/close.ts';
-export type { Client, ClientEvents, ConnectOptions, Retry } from './server/connect.ts';
+export type { Client, ClientEvents, ConnectOptions, ConnectTarget, Retry } from './server/connect.ts';
 export { connect } from './server/connect.ts';
 export type { HasDescriptor } from './server/descriptor.ts';
 export { descriptor } from './server/descriptor.ts';

@@ -1,6 +1,8 @@
 /**
  * The functions that can be waited for, each loaded when it is first called: importing the library costs what its small parts cost.
  */
+import { beginListen } from './server/pending.ts';
+
 /**
  * Why can this endpoint not be bound? Facts, the kernel's own answer, the verdict, and what would help. A blocked port is an answer, not an error.
  *
@@ -70,8 +72,15 @@ export const adopt: typeof import('./adopt/adopt.ts').adopt = async (...args) =>
  * const { port } = await listen(server, { port: 3000, busy: 'next', keepAlive: true });
  * ```
  */
-export const listen: typeof import('./server/listen.ts').listen = async (...args) =>
-  (await import('./server/listen.ts')).listen(...args);
+export const listen: typeof import('./server/listen.ts').listen = async (server, target) => {
+  // The server may be closed while the rest is loaded.
+  const pending = beginListen(server);
+  try {
+    return await (await import('./server/listen.ts')).listenAs(pending, server, target);
+  } finally {
+    pending?.end();
+  }
+};
 
 /**
  * Reserves a port: bound, not only looked up, until a server, a child or nobody uses it.

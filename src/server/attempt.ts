@@ -17,6 +17,8 @@ export type Attempt = (port: number) => Promise<void>;
 /** Through Node where Node can do all that is asked, else with a socket of our own. */
 export async function chooseWay(plan: Plan): Promise<{ attempt: Attempt; unset: UnsetOption[] }> {
   const { options, protocol } = plan;
+  const { fd } = options;
+  if (fd !== undefined) return { attempt: () => onDescriptor(plan, fd), unset: [] };
   const beyond = beyondNode(options, protocol);
   if (protocol === 'unix' || beyond.length === 0) return { attempt: (port) => throughNode(plan, port), unset: [] };
   const why = await whyNotNative(plan);
@@ -47,6 +49,12 @@ export async function isWorker(): Promise<boolean> {
   return cluster.isWorker;
 }
 
+async function onDescriptor({ server, options, backlog }: Plan, fd: number): Promise<void> {
+  if (isUdpSocket(server)) await bindByNode(server, { fd, exclusive: true }, options.signal);
+  // As Node: in a cluster worker it is a descriptor of the primary.
+  else await listenOnDescriptor(server, fd, backlog, false, options.signal);
+}
+
 async function throughNode({ server, options, protocol, backlog }: Plan, port: number): Promise<void> {
   const { host, path, exclusive, readableAll, writableAll, reusePort, v6Only, signal } = options;
   if (isUdpSocket(server)) {
@@ -57,7 +65,8 @@ async function throughNode({ server, options, protocol, backlog }: Plan, port: n
     server,
     {
       backlog,
-      ...(protocol === 'unix' ? { path } : { port, host }),
+      // Node 20 does not look at ipv6Only where there is no host.
+      ...(protocol === 'unix' ? { path } : { port, host: host ?? (v6Only === true ? '::' : undefined) }),
       ...(exclusive !== undefined && { exclusive }),
       ...(readableAll !== undefined && { readableAll }),
       ...(writableAll !== undefined && { writableAll }),
@@ -83,7 +92,7 @@ async function throughKernel(plan: Plan, protocol: 'tcp' | 'udp', port: number):
       // As Node: without IPv6 the wildcard is 0.0.0.0.
       const last = index === addresses.length - 1;
       if (!last && isNativeError(error) && error.code !== 'EADDRINUSE' && error.syscall !== 'setsockopt') continue;
-      throw withAddress(error, address, port);
+      throw asNode(error, protocol, address, port);
     }
     if (isUdpSocket(server)) {
       await owned(os, server, fd, () => bindByNode(server, { fd, exclusive: true }, signal));
@@ -96,10 +105,12 @@ async function throughKernel(plan: Plan, protocol: 'tcp' | 'udp', port: number):
       if (options.reuseAddress === false) raw.letSuccessorsIn(os, fd);
     } catch (error) {
       os.sockets.close(fd);
-      throw withAddress(error, address, port);
+      throw asNode(error, protocol, address, port);
     }
     const inWorker = await isWorker();
     await owned(os, server, fd, () => listenOnDescriptor(server as Server, fd, backlog, inWorker, signal));
+    // Node's own name of what it listens on; it has none for a descriptor.
+    (server as { _connectionKey?: string })._connectionKey = `${address.includes(':') ? 6 : 4}:${address}:${port}`;
     return;
   }
 }
@@ -138,6 +149,9 @@ function familyOfUdp(socket: UdpSocket): 4 | 6 {
   return (socket as { type?: string }).type === 'udp6' ? 6 : 4;
 }
 
-function withAddress(error: unknown, address: string, port: number): unknown {
-  return isNativeError(error) && error.syscall !== 'setsockopt' ? Object.assign(error, { address, port }) : error;
+function asNode(error: unknown, protocol: 'tcp' | 'udp', address: string, port: number): unknown {
+  if (!isNativeError(error) || error.syscall === 'setsockopt') return error;
+  // Node says so of every step that makes a listener.
+  const syscall = protocol === 'tcp' ? { syscall: 'listen' } : {};
+  return Object.assign(error, { address, port }, syscall);
 }

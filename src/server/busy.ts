@@ -88,7 +88,7 @@ export async function listenInstead(plan: Plan, unguarded: Attempt): Promise<Pre
     predecessor = await inTurn(plan, error, (os) => replace(os, plan, attempt, inWorker));
   }
   // The socket of a cluster worker is the primary's.
-  if (isServer(server) && !inWorker) await offerToSuccessors(server);
+  if (isServer(server) && !inWorker && options.signal?.aborted !== true) await offerToSuccessors(server);
   return predecessor;
 }
 
@@ -163,10 +163,8 @@ async function succeed(os: Os, plan: Plan, report: Report, found: Found): Promis
       await over.dismissAll(os, family, over.holdersOf((await reportOf(plan)) ?? report), takeOver, signal);
     return { pid: old.identity.pid, how };
   } catch (error) {
-    if (isListening(server)) {
-      if (signal?.aborted) server.close();
-      else await close(server);
-    }
+    // Whoever closed the server, so that the signal is aborted, lets its connections finish.
+    if (isListening(server) && signal?.aborted !== true) await close(server);
     throw error;
   } finally {
     old.close();

@@ -11,8 +11,10 @@ import { checkSignal, milliseconds } from '../check.ts';
 import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
 import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { connectionsOf, followUpgrades } from './connections.ts';
+import { isClosed } from './descriptor.ts';
 import { Drain } from './drain.ts';
 import { hidden } from './hidden.ts';
+import { cancelListen } from './pending.ts';
 import { onSignals, type SignalChoice } from './signals.ts';
 
 /** How long `close` waits for what. All in milliseconds. */
@@ -82,7 +84,8 @@ export interface Close {
 
 /**
  * Stops accepting at once and lets go of the port, finishes what is in flight, and resolves when nothing is open any more.
- * Called again while it runs, it returns the same promise; on a server that does not listen it resolves at once.
+ * Called again while it runs, it returns the same promise; on a server that does not listen it resolves at once. A `listen` that is under way
+ * comes to nothing.
  *
  * HTTP/1.1 answers carry `Connection: close`; HTTP/2 gets GOAWAY; WebSockets get close 1012. The server emits `'drain'` first: a program
  * that listens for it has `idleMs` to say goodbye to its WebSockets and event streams in its own words.
@@ -107,11 +110,14 @@ function closeOne(server: Server | UdpSocket, options: CloseOptions = {}): Promi
     return running.promise;
   }
   const hurry = new AbortController();
+  // A `listen` that is under way comes to nothing.
+  const cancelled = cancelListen(server);
+  const begin = (): Promise<Closed> =>
+    isUdpSocket(server)
+      ? closeUdp(server, times.graceMs, hurry.signal, cancelled !== null)
+      : closeServer(server, times, hurry.signal, cancelled !== null);
   const closing: Closing = {
-    promise: (isUdpSocket(server)
-      ? closeUdp(server, times.graceMs, hurry.signal)
-      : closeServer(server, times, hurry.signal)
-    ).finally(() => closings.delete(server)),
+    promise: (cancelled === null ? begin() : cancelled.then(begin)).finally(() => closings.delete(server)),
     hurry: () => hurry.abort(),
   };
   closings.set(server, closing);
@@ -158,7 +164,7 @@ function readTimes(verb: string, options: CloseOptions, more: readonly string[] 
   };
 }
 
-async function closeServer(server: Server, times: Times, hurry: AbortSignal): Promise<Closed> {
+async function closeServer(server: Server, times: Times, hurry: AbortSignal, wasAbout: boolean): Promise<Closed> {
   const startMs = performance.now();
   const ended = new Promise<void>((resolve) => server.once('close', resolve));
   const giveBack = deferOwnClose(server);
@@ -168,12 +174,14 @@ async function closeServer(server: Server, times: Times, hurry: AbortSignal): Pr
     const wasListening = server.listening;
     if (wasListening && !hurry.aborted) await emptyAcceptQueue(server);
     // Not http.Server's close, which from Node 19 on cuts idle connections at once. The program may have closed it meanwhile.
-    if (server.listening) Server.prototype.close.call(server);
+    if (server.listening || wasAbout) Server.prototype.close.call(server);
     const endMs = performance.now() + times.graceMs;
     const counts = await drain.finish(hurry);
     endHttpTimers(server);
-    // 'close' comes a tick later; a connection that Node hides from us can only be waited for, and only as long as the others.
-    if (wasListening || isOpen(server)) await within(ended, Math.max(50, endMs - performance.now()), hurry);
+    // 'close' comes a tick later, unless the program removed our listener; a connection that Node hides from us can only be waited for,
+    // and only as long as the others.
+    while (isOpen(server) && performance.now() < endMs && !hurry.aborted) await within(ended, 50, hurry);
+    if (wasListening || wasAbout) await within(ended, 50, hurry);
     return { ...counts, elapsedMs: performance.now() - startMs };
   } finally {
     giveBack();
@@ -208,14 +216,14 @@ function endHttpTimers(server: Server): void {
   if (interval !== undefined) clearInterval(interval as NodeJS.Timeout);
 }
 
-async function closeUdp(socket: UdpSocket, graceMs: number, hurry: AbortSignal): Promise<Closed> {
+async function closeUdp(socket: UdpSocket, graceMs: number, hurry: AbortSignal, wasAbout: boolean): Promise<Closed> {
   const startMs = performance.now();
   // Node looks every address up, numbers too, a turn of the event loop before it sends.
   await nextTurn();
   // Datagrams that the kernel did not take yet. Those that wait for a host name are known to nobody.
   while (isBound(socket) && socket.getSendQueueCount() > 0 && performance.now() - startMs < graceMs && !hurry.aborted)
     await pause(5, hurry);
-  if (isBound(socket)) await new Promise<void>((resolve) => socket.close(resolve));
+  if (isBound(socket) || (wasAbout && !isClosed(socket))) await new Promise<void>((resolve) => socket.close(resolve));
   return { finished: 0, idle: 0, killed: 0, elapsedMs: performance.now() - startMs };
 }
 

@@ -6,11 +6,13 @@ import { createRequire } from 'node:module';
 import net, { type NetConnectOpts, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { checkSignal, milliseconds, portNumber, show } from '../check.ts';
+import { parseEndpoint } from '../model/endpoint.ts';
 import { checkOptions } from './arguments.ts';
 
 /** Where to connect, and how patiently. */
 export interface ConnectOptions {
-  readonly port?: number;
+  /** A number, also as text. */
+  readonly port?: number | string;
   /** @default 'localhost' */
   readonly host?: string;
   /** A Unix socket instead. */
@@ -44,11 +46,17 @@ export interface ClientEvents {
   /** The connection is gone, and a new one is being made. */
   disconnect: [];
   retry: [retry: Retry];
-  /** Given up: the deadline is over. Without a listener it is an uncaught error, unless somebody iterates. */
+  /**
+   * Given up, because the deadline is over: says after how long and why, and has the `code` of the last try, which is its `cause`.
+   * Without a listener it is an uncaught error, unless somebody iterates.
+   */
   error: [error: Error];
   /** Nothing follows. */
   close: [];
 }
+
+/** A port, a text such as `localhost:3000` or `./app.sock`, or options. */
+export type ConnectTarget = number | string | ConnectOptions;
 
 /** Refused by ourselves: the kernel had connected the socket to itself. */
 class SelfConnectError extends Error {
@@ -56,7 +64,7 @@ class SelfConnectError extends Error {
 }
 
 /**
- * Connects, and connects again whenever the connection ends, until `close()`.
+ * Connects, and connects again whenever the connection ends, until `close()`. `connect(3000)` is `connect({ port: 3000 })`.
  *
  * @throws {TypeError} {RangeError} for wrong arguments.
  * @example
@@ -72,8 +80,8 @@ class SelfConnectError extends Error {
  * }
  * ```
  */
-export function connect(options: ConnectOptions): Client {
-  return new Client(readOptions(options));
+export function connect(target: ConnectTarget, options?: Omit<ConnectOptions, 'port' | 'host' | 'path'>): Client {
+  return new Client(readOptions({ ...readTarget(target), ...options }));
 }
 
 /** A connection that comes back. Emits `connect`, `disconnect`, `retry`, `error` and `close`; iterating gives each connection in turn. */
@@ -197,7 +205,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncIterable<
       const pauseMs = this.#pauseMs(attempt);
       const leftMs = startMs + deadlineMs - performance.now();
       // A wrong name or certificate does not get better, but it may be the server that is being replaced: only time decides.
-      if (leftMs <= 0) throw error;
+      if (leftMs <= 0) throw gaveUp(this.#options.to, error, performance.now() - startMs, attempt);
       this.emit('retry', { attempt, pauseMs, error });
       await pause(Math.min(pauseMs, leftMs), this.#end.signal);
       if (this.#end.signal.aborted) return null;
@@ -209,6 +217,25 @@ interface Plan extends Required<Pick<ConnectOptions, 'deadlineMs' | 'attemptMs' 
   readonly to: NetConnectOpts;
   readonly tls: ConnectionOptions | null;
   readonly signal: AbortSignal | undefined;
+}
+
+/** With the fields of the last error, which is its cause. */
+function gaveUp(to: NetConnectOpts, last: NodeJS.ErrnoException, afterMs: number, attempts: number): Error {
+  const where = 'path' in to ? to.path : `${to.host}:${to.port}`;
+  const tries = attempts === 1 ? '1 try' : `${attempts} tries`;
+  const error = new Error(
+    `Cannot connect to ${where}: gave up after ${(afterMs / 1000).toFixed(1)} s and ${tries}. The last one failed with ${reasonOf(last)}`,
+    { cause: last },
+  );
+  const { code, errno, syscall, address, port } = last as NodeJS.ErrnoException & { address?: string; port?: number };
+  const fields = Object.entries({ code, errno, syscall, address, port }).filter(([, value]) => value !== undefined);
+  return Object.assign(error, Object.fromEntries(fields));
+}
+
+/** Node's error for a name with several addresses has no message of its own. */
+function reasonOf(error: Error): string {
+  if (!(error instanceof AggregateError)) return error.message;
+  return [...new Set(error.errors.map((each: Error) => each.message))].join(', ');
 }
 
 /** One try, over when the connection stands and is not one to itself. */
@@ -284,6 +311,18 @@ function defer<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
 }
 
 const names = ['port', 'host', 'path', 'tls', 'deadlineMs', 'attemptMs', 'firstPauseMs', 'longestPauseMs', 'signal'];
+
+function readTarget(target: ConnectTarget): ConnectOptions {
+  if (typeof target === 'number') return { port: target };
+  if (typeof target !== 'string') {
+    checkOptions('connect()', target, names);
+    return target;
+  }
+  const parsed = parseEndpoint(target);
+  if (parsed.protocol === 'unix') return { path: parsed.path };
+  if (parsed.protocol === 'udp') throw new TypeError(`${show(target)} is a UDP endpoint, and UDP has no connections`);
+  return { port: parsed.port, ...(parsed.host !== null && { host: parsed.host }) };
+}
 
 function readOptions(options: ConnectOptions): Plan {
   checkOptions('connect()', options, names);

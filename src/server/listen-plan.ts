@@ -3,32 +3,42 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
-import { backlogNumber, checkFlag, checkSignal, milliseconds, portNumber, show } from '../check.ts';
+import { backlogNumber, checkFlag, checkSignal, milliseconds, portNumber, show, withCode } from '../check.ts';
 import type { BindOptions } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
 import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
-import { checkSocketOptions, type SocketOptionName, type SocketOptions, socketOptionNames } from './bind-options.ts';
+import {
+  asked,
+  checkSocketOptions,
+  type SocketOptionName,
+  type SocketOptions,
+  socketOptionNames,
+} from './bind-options.ts';
 import { isClosed } from './descriptor.ts';
 import type { TakeOverOptions } from './take-over.ts';
 
 /** Where to listen, with what, and what to do when the port is blocked. */
 export interface ListenOptions extends SocketOptions {
-  /** 0 for any free one. Either `port` or `path`. */
-  readonly port?: number;
+  /** A number, also as text, as it stands in the environment. 0, `null` and `undefined` for any free one. Where a `path` is given too, the port counts. */
+  readonly port?: number | string | null | undefined;
   /** An address or a host name. @default `::` for both IPv6 and IPv4, or `0.0.0.0` without IPv6, as Node */
-  readonly host?: string;
+  readonly host?: string | null | undefined;
   /** A Unix socket. */
-  readonly path?: string;
-  /** How many connections may wait to be accepted. @default 511, as Node */
-  readonly backlog?: number;
+  readonly path?: string | undefined;
+  /** A descriptor that is bound, such as an inherited one; port and path do not count then. `busy` must be `fail`. */
+  readonly fd?: number | undefined;
+  /** How many connections may wait to be accepted. @default 511, as Node, also for 0 */
+  readonly backlog?: number | string | null | undefined;
   /** As in Node's own `listen`: a cluster worker with a socket of its own. @default false */
-  readonly exclusive?: boolean;
+  readonly exclusive?: boolean | undefined;
   /** As in Node's own `listen`, for Unix sockets. @default false */
-  readonly readableAll?: boolean;
+  readonly readableAll?: boolean | undefined;
   /** As in Node's own `listen`, for Unix sockets. @default false */
-  readonly writableAll?: boolean;
+  readonly writableAll?: boolean | undefined;
+  /** Node's name of `v6Only`. @default false */
+  readonly ipv6Only?: boolean | undefined;
   /** Aborting closes the server, also later, as in Node's own `listen`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * When the port is blocked: `fail` with a BlockedPortError; `wait` until it is free; `take-over` from an older instance of this program;
    * or the `next` free port. @default 'fail'
@@ -49,13 +59,20 @@ export interface ListenOptions extends SocketOptions {
   readonly required?: readonly SocketOptionName[];
 }
 
-/** A port, a text such as `127.0.0.1:3000` or `./app.sock`, or options. */
-export type ListenTarget = number | string | ListenOptions;
+/** A port, a text such as `3000`, `127.0.0.1:3000` or `./app.sock`, or options; `null` and `undefined` for any free port. */
+export type ListenTarget = number | string | ListenOptions | null | undefined;
+
+/** The options as they were read. */
+export interface PlannedOptions extends Omit<ListenOptions, 'port' | 'host' | 'path' | 'backlog' | 'ipv6Only'> {
+  readonly port?: number;
+  readonly host?: string;
+  readonly path?: string;
+}
 
 /** What all the parts of one `listen` share. */
 export interface Plan {
   readonly server: Server | UdpSocket;
-  readonly options: ListenOptions;
+  readonly options: PlannedOptions;
   readonly protocol: 'tcp' | 'udp' | 'unix';
   readonly backlog: number;
 }
@@ -93,45 +110,68 @@ export function isListening(server: Server | UdpSocket): boolean {
   }
 }
 
-/** @throws {TypeError} {RangeError} with what would be right. */
+/** Reads a target as Node's own `listen` does. @throws {TypeError} {RangeError} with what would be right, and with Node's code. */
 export function readPlan(server: Server | UdpSocket, target: ListenTarget): Plan {
   if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('listen', server);
-  if (isUdpSocket(server) && isClosed(server))
+  const isUdp = isUdpSocket(server);
+  if (isUdp && isClosed(server))
     throw new TypeError('This UDP socket was closed, and Node cannot bind it again: make another one');
-  const options = readTarget(target, isUdpSocket(server));
-  const { port, path, backlog = 511, busy = 'fail', timeoutMs, takeOver, required, host } = options;
-  if ((port === undefined) === (path === undefined))
-    throw new TypeError("listen() needs either a port or a path, such as { port: 3000 } or { path: './app.sock' }");
-  if (path !== undefined && (typeof path !== 'string' || path === ''))
-    throw new TypeError(`A path is a text that is not empty, not ${show(path)}`);
-  if (host !== undefined && typeof host !== 'string')
-    throw new TypeError(`A host is an address or a name, not ${show(host)}`);
-  if (!busyWords.includes(busy)) throw new TypeError(`busy is one of ${busyWords.join(', ')}, not ${show(busy)}`);
-  // The kernel has 108 bytes for it, the last one a NUL (unix(7)); Node 20 cuts a longer one off without a word.
-  if (path !== undefined && Buffer.byteLength(path) > 107)
-    throw new RangeError(
-      `The path of a Unix socket has at most 107 bytes, and ${show(path)} has ${Buffer.byteLength(path)}`,
-    );
-  backlogNumber(backlog);
+  const given = readTarget(target, isUdp);
+  const { busy = 'fail', timeoutMs, takeOver, required } = given;
+  const { port: _port, path: _path, host: _host, backlog, ipv6Only, fd, ...others } = given;
+  const place = readPlace(given);
+  const { path } = place;
+  if (!busyWords.includes(busy)) throw invalid(`busy is one of ${busyWords.join(', ')}, not ${show(busy)}`);
   milliseconds('timeoutMs', timeoutMs, 0);
-  checkSignal(options.signal);
-  for (const flag of ['exclusive', 'readableAll', 'writableAll'] as const) checkFlag(flag, options[flag]);
+  checkSignal(given.signal);
   if (takeOver !== undefined) checkTakeOver(takeOver);
   if (required !== undefined && !Array.isArray(required))
-    throw new TypeError(`required is a list of options, such as ['device'], not ${show(required)}`);
+    throw invalid(`required is a list of options, such as ['device'], not ${show(required)}`);
   for (const option of required ?? [])
-    if (!socketOptionNames.includes(option))
-      throw new TypeError(`${show(option)} in required is not an option of listen()`);
-  const protocol = path !== undefined ? 'unix' : isUdpSocket(server) ? 'udp' : 'tcp';
-  if (protocol === 'unix' && isUdpSocket(server)) throw new TypeError('A UDP socket has no path: give a port');
-  if (protocol === 'unix' && busy === 'next') throw new TypeError("A path has no next one: busy 'next' is for ports");
+    if (!socketOptionNames.includes(option)) throw invalid(`${show(option)} in required is not an option of listen()`);
+  const protocol = path !== undefined ? 'unix' : isUdp ? 'udp' : 'tcp';
+  if (protocol === 'unix' && isUdp) throw invalid('A UDP socket has no path: give a port');
+  if (protocol === 'unix' && busy === 'next') throw invalid("A path has no next one: busy 'next' is for ports");
+  // Node takes nothing else for true.
+  const options = { ...others, ...(ipv6Only === true && { v6Only: true }), ...place };
+  if (ipv6Only === true && others.v6Only === false)
+    throw invalid('ipv6Only is another name of v6Only: give one of them');
+  if (fd !== undefined && (busy !== 'fail' || asked(options).length > 0))
+    throw invalid('A descriptor is bound already: with fd, busy and the options of the socket have nothing to do');
   checkSocketOptions(options, protocol);
-  return {
-    server,
-    options: port === undefined ? options : { ...options, port: portNumber(port) },
-    protocol,
-    backlog,
-  };
+  return { server, options, protocol, backlog: backlogNumber(backlog) };
+}
+
+/** Where to listen. Node's order: the descriptor, the port, the path; a port that is there and has no value is any free one. */
+function readPlace(given: ListenOptions): { fd?: number; port?: number; host?: string; path?: string } {
+  const { fd, port, path, host } = given;
+  if (typeof fd === 'number' && fd >= 0) return { fd };
+  if (fd !== undefined && fd !== null) throw invalid(`A descriptor is a whole number from 0, not ${show(fd)}`);
+  // Node takes whatever is not true for no host.
+  if (host && typeof host !== 'string')
+    throw withCode(new TypeError(`A host is an address or a name, not ${show(host)}`), 'ERR_INVALID_ARG_TYPE');
+  const at = host ? { host } : {};
+  if (port === null || (port === undefined && 'port' in given)) return { port: 0, ...at };
+  if (typeof port === 'number' || typeof port === 'string') return { port: portNumber(port), ...at };
+  if (port !== undefined) throw invalid(`A port is a number or a text, not ${show(port)}`);
+  if (path === undefined)
+    throw invalid("listen() needs either a port or a path, such as { port: 3000 } or { path: './app.sock' }");
+  // As Node: a path that is only digits is a port in the wrong place.
+  if (typeof path !== 'string' || path === '' || Number(path) >= 0)
+    throw invalid(`A path is a text that is neither empty nor a number, not ${show(path)}`);
+  // The kernel has 108 bytes for it, the last one a NUL (unix(7)); Node 20 cuts a longer one off without a word.
+  if (Buffer.byteLength(path) > 107)
+    throw withCode(
+      new RangeError(
+        `The path of a Unix socket has at most 107 bytes, and ${show(path)} has ${Buffer.byteLength(path)}`,
+      ),
+      'ENAMETOOLONG',
+    );
+  return { path };
+}
+
+function invalid(sentence: string): TypeError {
+  return withCode(new TypeError(sentence), 'ERR_INVALID_ARG_VALUE');
 }
 
 function checkTakeOver(takeOver: TakeOverOptions): void {
@@ -147,10 +187,12 @@ const otherNames = [
   'port',
   'host',
   'path',
+  'fd',
   'backlog',
   'exclusive',
   'readableAll',
   'writableAll',
+  'ipv6Only',
   'signal',
   'busy',
   'timeoutMs',
@@ -159,6 +201,7 @@ const otherNames = [
 ];
 
 function readTarget(target: ListenTarget, isUdp: boolean): ListenOptions {
+  if (target === undefined || target === null) return { port: 0 };
   if (typeof target === 'number') return { port: target };
   if (typeof target === 'string') {
     const parsed = parseEndpoint(target);

@@ -14,10 +14,8 @@ import { listenInstead, listenLater, listenNext, reportOf, warnUnexplained } fro
 import { close } from './close.ts';
 import { connectionsOf, followUpgrades } from './connections.ts';
 import { isListening, type ListenTarget, type Plan, readPlan } from './listen-plan.ts';
+import { alreadyListens, beginListen, isClosedError, type Pending } from './pending.ts';
 import type { Predecessor } from './take-over.ts';
-
-/** Servers whose `listen` is under way. */
-const under = new WeakSet<object>();
 
 /** A server that listens. Disposing of it closes the server as `close` does. */
 export interface Listening extends AsyncDisposable {
@@ -35,8 +33,12 @@ export interface Listening extends AsyncDisposable {
 /**
  * Listens, and resolves with the real address. The server emits 'listening' as always; close it with `close`, or with its own methods.
  *
+ * `close`, or the server's own `close()`, wins while this is under way: then the server does not listen, and this rejects with the code
+ * ERR_SERVER_NOT_RUNNING.
+ *
  * @throws {BlockedPortError} when the port is blocked: Node's own fields, and why, by whom, and what would help.
  * @throws {TypeError} when it is not a server, listens already, or an option has the wrong type. @throws {RangeError} when a value is out of range.
+ *   Both have the codes that Node gives to them, such as ERR_SOCKET_BAD_PORT.
  * @throws {UnsupportedError} when a required option cannot be set here. @throws {NativeError} when the kernel refuses an option.
  * @example
  * ```ts
@@ -44,41 +46,58 @@ export interface Listening extends AsyncDisposable {
  * const { port } = await listen(server, { port: 3000, busy: 'next', keepAlive: true });
  * ```
  */
-export async function listen(server: Server | UdpSocket, target: ListenTarget): Promise<Listening> {
-  const plan = readPlan(server, target);
-  if (under.has(server) || isListening(server)) {
-    throw Object.assign(
-      new TypeError('This server listens already, or is about to: close it first, or make another one'),
-      {
-        code: 'ERR_SERVER_ALREADY_LISTEN',
-      },
-    );
-  }
-  const { signal, busy = 'fail' } = plan.options;
-  signal?.throwIfAborted();
-  under.add(server);
+export async function listen(server: Server | UdpSocket, target?: ListenTarget): Promise<Listening> {
+  const pending = beginListen(server);
   try {
-    // From the first connection on, so that close() knows them all.
-    if (isServer(server)) {
-      connectionsOf(server);
-      followUpgrades(server);
-    }
-    const { attempt, unset } = await chooseWay(plan);
-    let predecessor: Predecessor | null = null;
-    if (busy === 'next') await listenNext(plan, attempt);
-    else if (busy === 'wait') await listenLater(plan, attempt);
-    else if (busy === 'take-over') predecessor = await listenInstead(plan, attempt);
-    else await attempt(plan.options.port ?? 0);
-    if (signal !== undefined) closeOnAbort(plan, signal);
-    return listening(plan, unset, predecessor);
-  } catch (error) {
-    const explained = await explain(plan, error);
-    // As with Node's own listen; here somebody has the promise too, so that nobody must listen.
-    if (server.listenerCount('error') > 0) server.emit('error', explained);
-    throw explained;
+    return await listenAs(pending, server, target);
   } finally {
-    under.delete(server);
+    pending?.end();
   }
+}
+
+/** @param pending Null when another `listen` of this server is under way. The caller ends it. */
+export async function listenAs(
+  pending: Pending | null,
+  server: Server | UdpSocket,
+  target?: ListenTarget,
+): Promise<Listening> {
+  const asked = readPlan(server, target);
+  await pending?.earlier;
+  if (pending === null || isListening(server)) throw alreadyListens();
+  const { signal } = asked.options;
+  const plan: Plan = { ...asked, options: { ...asked.options, signal: pending.signal } };
+  if (signal !== undefined) closeOnAbort(plan, signal, pending);
+  try {
+    const result = await listenPlanned(plan);
+    pending.signal.throwIfAborted();
+    return result;
+  } catch (error) {
+    const explained = pending.signal.aborted ? error : await explain(plan, error);
+    // Node emits 'close' alone.
+    if (pending.signal.aborted) throw pending.signal.reason;
+    // As with Node's own listen; here somebody has the promise too, so that nobody must listen.
+    if (server.listenerCount('error') > 0 && !isClosedError(explained)) server.emit('error', explained);
+    throw explained;
+  }
+}
+
+async function listenPlanned(plan: Plan): Promise<Listening> {
+  const { server, options } = plan;
+  const { busy = 'fail', signal } = options;
+  signal?.throwIfAborted();
+  // From the first connection on, so that close() knows them all.
+  if (isServer(server)) {
+    connectionsOf(server);
+    followUpgrades(server);
+  }
+  const { attempt, unset } = await chooseWay(plan);
+  signal?.throwIfAborted();
+  let predecessor: Predecessor | null = null;
+  if (busy === 'next') await listenNext(plan, attempt);
+  else if (busy === 'wait') await listenLater(plan, attempt);
+  else if (busy === 'take-over') predecessor = await listenInstead(plan, attempt);
+  else await attempt(options.port ?? 0);
+  return listening(plan, unset, predecessor);
 }
 
 /** An error of the bind with its cause, everything else as it is. */
@@ -86,6 +105,7 @@ async function explain(plan: Plan, error: unknown): Promise<unknown> {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof BlockedPortError || !['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes(code ?? ''))
     return error;
+  if (plan.options.fd !== undefined) return error;
   // EACCES of an option has nothing to do with the port.
   if (isNativeError(error) && error.syscall === 'setsockopt') return error;
   try {
@@ -97,16 +117,21 @@ async function explain(plan: Plan, error: unknown): Promise<unknown> {
   }
 }
 
-function closeOnAbort({ server }: Plan, signal: AbortSignal): void {
+/** As Node: the server is closed, now or later. */
+function closeOnAbort({ server }: Plan, signal: AbortSignal, pending: Pending): void {
   const abort = (): void => {
-    if (isListening(server)) server.close();
+    pending.cancel(signal.reason);
+    server.close();
   };
-  signal.addEventListener('abort', abort, { once: true });
-  server.once('close', () => signal.removeEventListener('abort', abort));
+  if (signal.aborted) abort();
+  else {
+    signal.addEventListener('abort', abort, { once: true });
+    server.once('close', () => signal.removeEventListener('abort', abort));
+  }
 }
 
 function listening(
-  { server, protocol }: Plan,
+  { server, protocol: asked }: Plan,
   unset: readonly UnsetOption[],
   predecessor: Predecessor | null,
 ): Listening {
@@ -114,7 +139,8 @@ function listening(
   const [text, port] =
     address === null || typeof address === 'string' ? [address ?? '', 0] : [address.address, address.port];
   return {
-    protocol,
+    // What a descriptor is, only its address tells.
+    protocol: asked === 'tcp' && typeof address === 'string' ? 'unix' : asked,
     address: text,
     port,
     unset,

@@ -4,6 +4,7 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { EventEmitter } from 'node:events';
 import net, { type ListenOptions as NodeListenOptions, type Server } from 'node:net';
+import { closedError } from './pending.ts';
 
 /** Resolves when the server listens. Rejects with Node's error, or with the signal's reason. */
 export function listenByNode(server: Server, options: NodeListenOptions, signal?: AbortSignal): Promise<void> {
@@ -26,6 +27,11 @@ export function listenOnDescriptor(
     if (inWorker) server.listen(handleOf(fd), backlog);
     else server.listen({ fd }, backlog);
   });
+}
+
+/** Serves on a handle of Node's own that is bound; the server owns it from here on. */
+export function listenOnHandle(server: Server, handle: unknown, backlog: number, signal?: AbortSignal): Promise<void> {
+  return settle(server, signal, () => server.listen(handle, backlog));
 }
 
 /** Resolves when the socket is bound. */
@@ -64,12 +70,10 @@ function settle(emitter: EventEmitter, signal: AbortSignal | undefined, begin: (
       restore();
       reject(error);
     };
-    const closed = (): void =>
-      fail(signal?.aborted ? signal.reason : new Error('The server was closed before it listened'));
-    const abort = (): void => {
-      fail(signal?.reason);
-      (emitter as Server | UdpSocket).close();
-    };
+    const closed = (): void => fail(signal?.aborted ? signal.reason : closedError());
+    // Whoever aborts it closes the server.
+    const abort = (): void => fail(signal?.reason);
+    signal?.throwIfAborted();
     Object.defineProperty(emitter, 'emit', {
       configurable: true,
       writable: true,

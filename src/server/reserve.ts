@@ -12,7 +12,8 @@ import type { Os } from '../os/os.ts';
 import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { isWorker, owned } from './attempt.ts';
 import { warnUnexplained } from './busy.ts';
-import { bindByNode, listenOnDescriptor } from './node-listen.ts';
+import { bindByNode, listenOnDescriptor, listenOnHandle } from './node-listen.ts';
+import { alreadyListens, beginListen } from './pending.ts';
 import { bindRaw, letSuccessorsIn, setReuseAddress } from './raw-socket.ts';
 
 /** Which port, and how firmly. */
@@ -104,16 +105,16 @@ function bound(os: Os, { port, host, protocol, exclusive }: ReservePlan): Reserv
   return reservation(protocol, address.address, address.port, {
     descriptor: fd,
     close: () => os.sockets.close(fd),
-    listen: async (server, backlog) => {
+    listen: async (server, backlog, signal) => {
       if (isUdpSocket(server)) {
-        await owned(os, server, fd, () => bindByNode(server, { fd, exclusive: true }));
+        await owned(os, server, fd, () => bindByNode(server, { fd, exclusive: true }, signal));
         setReuseAddress(os, fd, false);
         return;
       }
       // What it leaves behind must block no successor.
       letSuccessorsIn(os, fd);
       const inWorker = await isWorker();
-      await owned(os, server, fd, () => listenOnDescriptor(server, fd, backlog, inWorker));
+      await owned(os, server, fd, () => listenOnDescriptor(server, fd, backlog, inWorker, signal));
     },
   });
 }
@@ -158,10 +159,7 @@ function boundByNode({ port, host }: ReservePlan, cause: unknown): Reservation {
     return reservation('tcp', name.address ?? address, name.port, {
       descriptor: handle.fd ?? -1,
       close: () => handle.close(),
-      listen: (server, backlog) =>
-        new Promise((resolve, reject) => {
-          (server as Server).once('error', reject).once('listening', resolve).listen(handle, backlog);
-        }),
+      listen: (server, backlog, signal) => listenOnHandle(server as Server, handle, backlog, signal),
     });
   }
   throw new UnsupportedError(`This Node cannot bind ${host ?? '::'}`, { cause });
@@ -174,7 +172,7 @@ function bindError(errno: number, address: string, port: number): NativeError {
 interface Bound {
   readonly descriptor: number;
   close(): void;
-  listen(server: Server | UdpSocket, backlog: number): Promise<void>;
+  listen(server: Server | UdpSocket, backlog: number, signal: AbortSignal): Promise<void>;
 }
 
 function reservation(protocol: 'tcp' | 'udp', address: string, port: number, socket: Bound): Reservation {
@@ -195,15 +193,21 @@ function reservation(protocol: 'tcp' | 'udp', address: string, port: number, soc
       check();
       return socket.descriptor;
     },
-    async listen(server, { backlog = 511 } = {}) {
+    async listen(server, { backlog } = {}) {
       const fits = protocol === 'udp' ? isUdpSocket(server) : isServer(server);
       if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('reservation.listen', server);
       if (!fits)
         throw new TypeError(`The port is reserved for ${protocol.toUpperCase()}, and the server is of the other kind`);
-      backlogNumber(backlog);
+      const length = backlogNumber(backlog);
       check();
+      const pending = beginListen(server);
+      if (pending === null) throw alreadyListens();
       state = 'used';
-      await socket.listen(server, backlog);
+      try {
+        await socket.listen(server, length, pending.signal);
+      } finally {
+        pending.end();
+      }
     },
     release,
     [Symbol.dispose]: release,

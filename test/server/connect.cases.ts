@@ -73,11 +73,35 @@ test('the deadline of an outage ends the iteration with the last error', async (
       for await (const _ of connect({ port: port.port, host: '127.0.0.1', deadlineMs: 150, firstPauseMs: 5 }))
         assert.fail();
     },
-    { code: 'ECONNREFUSED' },
+    {
+      code: 'ECONNREFUSED',
+      message: new RegExp(
+        `^Cannot connect to 127\\.0\\.0\\.1:${port.port}: gave up after 0\\.\\d s and \\d+ tries\\. The last one failed with connect ECONNREFUSED`,
+      ),
+    },
   );
   assert.ok(performance.now() - startMs < 2000);
   const client = connect({ port: port.port, host: '127.0.0.1', deadlineMs: 20 });
   assert.equal(((await once(client, 'error')) as [NodeJS.ErrnoException])[0].code, 'ECONNREFUSED');
+});
+
+test('a port and a text say where, too', async () => {
+  const server = net.createServer((socket) => socket.end('here'));
+  const { port } = await listen(server, { port: 0 });
+  for (const target of [port, String(port), `localhost:${port}`, `[::1]:${port}`, { port: String(port) }]) {
+    for await (const socket of connect(target, { deadlineMs: 2000 })) {
+      socket.resume();
+      break;
+    }
+  }
+  await close(server, quick);
+});
+
+test('what a name with several addresses answers is in the error', async () => {
+  using port = await reserve();
+  const [error] = (await once(connect(`localhost:${port.port}`, { deadlineMs: 1 }), 'error')) as [Error];
+  assert.match(error.message, /^Cannot connect to localhost:\d+: gave up .* failed with connect ECONNREFUSED .*:\d+$/);
+  assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED');
 });
 
 test('aborting and closing end the iteration without an error', async () => {
@@ -124,7 +148,8 @@ test('wrong arguments', () => {
   assert.throws(() => connect({ port: 0 }), RangeError);
   assert.throws(() => connect({ port: 70_000 }), RangeError);
   assert.throws(() => connect({ port: 1, deadlineMs: -1 }), RangeError);
-  assert.throws(() => connect(3000 as never), TypeError);
+  assert.throws(() => connect('udp/3000'), { name: 'TypeError', message: /UDP has no connections/ });
+  assert.throws(() => connect(null as never), TypeError);
   assert.throws(() => connect({ port: 1, deadline: 5 } as never), { name: 'TypeError', message: /'deadline' is not/ });
   assert.throws(() => connect({ port: 1, tls: 5 as never }), { name: 'TypeError', message: /tls is true, false, or/ });
   assert.throws(() => connect({ port: 1, signal: 5 as never }), { name: 'TypeError', message: /AbortSignal/ });

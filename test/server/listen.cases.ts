@@ -384,10 +384,9 @@ test('wrong arguments are refused with a sentence that says what to do', async (
   await bad(-1, 'RangeError', /not -1/);
   await bad('3000x', 'RangeError', /./);
   await bad({}, 'TypeError', /either a port or a path/);
-  await bad({ port: 0, path: 'x' }, 'TypeError', /either a port or a path/);
   await bad({ port: 0, prot: 1 }, 'TypeError', /'prot' is not an option of listen\(\)/);
   await bad({ port: 0, busy: 'retry' }, 'TypeError', /busy is one of fail, wait, take-over, next/);
-  await bad({ port: 0, backlog: 0 }, 'RangeError', /backlog/);
+  await bad({ port: 0, backlog: 'long' }, 'RangeError', /backlog/);
   await bad({ port: 0, fastOpen: -1 }, 'RangeError', /fastOpen takes a whole number from 0/);
   await bad({ port: 0, userTimeout: 5000 }, 'TypeError', /userTimeout takes \{ ms: /);
   await bad({ port: 0, userTimeout: { seconds: 5 } }, 'TypeError', /userTimeout takes \{ ms: /);
@@ -399,7 +398,10 @@ test('wrong arguments are refused with a sentence that says what to do', async (
   await bad('udp/53', 'TypeError', /is a UDP endpoint, and the server takes TCP/);
   await bad({ path: `/tmp/${'x'.repeat(200)}` }, 'RangeError', /at most 107 bytes, and .* has 205/);
   await bad({ port: 0, signal: 5 }, 'TypeError', /signal is an AbortSignal/);
-  await bad({ port: 0, exclusive: 'yes' }, 'TypeError', /exclusive is true or false, not 'yes'/);
+  await bad({ path: '3000' }, 'TypeError', /neither empty nor a number, not '3000'/);
+  await bad({ fd: -1 }, 'TypeError', /A descriptor is a whole number/);
+  await bad({ fd: 1, keepAlive: true }, 'TypeError', /with fd, busy and the options/);
+  await bad({ port: 0, ipv6Only: true, v6Only: false }, 'TypeError', /another name of v6Only/);
   await bad({ port: 0, takeOver: { form: 1 } }, 'TypeError', /'form' is not an option of takeOver/);
   await bad({ port: 0, takeOver: { from: '1' } }, 'TypeError', /takeOver\.from is a process id/);
   await bad({ port: 0, takeOver: { force: 1 } }, 'TypeError', /takeOver\.force is true or false/);
