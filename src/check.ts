@@ -61,7 +61,7 @@ export function checkFlag(name: string, value: unknown): void {
 /** As Node reads it: a number, also as text; 511 for none and for 0; a negative one is the longest the system has. @throws {RangeError} */
 export function backlogNumber(value: unknown): number {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  if (!number) return 511;
+  if (!number && !Number.isNaN(number)) return 511;
   if (typeof number === 'number' && (number | 0) === number) return number;
   throw withCode(new RangeError(`A backlog is a whole number, not ${show(value)}`), 'ERR_OUT_OF_RANGE');
 }

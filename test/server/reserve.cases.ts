@@ -125,6 +125,6 @@ test('an asked port that is blocked, and wrong arguments', async () => {
   await assert.rejects(reserve({ prot: 'udp' } as never), { name: 'TypeError', message: /'prot' is not an option/ });
   await assert.rejects(reserve({ exclusive: 'yes' as never }), { name: 'TypeError', message: /true or false/ });
   using port2 = await reserve();
-  await assert.rejects(port2.listen(net.createServer(), { backlog: -1 }), RangeError);
+  await assert.rejects(port2.listen(net.createServer(), { backlog: 1.5 }), RangeError);
   await assert.rejects(port2.listen(dgram.createSocket('udp4')), { name: 'TypeError', message: /other kind/ });
 });
