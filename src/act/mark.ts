@@ -6,7 +6,7 @@ import type { Request } from '../model/endpoint.ts';
 import type { Holder, InetSocket } from '../model/facts.ts';
 import type { ActResult } from '../model/step.ts';
 import type { Os } from '../os/os.ts';
-import type { ProcessHandle } from '../os/processes.ts';
+import { copySocket } from './copy-socket.ts';
 
 type Marked = 'marked' | 'marked already' | { readonly why: string };
 
@@ -51,12 +51,9 @@ function markOne(os: Os, { inode, holders }: ToMark): Marked {
     const handle = os.processes.open(holder);
     if (handle === null) continue;
     try {
-      for (const descriptor of holder.descriptors) {
-        const result = markThrough(os, handle, descriptor, inode);
-        if (result === null) continue;
-        if (typeof result === 'string') return result;
-        why = result.why;
-      }
+      const copied = copySocket(os, handle, holder.descriptors, inode);
+      if (copied.fd !== null) return markCopy(os, copied.fd);
+      if (!/ /.test(copied.why)) why = `${copied.why}: this user may not touch the sockets of process ${holder.pid}`;
     } finally {
       handle.close();
     }
@@ -64,20 +61,13 @@ function markOne(os: Os, { inode, holders }: ToMark): Marked {
   return { why };
 }
 
-/** Null when the descriptor is another file by now. */
-function markThrough(os: Os, handle: ProcessHandle, descriptor: number, inode: number): Marked | null {
-  const taken = handle.takeDescriptor(descriptor);
-  if (taken.fd === null) {
-    if (taken.why === 'EBADF' || taken.why === 'ESRCH') return null;
-    return { why: `${taken.why}: this user may not touch the sockets of process ${handle.identity.pid}` };
-  }
+function markCopy(os: Os, fd: number): Marked {
   try {
-    if (os.sockets.identity(taken.fd)?.inode !== inode) return null;
-    if (os.sockets.getReuseAddress(taken.fd)) return 'marked already';
-    os.sockets.setReuseAddress(taken.fd, true);
+    if (os.sockets.getReuseAddress(fd)) return 'marked already';
+    os.sockets.setReuseAddress(fd, true);
     return 'marked';
   } finally {
     // At once: as long as we have it open, the port stays taken even when its owner ends.
-    os.sockets.close(taken.fd);
+    os.sockets.close(fd);
   }
 }

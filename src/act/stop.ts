@@ -5,6 +5,7 @@ import type { Holder } from '../model/facts.ts';
 import type { ActResult } from '../model/step.ts';
 import type { Os } from '../os/os.ts';
 import type { ProcessHandle } from '../os/processes.ts';
+import { askToEnd, kill } from './end.ts';
 import { type Turn, takeTurn } from './lock.ts';
 
 export interface StopContext {
@@ -109,7 +110,7 @@ async function stopWave(
   if (!free && left.length > 0 && context.force && !context.withoutAsking) {
     // It was asked by its identity; it is killed only when it still has the port.
     for (const target of stillHolding(left, context)) {
-      if (target.handle.signal('SIGKILL') === 'sent') killed.add(target);
+      if (kill(target.handle) === 'sent') killed.add(target);
     }
     const deadly = left.filter((target) => killed.has(target));
     const spared = left.filter((target) => !killed.has(target));
@@ -160,10 +161,10 @@ function ask(target: Target, context: StopContext): void {
   target.turn = takeTurn(context.os, target.handle.identity, context.uid);
   // Another rebind asked it: only wait.
   if (target.turn === null) return;
-  const outcome = target.handle.signal(context.withoutAsking ? 'SIGKILL' : 'SIGTERM');
+  const outcome = context.withoutAsking
+    ? kill(target.handle)
+    : askToEnd(context.os, target.handle, { state: target.holder.processState });
   if (outcome === 'denied') target.denied = true;
-  // A stopped process takes no signal but these until it is continued.
-  else if (outcome === 'sent' && /^[tT]$/.test(target.holder.processState)) target.handle.signal('SIGCONT');
 }
 
 function resultOf(target: Target, alive: boolean, free: boolean, killed: boolean, context: StopContext): ActResult {

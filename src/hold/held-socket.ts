@@ -90,7 +90,8 @@ function describe(fd: number, endpoint: Endpoint, explicit: boolean, made: boole
   };
 }
 
-function fileOf(endpoint: Endpoint): HeldSocket['file'] {
+/** The file of a Unix socket as it is now; null for a socket that has none. */
+export function fileOf(endpoint: Endpoint): HeldSocket['file'] {
   if (endpoint.protocol !== 'unix' || endpoint.path.startsWith('\0')) return null;
   const stat = lstatSync(endpoint.path);
   return { path: endpoint.path, identity: `${stat.dev}:${stat.ino}` };

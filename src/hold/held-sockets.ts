@@ -16,10 +16,10 @@ import type { Holder } from '../model/facts.ts';
 import type { Remedy } from '../model/verdict.ts';
 import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
-import { type HeldSocket, keep, letGo, openHeld, socketIdentity } from './held-socket.ts';
+import { fileOf, type HeldSocket, keep, letGo, openHeld, socketIdentity } from './held-socket.ts';
 import { passedTo } from './runaways.ts';
 import { passedOf } from './spawn.ts';
-import { takeOver } from './take-over.ts';
+import { whyNotListener } from './wire/listen-fds.ts';
 import type { AgentMessage, GiveAnswer } from './wire/messages.ts';
 import { controlPath } from './wire/passed.ts';
 
@@ -35,6 +35,8 @@ export class HeldSockets {
   readonly list: HeldSocket[] = [];
   /** The processes whose sockets were taken over, to be asked to finish. */
   readonly former: Holder[] = [];
+  /** What there is to say about the sockets that were taken over. */
+  readonly remarks: string[] = [];
   /** Sockets that were replaced, by their old identity. */
   readonly #replaced = new Map<string, HeldSocket>();
   /** Addresses of a bare port that programs asked for. */
@@ -45,20 +47,28 @@ export class HeldSockets {
     this.#backlog = backlog;
   }
 
-  /** Takes in listening descriptors of this process. @throws {TypeError} when one is not a socket. */
+  /** Takes in listening descriptors of this process. @throws {RangeError} when one is anything else. */
   adopt(descriptors: readonly number[]): void {
     for (const fd of descriptors) {
-      if (os().sockets.identity(fd) === null) throw new TypeError(`Descriptor ${fd} is not a socket`);
-      this.list.push(keep(fd, true));
+      const why = whyNotListener(os(), fd);
+      if (why !== null) throw new RangeError(`Descriptor ${fd} cannot be held: ${why}`);
     }
+    for (const fd of descriptors) this.list.push(keep(fd, true));
+  }
+
+  /** Opens or takes every one of these. @throws {BlockedPortError} when one cannot be bound, or not taken. */
+  async open(endpoints: readonly ParsedEndpoint[], mayTakeOver: boolean): Promise<void> {
+    const ports = new Set(endpoints.flatMap((one) => (one.protocol === 'unix' ? [] : [one.port])));
+    for (const endpoint of endpoints) await this.#open(endpoint, mayTakeOver ? ports : null);
   }
 
   /**
-   * Binds and listens, or takes the socket of whoever listens there.
+   * Binds and listens, or takes the socket of the program that listens there.
    *
-   * @throws {BlockedPortError} when it cannot be bound.
+   * @param takes Null when nobody's socket is taken; else the ports that are.
+   * @throws {BlockedPortError} when it cannot be bound, or not taken.
    */
-  async open(parsed: ParsedEndpoint, mayTakeOver: boolean): Promise<void> {
+  async #open(parsed: ParsedEndpoint, takes: ReadonlySet<number> | null): Promise<void> {
     const explicit = parsed.protocol === 'unix' || parsed.host !== null;
     const addresses = await addressesOf(parsed);
     for (const [index, endpoint] of addresses.entries()) {
@@ -71,13 +81,28 @@ export class HeldSockets {
         const noIpv6 = isNativeError(error) && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL');
         if (noIpv6 && index < addresses.length - 1) continue;
         if (!isNativeError(error)) throw error;
-        if (error.code !== 'EADDRINUSE' || !mayTakeOver) throw await explainFailure(endpoint, error);
-        const taken = takeOver(endpoint);
-        this.list.push(taken.socket);
-        this.former.push(...taken.holders);
+        if (error.code !== 'EADDRINUSE' || takes === null) throw await explainFailure(endpoint, error);
+        if (!(await this.#take(endpoint, explicit, takes))) this.list.push(openHeld(endpoint, explicit, this.#backlog));
         return;
       }
     }
+  }
+
+  /** False when nothing is in the way any more. */
+  async #take(endpoint: Endpoint, explicit: boolean, ports: ReadonlySet<number>): Promise<boolean> {
+    // Only here: the causes would be a tenth of what a running hold keeps in memory.
+    const { takeListener } = await import('../act/take-listener.ts');
+    const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
+    const taken = takeListener(os(), { endpoint, options }, explicit, ports);
+    if (taken === null) return false;
+    const file = endpoint.protocol === 'unix' ? fileOf(endpoint) : null;
+    this.list.push({ ...keep(taken.fd, explicit), file });
+    this.former.push(...taken.former);
+    for (const { pid, command } of taken.left)
+      this.remarks.push(
+        `Process ${pid} (${command}) has the socket open, too, without accepting from it: it is left alone`,
+      );
+    return true;
   }
 
   has(identity: string): boolean {

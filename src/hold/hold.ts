@@ -4,11 +4,13 @@
  */
 import { EventEmitter } from 'node:events';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
+import type { ProcessIdentity } from '../model/facts.ts';
 import { type AgentConnection, Control } from './control.ts';
 import { Decisions } from './decisions.ts';
 import { statusOf, statusOfSignal } from './exit.ts';
 import { describeFailure, describeOutcome, describeStartFailure, linesOf } from './failure.ts';
 import { Faults } from './faults.ts';
+import { askFormer } from './former.ts';
 import { Generation } from './generation.ts';
 import { Guard } from './guard.ts';
 import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
@@ -20,7 +22,6 @@ import { Published } from './published.ts';
 import { Reaper } from './reaper.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
 import { describeStatus, type HoldStatus, queueOf } from './status.ts';
-import { askToFinish } from './take-over.ts';
 import { Watch } from './watch.ts';
 import type { Ask } from './wire/messages.ts';
 
@@ -84,7 +85,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     const { descriptors, endpoints, takeOver, watch, cwd, remarks } = this.#settings;
     try {
       this.#sockets.adopt(descriptors);
-      for (const endpoint of endpoints) await this.#sockets.open(endpoint, takeOver);
+      await this.#sockets.open(endpoints, takeOver);
       this.#control = await Control.open({
         agent: (agent) => this.#generations.get(agent.generation)?.addAgent(agent),
         give: (identity, address) => this.#give(identity, address),
@@ -100,7 +101,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#letGo();
       throw error;
     }
-    remarks.forEach(this.#note);
+    for (const remark of [...remarks, ...this.#sockets.remarks]) this.#note(remark);
     this.#decisions.happened({ kind: 'restart', ticket: null, reason: 'first start' });
   }
 
@@ -335,8 +336,8 @@ export class Hold extends EventEmitter<HoldEvents> {
     if (former.length > 0) void this.#faults.settle('Asking the former holders to finish', this.#thankFormer(former));
   }
 
-  async #thankFormer(former: Parameters<typeof askToFinish>[0]): Promise<void> {
-    const left = await askToFinish(former, this.#settings.graceMs, this.#settings.stopSignal);
+  async #thankFormer(former: readonly ProcessIdentity[]): Promise<void> {
+    const left = await askFormer(former, this.#sockets.list, this.#settings, this.#note);
     if (this.#decisions.state.now.kind !== 'over') await this.#published?.addLater();
     for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
   }

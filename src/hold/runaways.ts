@@ -2,10 +2,10 @@
  * Processes that left the command's session, as a daemon does, and took a held socket with them: no signal to the group
  * reaches them, and they would keep the port.
  */
+import { endAll, kill } from '../act/end.ts';
 import type { ProcessIdentity } from '../model/facts.ts';
 import { os } from '../os/index.ts';
 import type { HeldSocket } from './held-socket.ts';
-import { askToFinish } from './take-over.ts';
 import { type Passed, passedVariable, readPassed } from './wire/passed.ts';
 
 /**
@@ -27,10 +27,11 @@ export async function endRunaways(
       return passed?.token === startedBy.token && passed.generation === startedBy.generation;
     });
   if (runaways.length === 0) return [];
-  for (const stubborn of await askToFinish(runaways, graceMs)) {
+  for (const stubborn of await endAll(os(), runaways, graceMs)) {
     const handle = os().processes.open(stubborn);
-    handle?.signal('SIGKILL');
-    handle?.close();
+    if (handle === null) continue;
+    kill(handle);
+    handle.close();
   }
   return runaways;
 }

@@ -24,7 +24,7 @@ export function mayEnd(holder: Holder, facts: Facts, besides: readonly string[] 
 }
 
 /** Why it is not ended whatever is asked for, or null. */
-export function neverAsked({ pid, parents }: Holder, asker: Asker): string | null {
+export function neverAsked({ pid, parents }: Holder, asker: Pick<Asker, 'pid' | 'ancestors'>): string | null {
   if (pid === asker.pid) return 'it is this very process';
   if (pid === 1) return 'process 1 keeps the whole system, or the whole container, running';
   if (asker.ancestors.includes(pid)) return 'this command runs inside of it';

@@ -46,6 +46,8 @@ export interface Sockets {
   close(fd: SocketHandle): void;
   /** The device and inode that prove which socket a descriptor is, or null when it is not a socket, or not open. */
   identity(fd: SocketHandle): { readonly dev: string; readonly inode: number } | null;
+  /** What a descriptor is: a stream or datagram socket that can be bound to an endpoint, `other` for any other socket, null when it is none or not open. */
+  kind(fd: SocketHandle): 'tcp' | 'udp' | 'unix' | 'unix-datagram' | 'other' | null;
   /** SO_ACCEPTCONN. */
   isListening(fd: SocketHandle): boolean;
   /**

@@ -4,7 +4,12 @@
  */
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
+import { copySocket } from '../act/copy-socket.ts';
+import { askToEnd, kill, waitForEnd } from '../act/end.ts';
+import { look } from '../ask/look.ts';
 import type { Holder, ProcessIdentity } from '../model/facts.ts';
+import { neverAsked, onlyHasOpen } from '../model/may-end.ts';
+import { whyNever } from '../model/stops.ts';
 import type { BlockerHolder, Report } from '../model/verdict.ts';
 import type { Os } from '../os/os.ts';
 import type { ProcessHandle } from '../os/processes.ts';
@@ -134,12 +139,12 @@ export async function dismiss(
   signal?: AbortSignal,
 ): Promise<void> {
   const { pid } = process.identity;
-  if (process.signal('SIGTERM') === 'denied')
+  if (askToEnd(os, process) === 'denied')
     throw new NotTaken(`Process ${pid}, which holds the port, may not be asked to end by this user`);
-  if (await hasEnded(os, process, timeoutMs, signal)) return;
+  if ((await waitForEnd(os, [process], timeoutMs, signal)).length === 0) return;
   if (force) {
-    process.signal('SIGKILL');
-    if (await hasEnded(os, process, 5000, signal)) return;
+    kill(process);
+    if ((await waitForEnd(os, [process], 5000, signal)).length === 0) return;
   }
   throw new NotTaken(
     `Process ${pid}, which holds the port, was asked to end and did not in time, so it keeps the port`,
@@ -161,9 +166,18 @@ export async function dismissAll(
   }
 }
 
-/** Everybody who has a blocker open now, so that nobody else can be meant later. */
-export function familyOf(os: Os, report: Report): ProcessIdentity[] {
-  return [...holdersOf(report).keys()].flatMap((pid) => os.processes.identify(pid) ?? []);
+/**
+ * Every process that has a blocker open now and may be asked to end, so that nobody else can be meant later. An editor that the old server had
+ * started, and that inherited its socket, is none of them.
+ */
+export function familyOf(os: Os, { endpoint, options }: Report): ProcessIdentity[] {
+  const { blockers, facts, managers } = look({ endpoint, options }, os, 'all');
+  return blockers
+    .flatMap(({ socket }) => facts.holders.get(socket.inode) ?? [])
+    .filter(
+      (holder) =>
+        !onlyHasOpen(holder, facts) && whyNever(holder, managers.get(holder.pid) ?? null, facts.asker) === null,
+    );
 }
 
 /** Everybody who has a blocker open, by process id. */
@@ -176,23 +190,15 @@ export function vaccinate(os: Os, process: ProcessHandle, report: Report): void 
   for (const blocker of report.blockers) {
     for (const holder of blocker.holders) {
       if (holder.pid !== process.identity.pid) continue;
-      for (const descriptor of holder.descriptors) {
-        const { fd } = process.takeDescriptor(descriptor);
-        if (fd === null) continue;
-        try {
-          if (os.sockets.identity(fd)?.inode === blocker.inode && blocker.protocol !== 'unix') letSuccessorsIn(os, fd);
-        } finally {
-          os.sockets.close(fd);
-        }
+      const { fd } = copySocket(os, process, holder.descriptors, blocker.inode);
+      if (fd === null) continue;
+      try {
+        if (blocker.protocol !== 'unix') letSuccessorsIn(os, fd);
+      } finally {
+        os.sockets.close(fd);
       }
     }
   }
-}
-
-async function hasEnded(os: Os, process: ProcessHandle, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
-  const ready = (): boolean => !process.isAlive();
-  const { kind } = await os.events.wait({ processes: [process], ready, timeoutMs, ...(signal && { signal }) });
-  return kind !== 'timeout';
 }
 
 /** The one process behind all blockers: of a family that shares the socket, the one that started the others. */
@@ -216,6 +222,11 @@ function checkIsPredecessor(
 ): void {
   const { pid } = old;
   if (pid === process.pid) throw new NotTaken('This process itself holds the port');
+  const own = os.processes.identify(process.pid);
+  const self = own === null ? null : os.readProcess(own);
+  // Whatever "from" says.
+  const never = neverAsked(old, { pid: process.pid, ancestors: self?.parents.map((ancestor) => ancestor.pid) ?? [] });
+  if (never !== null) throw new NotTaken(`Process ${pid}, which holds the port, is not asked to end: ${never}`);
   if (typeof options.from === 'function') {
     if (options.from(blocker)) return;
     throw new NotTaken(`Process ${pid} holds the port, and "from" said no to it`);
@@ -224,13 +235,9 @@ function checkIsPredecessor(
     if (options.from === pid) return;
     throw new NotTaken(`Process ${pid} holds the port, not process ${options.from}`);
   }
-  const own = os.processes.identify(process.pid);
-  const self = own === null ? null : os.readProcess(own);
   if (self === null || old.uid !== self.uid)
     throw new NotTaken(`Process ${pid}, which holds the port, is another user's`);
   const [parent] = self.parents;
-  if (self.parents.some((ancestor) => ancestor.pid === pid))
-    throw new NotTaken(`Process ${pid}, which holds the port, started this one`);
   if (!isSame) throw new NotTaken(`Process ${pid}, which holds the port, is another program: ${old.command}`);
   if (cluster.isWorker && old.parents[0]?.pid === parent?.pid)
     throw new NotTaken(`Process ${pid}, which holds the port, is a worker of the same cluster`);
@@ -253,12 +260,8 @@ function takeSocket(os: Os, handle: ProcessHandle, report: Report): number | nul
       if (blocker.inode !== inode) continue;
       for (const holder of blocker.holders) {
         if (holder.pid !== handle.identity.pid) continue;
-        for (const descriptor of holder.descriptors) {
-          const { fd } = handle.takeDescriptor(descriptor);
-          if (fd === null) continue;
-          if (isListener(os, fd, inode)) return fd;
-          os.sockets.close(fd);
-        }
+        const { fd } = copySocket(os, handle, holder.descriptors, inode, (copy) => os.sockets.isListening(copy));
+        if (fd !== null) return fd;
       }
     }
   }

@@ -176,8 +176,8 @@ test('descriptors that are not sockets are refused with their number', async () 
   const fd = openSync('/dev/null', 'r');
   try {
     await assert.rejects(start({ command: server, descriptors: [fd], endpoints: () => [] }), {
-      name: 'TypeError',
-      message: `Descriptor ${fd} is not a socket`,
+      name: 'RangeError',
+      message: `Descriptor ${fd} cannot be held: it is not open, or no socket`,
     });
   } finally {
     closeSync(fd);

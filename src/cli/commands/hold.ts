@@ -65,7 +65,12 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(escapeText(error.message), { cause: error });
     if (!isBlockedPortError(error)) throw error;
-    io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} Nothing was started\n\n`);
+    // A take-over that was refused says why in the cause; the kernel's own error says no more than the report.
+    const reason =
+      error.cause instanceof Error && /^Cannot take over /.test(error.cause.message)
+        ? `${escapeText(error.cause.message)}. `
+        : '';
+    io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${reason}Nothing was started\n\n`);
     io.stderr.write(picture(error.report, canvas(io, 'stderr'), io.now()));
     return exit.blocked;
   }

@@ -2,6 +2,8 @@
  * Sockets that a service manager opened for this process (sd_listen_fds(3)).
  */
 
+import type { Os } from '../../os/os.ts';
+
 /** The first one; the others follow (SD_LISTEN_FDS_START). */
 const firstDescriptor = 3;
 /** More than any unit has; a wrong variable must not make us look at millions. */
@@ -13,4 +15,15 @@ export function receivedDescriptors(environment: NodeJS.ProcessEnv): number[] {
   if (environment['LISTEN_PID'] !== String(process.pid)) return [];
   if (!Number.isInteger(count) || count < 1 || count > mostDescriptors) return [];
   return Array.from({ length: count }, (_, index) => firstDescriptor + index);
+}
+
+/** Why a descriptor is no socket that a server could be started on, a clause about "it"; null when it is one. */
+export function whyNotListener({ sockets }: Pick<Os, 'sockets'>, fd: number): string | null {
+  const kind = sockets.kind(fd);
+  if (kind === null) return 'it is not open, or no socket';
+  if (kind === 'other' || kind === 'unix-datagram')
+    return 'it is a socket of another kind than TCP, UDP or Unix stream';
+  if (kind !== 'udp') return sockets.isListening(fd) ? null : 'it is a socket that does not listen';
+  const address = sockets.address(fd);
+  return address.protocol !== 'unix' && address.port !== 0 ? null : 'it is a UDP socket that is not bound to a port';
 }

@@ -41,7 +41,15 @@ const SO_REUSEPORT: NativeOption = { level: SOL_SOCKET, name: 15 };
 const SO_PEERCRED: NativeOption = { level: SOL_SOCKET, name: process.arch === 'ppc64' ? 21 : 17 };
 const SO_BINDTODEVICE: NativeOption = { level: SOL_SOCKET, name: 25 };
 const SO_ACCEPTCONN: NativeOption = { level: SOL_SOCKET, name: 30 };
+const SO_PROTOCOL: NativeOption = { level: SOL_SOCKET, name: 38 };
+const SO_DOMAIN: NativeOption = { level: SOL_SOCKET, name: 39 };
 const IPV6_V6ONLY: NativeOption = { level: 41, name: 26 };
+
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
+/** include/uapi/linux/in.h: Multipath TCP, as Go makes its listeners. */
+const IPPROTO_MPTCP = 262;
+const SOCK_SEQPACKET = 5;
 
 const EINPROGRESS = 115;
 const EINTR = 4;
@@ -85,6 +93,7 @@ export const sockets: Sockets = {
     check('close', libc().close(fd));
   },
   identity,
+  kind,
   isListening: (fd) => numberOf(getNative(fd, SO_ACCEPTCONN, 4)) !== 0,
   holdOff,
   letIn,
@@ -111,6 +120,17 @@ function open(kind: 'tcp' | 'udp' | 'unix' | 'unix-datagram', family: 4 | 6): nu
   const domain = kind.startsWith('unix') ? AF_UNIX : family === 4 ? AF_INET : AF_INET6;
   const type = (kind === 'udp' || kind === 'unix-datagram' ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   return check('socket', libc().socket(domain, type, 0));
+}
+
+function kind(fd: number): ReturnType<Sockets['kind']> {
+  if (identity(fd) === null) return null;
+  const domain = numberOf(getNative(fd, SO_DOMAIN, 4));
+  const type = numberOf(getNative(fd, SO_TYPE, 4));
+  if (domain === AF_UNIX) return type === SOCK_STREAM || type === SOCK_SEQPACKET ? 'unix' : 'unix-datagram';
+  if (domain !== AF_INET && domain !== AF_INET6) return 'other';
+  const protocol = numberOf(getNative(fd, SO_PROTOCOL, 4));
+  if (type === SOCK_STREAM && (protocol === IPPROTO_TCP || protocol === IPPROTO_MPTCP)) return 'tcp';
+  return type === SOCK_DGRAM && protocol === IPPROTO_UDP ? 'udp' : 'other';
 }
 
 function setBindOptions(fd: number, family: 4 | 6, options: BindOptions): void {
