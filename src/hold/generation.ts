@@ -118,9 +118,7 @@ export class Generation {
       this.#notify?.close();
       throw error;
     }
-    this.#lastLines = options.stderr === null ? readBack() : passThrough(this.#child.stderr, options.stderr);
-    this.#session = this.#child.pid === undefined ? null : os().sessions.ofChild(this.#child.pid);
-    if (this.#session !== null) options.guard.watch(this.#session.leader);
+    // First of all: a child that could not be started says so by an event, which without a listener is thrown.
     this.exited = new Promise((resolve) => {
       this.#child.once('exit', (code, signal) => this.#end({ code, signal }, resolve));
       this.#child.once('error', (error) => {
@@ -128,6 +126,9 @@ export class Generation {
         this.#end({ code: 126, signal: null }, resolve);
       });
     });
+    this.#lastLines = options.stderr === null ? readBack() : passThrough(this.#child.stderr ?? null, options.stderr);
+    this.#session = this.#child.pid === undefined ? null : os().sessions.ofChild(this.#child.pid);
+    if (this.#session !== null) options.guard.watch(this.#session.leader);
     this.#kernel = this.#watchKernel();
     if (options.assumeReadyMs !== null) {
       this.#readyTimer = setTimeout(() => this.#isReady('assumed'), options.assumeReadyMs);
@@ -277,7 +278,8 @@ export class Generation {
   /** Reads what it wrote last. What has stderr open still is no part of the command any more, and must not keep hold alive. */
   async #lastWords(): Promise<void> {
     const { stderr } = this.#child;
-    if (stderr === null || stderr.destroyed) return;
+    // Undefined, against its type, when it could not be started.
+    if (!stderr || stderr.destroyed) return;
     if (!stderr.isPaused())
       await Promise.race([new Promise((resolve) => stderr.once('close', resolve)), sleep(lastWordsMs)]);
     stderr.destroy();

@@ -12,7 +12,8 @@ import type { ProcessIdentity } from '../model/facts.ts';
 const program = fileURLToPath(new URL('../hold/guard-program.js', import.meta.url));
 
 /** Each line replaces the one before: sessions, each with its leader first, as PID:START,PID:START. A line that was cut off counts for nothing. */
-const script = `
+/** @internal */
+export const script = `
 trap '' INT TERM HUP QUIT
 sessions=
 while read -r line; do sessions=$line; done
