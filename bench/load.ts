@@ -53,6 +53,8 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
   /** @default 5000 */
   readonly timeoutMs?: number;
+  /** Called with each loss at the moment it is seen. */
+  readonly onLost?: (how: keyof Lost) => void;
 }
 
 type Outcome = keyof Lost | 'ok';
@@ -91,7 +93,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
         ? await viaAgent(options, agent, timeoutMs)
         : await viaSocket(options, mode === 'late' ? lateFirstByteMs : 0, mode === 'post', timeoutMs);
     result[outcome]++;
-    if (outcome !== 'ok') return;
+    if (outcome !== 'ok') return options.onLost?.(outcome);
     const nowMs = performance.now();
     latencies.push(nowMs - startMs);
     result.gapMs = Math.max(result.gapMs, nowMs - lastOkMs);

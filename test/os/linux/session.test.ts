@@ -84,7 +84,7 @@ for (const [name, byGroup] of ways) {
 async function guarded(end: (word: string) => void, startOf: (ticks: string) => string): Promise<boolean> {
   const child = spawn('sleep', ['600'], { detached: true, stdio: 'ignore' });
   const { pid = 0 } = child;
-  end(`${pid}:${startOf(processes.identify(pid)?.startTicks ?? '')}`);
+  end(`${pid}:${startOf(processes.identify(pid)?.started ?? '')}`);
   const ended = await Promise.race([
     once(child, 'exit').then(() => true),
     new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 300)),

@@ -1,0 +1,255 @@
+/**
+ * `npm run soak [-- --minutes N]`: one hold under everything at once: restarts, releases that crash, hang or need much memory, killed servers,
+ * hostile peers of another user, too few descriptors, a log that nobody reads; while clients speak HTTP/1, WebSocket, HTTP/2 and TLS, at most
+ * 200 requests a second. Fails when anything was refused, or lost beyond what a killed process had accepted, or when hold grows.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { load } from '../bench/load.ts';
+import { http2Client, Ledger, tlsClient, webSocketClient } from './soak-clients.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string', default: '1' } },
+});
+const minutes = Number(values.minutes);
+if (!(minutes > 0)) throw new RangeError('--minutes is a number above 0');
+
+const directory = mkdtempSync(join(tmpdir(), 'rebind-soak-'));
+const modeFile = join(directory, 'mode');
+const release = (mode: '' | 'crash' | 'hang' | 'heavy'): void => writeFileSync(modeFile, mode);
+release('');
+
+const [httpPort, http2Port, tlsPort] = await freePorts(3);
+const endpoints = [httpPort, http2Port, tlsPort].map((port) => `127.0.0.1:${port}`);
+const hold = spawn(
+  process.execPath,
+  [
+    `${root}dist/cli/rebind.cjs`,
+    'hold',
+    ...endpoints,
+    '--ready-timeout',
+    '2s',
+    '--',
+    process.execPath,
+    `${root}tools/soak-program.cjs`,
+  ],
+  {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '',
+      MODE_FILE: modeFile,
+      FIXTURES: `${root}test/fixtures`,
+      HTTP_PORT: String(httpPort),
+      HTTP2_PORT: String(http2Port),
+      TLS_PORT: String(tlsPort),
+    },
+  },
+);
+const pid = hold.pid ?? 0;
+let log = '';
+hold.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+  log = (log + chunk).slice(-200_000);
+});
+let isOver = false;
+hold.on('exit', () => {
+  isOver = true;
+});
+await until(() => /was ready/.test(log));
+
+const ledger = new Ledger();
+const end = new AbortController();
+const { signal } = end;
+const traffic = [
+  load({
+    host: '127.0.0.1',
+    port: httpPort,
+    mode: 'new',
+    perSecond: 40,
+    signal,
+    onLost: (how) => ledger.lost('HTTP/1', how),
+  }),
+  load({
+    host: '127.0.0.1',
+    port: httpPort,
+    mode: 'keep-alive',
+    perSecond: 40,
+    signal,
+    onLost: (how) => ledger.lost('kept', how),
+  }),
+  load({
+    host: '127.0.0.1',
+    port: httpPort,
+    mode: 'late',
+    perSecond: 20,
+    signal,
+    onLost: (how) => ledger.lost('late', how),
+  }),
+  webSocketClient(httpPort, 20, signal, ledger),
+  http2Client(http2Port, 40, signal, ledger),
+  tlsClient(tlsPort, 20, signal, ledger),
+];
+
+const control = (JSON.parse(await (await fetch(`http://127.0.0.1:${httpPort}/passed`)).text()) as { control: string })
+  .control;
+const done: Record<string, number> = {};
+const durationMs = minutes * 60_000;
+const startMs = performance.now();
+let random = Number(values.seed);
+const next = (below: number): number => {
+  random = (random * 1_103_515_245 + 12_345) & 0x7fffffff;
+  return random % below;
+};
+
+const disturbances: Readonly<Record<string, () => Promise<void> | void>> = {
+  restart: () => void hold.kill('SIGHUP'),
+  'release that crashes': () => badRelease('crash'),
+  'release that hangs': () => badRelease('hang'),
+  'release that needs 128 MB': () => badRelease('heavy'),
+  'killed server': killServer,
+  'hostile peers': hostilePeers,
+  'too few descriptors': tooFewDescriptors,
+};
+
+let early: Usage | null = null;
+let isLogLost = false;
+try {
+  while (performance.now() - startMs < durationMs && !isOver) {
+    const names = Object.keys(disturbances);
+    const name = names[next(names.length)] ?? 'restart';
+    await disturbances[name]?.();
+    done[name] = (done[name] ?? 0) + 1;
+    await sleep(1_500 + next(2_000));
+    // At minute 2 of 10, when everything has happened once.
+    if (early === null && performance.now() - startMs > durationMs / 5) early = await settledUsage();
+    if (!isLogLost && performance.now() - startMs > durationMs / 2) {
+      isLogLost = true;
+      hold.stderr.destroy();
+    }
+  }
+  const late = await settledUsage();
+  end.abort();
+  const results = await Promise.all(traffic);
+  report(
+    early ?? late,
+    late,
+    results.reduce((sum, one) => sum + one.sent, 0),
+  );
+} finally {
+  end.abort();
+  hold.kill('SIGINT');
+  await until(() => isOver);
+  rmSync(directory, { recursive: true });
+}
+
+function report(first: Usage, last: Usage, sent: number): void {
+  const seconds = Math.round((performance.now() - startMs) / 1_000);
+  console.log(
+    `${seconds} s, ${sent} requests, Node ${process.version}, Linux, ${cpus().length} cores, ${cpus()[0]?.model ?? ''}`,
+  );
+  console.log(
+    Object.entries(done)
+      .map(([name, times]) => `${times} × ${name}`)
+      .join(', '),
+  );
+  console.log(`refused: ${ledger.refused}; lost: ${ledger.unexpected.length}; of killed processes: ${ledger.ofKilled}`);
+  for (const one of ledger.unexpected.slice(0, 20)) console.log(`  ${one}`);
+  console.log(`descriptors of hold: ${first.descriptors} at a fifth of the time, ${last.descriptors} at the end`);
+  console.log(`memory of hold: ${first.megabytes.toFixed(1)} MB and ${last.megabytes.toFixed(1)} MB`);
+  const grows = last.megabytes > first.megabytes * 1.05;
+  const failed =
+    isOver || ledger.refused > 0 || ledger.unexpected.length > 0 || first.descriptors !== last.descriptors || grows;
+  if (failed) console.log(`FAILED. The end of hold's log:\n${log.slice(-3_000)}`);
+  process.exitCode = failed ? 1 : 0;
+}
+
+async function badRelease(mode: 'crash' | 'hang' | 'heavy'): Promise<void> {
+  release(mode);
+  hold.kill('SIGHUP');
+  await sleep(mode === 'hang' ? 2_500 : 1_000);
+  release('');
+}
+
+async function killServer(): Promise<void> {
+  const text = await (await fetch(`http://127.0.0.1:${httpPort}/`)).text();
+  const server = Number(text.split(' ')[1]);
+  ledger.killed();
+  try {
+    process.kill(server, 'SIGKILL');
+  } catch {
+    // It was replaced meanwhile.
+  }
+}
+
+/** Another user of the machine, where we may become one; else our own. */
+async function hostilePeers(): Promise<void> {
+  const source = `
+    const { connect } = require('node:net');
+    const path = ${JSON.stringify(control)}.replace(/^@/, '\\0');
+    const words = ['null\\n', '{"kind":"hello"}\\n', '{"kind":"failed","token":"x"}\\n', '[' .repeat(5000), '\\u0000\\n', 'x'.repeat(2_000_000)];
+    for (let i = 0; i < 60; i++) {
+      const socket = connect(path);
+      socket.on('error', () => {}).on('connect', () => socket.write(words[i % words.length]));
+    }
+    setTimeout(() => process.exit(), 1_000);`;
+  const as = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+  const [file = '', ...args] = [...as, process.execPath, '-e', source];
+  const child = spawn(file, args, { stdio: 'ignore' });
+  await new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+}
+
+async function tooFewDescriptors(): Promise<void> {
+  const spare = next(6);
+  limit(descriptorsOf(pid) + spare);
+  hold.kill('SIGHUP');
+  await sleep(1_000);
+  limit(1_024);
+}
+
+function limit(soft: number): void {
+  spawnSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`]);
+}
+
+interface Usage {
+  readonly descriptors: number;
+  readonly megabytes: number;
+}
+
+/** When nothing is started and nothing drains. */
+async function settledUsage(): Promise<Usage> {
+  await sleep(8_000);
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const anonymous = Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1_024;
+  return { descriptors: descriptorsOf(pid), megabytes: anonymous };
+}
+
+function descriptorsOf(process: number): number {
+  return readdirSync(`/proc/${process}/fd`).length;
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let i = 0; !isTrue(); i++) {
+    if (i > 1_500) throw new Error(`Waited for 30 s:\n${log}`);
+    await sleep(20);
+  }
+}
+
+async function freePorts(count: number): Promise<[number, number, number]> {
+  const { createServer } = await import('node:net');
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await new Promise((resolve) => server.once('listening', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports as [number, number, number];
+}
