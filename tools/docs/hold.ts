@@ -29,6 +29,24 @@ Nothing is retried. The server has no signal handler, except where the row says 
 
 What a server that is killed by SIGKILL was answering at that moment is lost, whoever supervises it; what waits in the queue is not.
 
+A new process that dies just after it was ready, while the old one drains, is replaced at once by a third: connections wait in the queue meanwhile, none is refused, and only what the dead one had accepted is lost.
+
+## When something fails
+
+Nothing that fails in hold, or around it, ends the command or closes a socket. It is told, counted, and shown by \`rebind hold --status\`.
+
+| what fails | what happens |
+|---|---|
+| a new process cannot be started: no descriptors, no memory, a full process table, a directory that is gone | refused; the old one serves on. Without an old one it is tried again, 30 s apart at most, and the port stays open |
+| nobody reads the log, its disk is full, its terminal is stopped | hold's lines are dropped and counted. A file or terminal is the command's own stderr; a pipe is closed for it when its reader is gone, and waits when its reader does |
+| hold is killed | its guard ends the command, by descriptors and start times: a number that belongs to somebody else by then is left alone |
+| hold is pid 1, or processes lose their parent below it | their status is read, and no zombie is left; below a shell or npm that dies of the signal, the exit status is that of the server |
+| the limit of inotify is reached | named, with how to raise it; the other directories are looked at once a second |
+| the command writes what is watched | the file is named once, and each restart for it waits twice as long, a minute at most; other edits restart at once |
+| the command has an inspector on a fixed port | the old generation ends before the next one starts, unless \`--overlap\` is given; \`--inspect=0\` lets both run |
+
+\`npm run soak\` does all of this at once, with hostile peers of another user, under 180 requests a second of HTTP/1, WebSocket, HTTP/2 and TLS.
+
 ## Tested with
 
 Every row is a test that restarts it under load and counts what is lost.
