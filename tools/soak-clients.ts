@@ -13,7 +13,7 @@ const timeoutMs = 8_000;
 
 /** What was lost, apart by whether a killed process had it. */
 export class Ledger {
-  refused = 0;
+  readonly refused: string[] = [];
   ofKilled = 0;
   readonly unexpected: string[] = [];
   #killedAtMs = Number.NEGATIVE_INFINITY;
@@ -24,7 +24,7 @@ export class Ledger {
   }
 
   lost(client: string, how: string): void {
-    if (/refused/i.test(how)) this.refused += 1;
+    if (/refused/i.test(how)) this.refused.push(`${new Date().toISOString()} ${client}: ${how}`);
     else if (performance.now() - this.#killedAtMs < killedMs) this.ofKilled += 1;
     else this.unexpected.push(`${new Date().toISOString()} ${client}: ${how}`);
   }

@@ -158,13 +158,19 @@ function report(first: Usage, last: Usage, sent: number): void {
       .map(([name, times]) => `${times} × ${name}`)
       .join(', '),
   );
-  console.log(`refused: ${ledger.refused}; lost: ${ledger.unexpected.length}; of killed processes: ${ledger.ofKilled}`);
-  for (const one of ledger.unexpected.slice(0, 20)) console.log(`  ${one}`);
+  console.log(
+    `refused: ${ledger.refused.length}; lost: ${ledger.unexpected.length}; of killed processes: ${ledger.ofKilled}`,
+  );
+  for (const one of [...ledger.refused, ...ledger.unexpected].slice(0, 20)) console.log(`  ${one}`);
   console.log(`descriptors of hold: ${first.descriptors} at a fifth of the time, ${last.descriptors} at the end`);
   console.log(`memory of hold: ${first.megabytes.toFixed(1)} MB and ${last.megabytes.toFixed(1)} MB`);
   const grows = last.megabytes > first.megabytes * 1.05;
   const failed =
-    isOver || ledger.refused > 0 || ledger.unexpected.length > 0 || first.descriptors !== last.descriptors || grows;
+    isOver ||
+    ledger.refused.length > 0 ||
+    ledger.unexpected.length > 0 ||
+    first.descriptors !== last.descriptors ||
+    grows;
   if (failed) console.log(`FAILED. The end of hold's log:\n${log.slice(-3_000)}`);
   process.exitCode = failed ? 1 : 0;
 }
