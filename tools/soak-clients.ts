@@ -24,8 +24,11 @@ export class Ledger {
   }
 
   lost(client: string, how: string): void {
-    if (/refused/i.test(how)) this.refused.push(`${new Date().toISOString()} ${client}: ${how}`);
-    else if (performance.now() - this.#killedAtMs < killedMs) this.ofKilled += 1;
+    const wasKilled = performance.now() - this.#killedAtMs < killedMs;
+    // Streams that a killed process never began are refused by the client itself.
+    if (/ECONNREFUSED/.test(how) || how === 'refused' || (/REFUSED/.test(how) && !wasKilled))
+      this.refused.push(`${new Date().toISOString()} ${client}: ${how}`);
+    else if (wasKilled) this.ofKilled += 1;
     else this.unexpected.push(`${new Date().toISOString()} ${client}: ${how}`);
   }
 }

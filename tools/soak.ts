@@ -4,7 +4,7 @@
  * 200 requests a second. Fails when anything was refused, or lost beyond what a killed process had accepted, or when hold grows.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -171,6 +171,7 @@ function report(first: Usage, last: Usage, sent: number): void {
     ledger.unexpected.length > 0 ||
     first.descriptors !== last.descriptors ||
     grows;
+  if (first.kinds !== last.kinds) console.log(`${first.kinds}\n${last.kinds}`);
   if (failed) console.log(`FAILED. The end of hold's log:\n${log.slice(-3_000)}`);
   process.exitCode = failed ? 1 : 0;
 }
@@ -224,6 +225,8 @@ function limit(soft: number): void {
 
 interface Usage {
   readonly descriptors: number;
+  /** What they are, such as 12 × socket. */
+  readonly kinds: string;
   readonly megabytes: number;
 }
 
@@ -232,7 +235,19 @@ async function settledUsage(): Promise<Usage> {
   await sleep(8_000);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const anonymous = Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1_024;
-  return { descriptors: descriptorsOf(pid), megabytes: anonymous };
+  return { descriptors: descriptorsOf(pid), kinds: kindsOf(pid), megabytes: anonymous };
+}
+
+function kindsOf(process: number): string {
+  const kinds = new Map<string, number>();
+  for (const name of readdirSync(`/proc/${process}/fd`)) {
+    const kind = readlinkSync(`/proc/${process}/fd/${name}`).replace(/\d+/g, 'N');
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  return [...kinds]
+    .map(([kind, count]) => `${count} × ${kind}`)
+    .sort()
+    .join(', ');
 }
 
 function descriptorsOf(process: number): number {
