@@ -147,6 +147,21 @@ describe('what only one part does', () => {
     }
   });
 
+  test('only the rules of Linux and os/linux know the rules of Linux', () => {
+    for (const name of sources.keys())
+      if (!/^(model\/rules|os\/linux)\//.test(name))
+        for (const target of importsOf(name))
+          assert.doesNotMatch(target, /^model\/rules\/linux/, `${name} imports ${target}`);
+  });
+
+  test('only os/ and the stage know the numbers and files of a platform', () => {
+    const may = ['os', 'stage', 'model'];
+    for (const name of sources.keys())
+      if (!may.includes(partOf(name)))
+        for (const target of importsOf(name))
+          assert.doesNotMatch(target, /^os\/(linux|darwin|win32)\//, `${name} imports ${target}`);
+  });
+
   test('the model touches nothing: no modules of Node, no clock, no environment', () => {
     for (const [name, text] of sources)
       if (partOf(name) === 'model') assert.doesNotMatch(code(text), /'node:|\bprocess\.|Date\.now|new Date\(\)/, name);

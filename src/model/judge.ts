@@ -9,8 +9,8 @@ import { plan } from './advice.ts';
 import type { Request } from './endpoint.ts';
 import type { Facts, Holder, InetSocket, Platform, Probe } from './facts.ts';
 import { type Manager, managers } from './managers.ts';
-import { linux } from './rules/linux.ts';
-import type { Prediction, Rules } from './rules/rules.ts';
+import { rulesFor } from './rules/index.ts';
+import type { Prediction } from './rules/rules.ts';
 import type {
   Blocker,
   BlockerHolder,
@@ -35,15 +35,12 @@ export interface JudgeCause {
 /** The cause that is asked when the kernel and the rules disagree. */
 const unexplained = 'unexplained';
 
-/** Systems without an entry have no rules: every socket on the port is a suspect, and only the kernel's answer counts. */
-const rulesOf: Partial<Record<Platform, Rules>> = { linux };
-
 /** What only the machine can tell beside facts and the kernel's answer; see the fields of `Question`. */
 type Beside = Partial<Pick<Question, 'reusing' | 'doubts' | 'managers'>>;
 
 /** The question that causes look at: the sockets to blame, after what the kernel said. */
 export function ask(request: Request, facts: Facts, probe: Probe | null, beside: Beside = {}): Question {
-  const prediction = rulesOf[facts.platform]?.predict(request, facts) ?? null;
+  const prediction = rulesFor(facts.platform)?.predict(request, facts) ?? null;
   const { candidates, bystanders } = prediction ?? suspects(request, facts);
   const predicted = prediction?.possible ?? null;
   const errno = probe === null ? likeliest(prediction, candidates) : probe.errno;

@@ -5,6 +5,9 @@ import { linux } from './linux/index.ts';
 import type { Os } from './os.ts';
 import { portable } from './portable.ts';
 
+/** By the name that Node has for the platform. */
+const systems: Readonly<Record<string, Os>> = { linux };
+
 let chosen: Os | undefined;
 
 /**
@@ -12,7 +15,7 @@ let chosen: Os | undefined;
  * On a platform that rebind does not know yet it has Node's own means, and says why it has no more.
  */
 export function os(): Os {
-  chosen ??= process.platform === 'linux' ? linux : portable(process.platform, 'only Linux has been run and tested');
+  chosen ??= systems[process.platform] ?? portable(process.platform, 'only Linux has been run and tested');
   return chosen;
 }
 

@@ -9,6 +9,7 @@ import { encodeOption } from './option-codec.ts';
 export type OptionName = keyof typeof optionsTable;
 
 export type { OptionValue } from './linux/options.ts';
+export type { TcpInfo } from './linux/tcp-info.ts';
 
 /** Every name, in the order of the table. */
 export const optionNames = Object.keys(optionsTable) as readonly OptionName[];

@@ -18,6 +18,7 @@ import type {
   Settings,
   UnixSocket,
 } from '../model/facts.ts';
+import type { Rules } from '../model/rules/rules.ts';
 import type { Capability } from './capabilities.ts';
 import type { Events } from './events.ts';
 import type { FileWatches } from './file-watch.ts';
@@ -84,6 +85,8 @@ export interface Changing {
 /** Reading is what every system must do; for each part of the other half it may have a reason why it cannot. */
 export interface Os extends Reading, Changing {
   readonly platform: Platform;
+  /** What its bind rules answer; null where they have not been measured, so that only a bind that was tried counts. Pure: causes reach it by `rulesFor`. */
+  readonly rules: Rules | null;
   /**
    * Why this machine cannot do something, a sentence without a full stop; null when it can, as far as is known before it is tried.
    * What it lacks throws an `UnsupportedError` with the same sentence.

@@ -31,6 +31,7 @@ export function portable(platform: string, reason: string): Os {
   return {
     // The name is for messages; no rule of another platform is ever applied to it.
     platform: platform as Platform,
+    rules: null,
     lacks,
     readFacts: (): Facts => ({
       platform: platform as Platform,

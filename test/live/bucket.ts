@@ -3,8 +3,9 @@
  * rules cannot see of a port's history, written out so that the live test can be exact
  * (net/ipv4/inet_connection_sock.c: inet_csk_update_fastreuse, sk_reuseport_match).
  */
-import { spanOf } from '../../src/model/rules/linux-address.ts';
+
 import type { Binder } from '../../src/model/rules/rules.ts';
+import { spanOf } from '../../src/model/rules/span.ts';
 
 export class Bucket {
   #last: Binder | null = null;

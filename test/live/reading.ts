@@ -2,7 +2,7 @@
 import type { BindOptions, InetEndpoint } from '../../src/model/endpoint.ts';
 import type { Facts, InetSocket } from '../../src/model/facts.ts';
 import { linux as rules } from '../../src/model/rules/linux.ts';
-import { canonical } from '../../src/model/rules/linux-address.ts';
+import { canonical } from '../../src/model/rules/span.ts';
 import { linux } from '../../src/os/linux/index.ts';
 import { as } from './calls.ts';
 import type { Entry } from './entry.ts';

@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import type { BindOptions } from '../../src/model/endpoint.ts';
 import type { InetSocket, SocketState } from '../../src/model/facts.ts';
 import { linux } from '../../src/model/rules/linux.ts';
-import { overlap, spanOf } from '../../src/model/rules/linux-address.ts';
+import { overlap } from '../../src/model/rules/linux-address.ts';
 import { blocksAutomatic, conflict, type Known, udpBinds } from '../../src/model/rules/linux-conflict.ts';
 import { binderOf } from '../../src/model/rules/rules.ts';
+import { spanOf } from '../../src/model/rules/span.ts';
 import { at, facts, port, request, settings, socket, unixFile, unixSocket } from './facts.ts';
 
 type Flags = 'none' | 'RA' | 'RP' | 'both';

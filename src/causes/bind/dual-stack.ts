@@ -1,4 +1,4 @@
-import { canonical } from '../../model/rules/linux-address.ts';
+import { canonical } from '../../model/rules/span.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { conductOf, conductWords, listenOnce } from '../shared/conduct.ts';

@@ -1,5 +1,5 @@
 import type { InetSocket } from '../../model/facts.ts';
-import { canonical } from '../../model/rules/linux-address.ts';
+import { canonical } from '../../model/rules/span.ts';
 import type { Question } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { blockersOf } from '../shared/kinds.ts';

@@ -4,7 +4,8 @@
 
 import type { Holder, InetSocket, Socket } from '../../model/facts.ts';
 import { isLeftover } from '../../model/leftover.ts';
-import { overlap } from '../../model/rules/linux-address.ts';
+import { rulesFor } from '../../model/rules/index.ts';
+import { meets } from '../../model/rules/span.ts';
 import type { Question } from '../../model/verdict.ts';
 
 export type Kind =
@@ -75,7 +76,8 @@ function isSelfConnected({ local, remote }: InetSocket): boolean {
   return remote !== null && local.port === remote.port && local.address === remote.address;
 }
 
-function hasListener(socket: InetSocket, { blockers }: Question): boolean {
+function hasListener(socket: InetSocket, { blockers, facts }: Question): boolean {
+  const overlap = rulesFor(facts.platform)?.overlap ?? meets;
   return blockers.some(
     ({ socket: other }) =>
       other.protocol === 'tcp' &&

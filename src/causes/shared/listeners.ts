@@ -5,7 +5,7 @@
 import type { Holder, InetSocket } from '../../model/facts.ts';
 import { type Manager, managers } from '../../model/managers.ts';
 import { hasAccepted, seemsToServe } from '../../model/may-end.ts';
-import { spanOf } from '../../model/rules/linux-address.ts';
+import { spanOf } from '../../model/rules/span.ts';
 import { isActivator, reapers } from '../../model/suspect.ts';
 import type { Question } from '../../model/verdict.ts';
 import { blockersOf, holdersOf } from './kinds.ts';

@@ -4,7 +4,7 @@
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
 import type { InetSocket } from '../../model/facts.ts';
 import { isLeftover } from '../../model/leftover.ts';
-import { linux } from '../../model/rules/linux.ts';
+import { rulesFor } from '../../model/rules/index.ts';
 import { shellWord } from '../../model/text.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { holdersOf } from './kinds.ts';
@@ -152,7 +152,8 @@ export function reservePort(question: Question): Remedy[] {
 
 /** Whether the request is sure to work with something changed, by the rules and everything that was read. */
 export function worksWith(question: Question, change: Partial<Request>): boolean {
-  if (question.facts.platform !== 'linux') return false;
-  const { possible } = linux.predict({ ...question.request, ...change }, question.facts);
+  const rules = rulesFor(question.facts.platform);
+  if (rules === null) return false;
+  const { possible } = rules.predict({ ...question.request, ...change }, question.facts);
   return possible.length === 1 && possible[0] === null;
 }

@@ -1,7 +1,8 @@
 import { parseIpv6 } from '../address.ts';
 import type { Settings } from '../facts.ts';
-import { canonical, spanOf } from './linux-address.ts';
+
 import { type Binder, needsZone } from './rules.ts';
+import { canonical, spanOf } from './span.ts';
 
 /** An errno, and whether it is certain. */
 export interface Refusal {

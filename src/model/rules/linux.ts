@@ -11,6 +11,7 @@ import { refusals } from './linux-refusal.ts';
 import { type Binder, binderOf, type Prediction, type Rules } from './rules.ts';
 
 export const linux: Rules = {
+  overlap,
   predict(request: Request, facts: Facts): Prediction {
     const { endpoint } = request;
     return endpoint.protocol === 'unix' ? predictUnix(endpoint, facts) : predictInet(endpoint, request, facts);

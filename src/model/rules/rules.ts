@@ -1,12 +1,13 @@
 /**
  * What the bind rules of an operating system answer. Pure: sockets come in as data, outcomes go out as data.
- * linux.ts is measured; a platform without a file here has no rules, and then only the kernel's own answer counts.
+ * linux.ts is measured; index.ts lists what there is.
  */
 
 import { parseIpv6 } from '../address.ts';
 import type { BindOptions, InetEndpoint, Request } from '../endpoint.ts';
 import type { Facts, InetSocket } from '../facts.ts';
 import type { Candidate, Outcome } from '../verdict.ts';
+import type { Bound } from './span.ts';
 
 /** The socket that wants the port. */
 export interface Binder {
@@ -40,6 +41,8 @@ export interface Prediction {
 
 export interface Rules {
   predict(request: Request, facts: Facts): Prediction;
+  /** Whether the new socket and one that is bound already cover an address together, for this system. */
+  overlap(binder: Bound, occupant: Bound): boolean;
 }
 
 /**
