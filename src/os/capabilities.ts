@@ -3,6 +3,8 @@
  * every system does that, and says what it could not see.
  */
 
+import { UnsupportedError } from './errors.ts';
+
 /** Each capability, and the functions of `Os` that it stands for. Where it is lacking they throw an `UnsupportedError` with the reason. */
 export const capabilities = {
   /** `readInventory`, and the sockets in the facts of `readFacts`. */
@@ -38,3 +40,9 @@ export const capabilities = {
 } as const;
 
 export type Capability = keyof typeof capabilities;
+
+/** @throws {UnsupportedError} with the reason, where a capability is lacking that the caller cannot do without. */
+export function demand(os: { lacks(capability: Capability): string | null }, capability: Capability): void {
+  const why = os.lacks(capability);
+  if (why !== null) throw new UnsupportedError(why);
+}

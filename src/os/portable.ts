@@ -11,20 +11,26 @@ import type { EventRequest, EventResult } from './events.ts';
 import { bindByNode, hasIpv6, isShortage } from './node-bind.ts';
 import type { Os } from './os.ts';
 
-/** @param reason Why it can do no more, a clause such as `only Linux has been run and tested`. */
-export function portable(platform: string, reason: string): Os {
-  const lacks = (capability: Capability): string => `Cannot ${capabilities[capability]} on ${platform} yet: ${reason}`;
+/**
+ * @param reason Why it can do no more, a clause such as `only Linux has been run and tested`.
+ * @param provides What the system that is built on it does itself.
+ */
+export function portable(platform: string, reason: string, provides: readonly Capability[] = []): Os {
+  const because = (capability: Capability): string =>
+    `Cannot ${capabilities[capability]} on ${platform} yet: ${reason}`;
   /** An object whose every function says that its capability is lacking. */
   const lacking = <T extends object>(capability: Capability, over: Partial<T> = {}): T =>
     new Proxy(over as T, {
       get: (target, name) =>
         Reflect.get(target, name) ??
         ((): never => {
-          throw new UnsupportedError(lacks(capability));
+          throw new UnsupportedError(because(capability));
         }),
     });
   const gap: Gap = {
-    what: `No socket and no process can be seen on ${platform}`,
+    what: provides.includes('listSockets')
+      ? `No process can be seen on ${platform}`
+      : `No socket and no process can be seen on ${platform}`,
     why: 'ERR_REBIND_UNSUPPORTED',
     hint: `${capitalized(reason)}; the tools of the system show more, such as lsof or netstat`,
   };
@@ -32,7 +38,7 @@ export function portable(platform: string, reason: string): Os {
     // The name is for messages; no rule of another platform is ever applied to it.
     platform: platform as Platform,
     rules: null,
-    lacks,
+    lacks: (capability) => (provides.includes(capability) ? null : because(capability)),
     readFacts: (): Facts => ({
       platform: platform as Platform,
       kernel: '',
@@ -48,7 +54,7 @@ export function portable(platform: string, reason: string): Os {
       gaps: [gap],
     }),
     readInventory: () => {
-      throw new UnsupportedError(lacks('listSockets'));
+      throw new UnsupportedError(because('listSockets'));
     },
     readSettings: settings,
     probe,
@@ -56,11 +62,11 @@ export function portable(platform: string, reason: string): Os {
     processes: lacking<Os['processes']>('identitySafeSignal', {
       terminal: () => 'none',
       waitsForInput: () => {
-        throw new UnsupportedError(lacks('waitsForInput'));
+        throw new UnsupportedError(because('waitsForInput'));
       },
     }),
     sockets: lacking('ownSockets'),
-    events: { wait: (what) => wait(what, lacks) },
+    events: { wait: (what) => wait(what, because) },
     files: lacking('directories'),
     sessions: lacking('sessions'),
     orphans: lacking('orphans'),

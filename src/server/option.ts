@@ -3,7 +3,8 @@
  */
 import { createRequire } from 'node:module';
 import { show } from '../check.ts';
-import { isNativeError, NativeError, UnsupportedError } from '../os/errors.ts';
+import { demand } from '../os/capabilities.ts';
+import { isNativeError, NativeError } from '../os/errors.ts';
 import {
   decodeValue,
   encodeValue,
@@ -61,8 +62,7 @@ export function setOption<Name extends OptionName>(of: HasDescriptor, option: Na
 function checkName(option: string): void {
   if (!isOptionName(option))
     throw new TypeError(`${show(option)} is not an option that rebind knows. It knows ${optionNames.join(', ')}`);
-  const why = os().lacks('socketOptions');
-  if (why !== null) throw new UnsupportedError(why);
+  demand(os(), 'socketOptions');
 }
 
 /** Says which option the kernel refused. */

@@ -10,6 +10,7 @@ import { receivedDescriptors } from '../../hold/wire/listen-fds.ts';
 import type { ReadyBy } from '../../hold/wire/passed.ts';
 import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
 import { escapeText } from '../../model/text.ts';
+import { demand } from '../../os/capabilities.ts';
 import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
@@ -43,6 +44,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     throw new UsageError('A command is needed after --, such as: rebind hold 3000 -- npm start');
   if (invocation.flag('unit') === true) return unit(command, invocation, io);
   if (invocation.flag('json') === true) throw new UsageError('--json goes with --status, --restart and --unit');
+  demand(os(), 'passSockets');
   return serve(command, invocation, io);
 }
 
