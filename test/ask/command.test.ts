@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
-import { runCommand } from '../../src/ask/command.ts';
+import { findProgram, runCommand } from '../../src/ask/command.ts';
 
 test('a program that leaves something running does not keep anybody waiting', async () => {
   const startedAt = performance.now();
@@ -26,4 +29,44 @@ test('a time that no timer can count is not over at once', async () => {
 test('everything that was printed is there, also when there is much of it', async () => {
   const { stdout } = await runCommand('sh', ['-c', 'head -c 1000000 /dev/zero | tr "\\0" x'], { timeoutMs: 10_000 });
   assert.equal(stdout.length, 1_000_000);
+});
+
+test('a program gets a small environment, and the current directory of nobody', async () => {
+  process.env['REBIND_SECRET'] = 'x';
+  try {
+    const { stdout } = await runCommand('sh', ['-c', 'pwd; env'], { timeoutMs: 10_000 });
+    assert.match(stdout, /^\/\n/);
+    assert.match(stdout, /^PATH=\//m);
+    assert.doesNotMatch(stdout, /REBIND_SECRET|NODE_/);
+  } finally {
+    delete process.env['REBIND_SECRET'];
+  }
+});
+
+test('only the name of a program is one', () => {
+  for (const name of ['./docker', '/bin/sh', '--all', '', 'a b', 'docker\n'])
+    assert.throws(() => findProgram(name), TypeError);
+});
+
+test('nothing is found in a folder that others may write to, nor through an entry that is not absolute', () => {
+  const before = process.env['PATH'];
+  const folder = mkdtempSync(join(tmpdir(), 'rebind-path-'));
+  writeFileSync(join(folder, 'docker'), '#!/bin/sh\n', { mode: 0o755 });
+  try {
+    process.env['PATH'] = folder;
+    assert.equal(findProgram('docker'), join(folder, 'docker'));
+    chmodSync(join(folder, 'docker'), 0o777);
+    assert.equal(findProgram('docker'), null, 'a program that everybody may change');
+    chmodSync(join(folder, 'docker'), 0o755);
+    chmodSync(folder, 0o777);
+    assert.equal(findProgram('docker'), null, 'a folder that everybody may change');
+    chmodSync(folder, 0o755);
+    for (const path of ['', '.', relative(process.cwd(), folder), ':', `:${folder.slice(1)}`]) {
+      process.env['PATH'] = path;
+      assert.equal(findProgram('docker'), null, path);
+    }
+  } finally {
+    process.env['PATH'] = before;
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -110,7 +110,7 @@ export class World implements AsyncDisposable {
     // Its first process takes everything inside along (pid_namespaces(7)); all of it is this test's own.
     const ended =
       this.#keeper.exitCode === null && this.#keeper.signalCode === null ? once(this.#keeper, 'exit') : null;
-    process.kill(this.init, 'SIGKILL');
+    if (ended !== null) process.kill(this.init, 'SIGKILL');
     await ended;
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -130,7 +130,7 @@ export class World implements AsyncDisposable {
       ...user,
     ];
     const base = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', NO_COLOR: '1' };
-    return spawn('nsenter', [...enter, '--', ...words], {
+    return spawn(findProgram('nsenter') ?? 'nsenter', [...enter, '--', ...words], {
       env: { ...base, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
