@@ -128,7 +128,8 @@ export async function owned(
   } catch (error) {
     // Node has it: then only Node may close it. Else it closed what it took, and the number may belong to somebody else by now.
     const now = os.sockets.identity(fd);
-    if (openDescriptor(server) === fd) server.close();
+    // Not its own property, by which a program's close() ends the whole `listen`: this is only a try.
+    if (openDescriptor(server) === fd) Object.getPrototypeOf(server).close.call(server);
     else if (now !== null && now.inode === before?.inode && now.dev === before.dev) os.sockets.close(fd);
     throw error;
   }

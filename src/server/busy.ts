@@ -10,7 +10,7 @@ import { isUnsupportedError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import { isServer } from './arguments.ts';
 import { type Attempt, isWorker, owned } from './attempt.ts';
-import { close } from './close.ts';
+import { closeAgain } from './close.ts';
 import { bindOptionsOf, endpointOf, isListening, type Plan } from './listen-plan.ts';
 import type { Found, Predecessor } from './take-over.ts';
 
@@ -164,7 +164,7 @@ async function succeed(os: Os, plan: Plan, report: Report, found: Found): Promis
     return { pid: old.identity.pid, how };
   } catch (error) {
     // Whoever closed the server, so that the signal is aborted, lets its connections finish.
-    if (isListening(server) && signal?.aborted !== true) await close(server);
+    if (isServer(server) && isListening(server) && signal?.aborted !== true) await closeAgain(server);
     throw error;
   } finally {
     old.close();

@@ -109,9 +109,22 @@ function closeOne(server: Server | UdpSocket, options: CloseOptions = {}): Promi
     hurryOn(options.signal, running.hurry);
     return running.promise;
   }
-  const hurry = new AbortController();
   // A `listen` that is under way comes to nothing.
-  const cancelled = cancelListen(server);
+  return start(server, times, options.signal, cancelListen(server));
+}
+
+/** For a `listen` that gives up after its server listened: closes the server as `close` does. */
+export function closeAgain(server: Server): Promise<Closed> {
+  return closings.get(server)?.promise ?? start(server, readTimes('close()', {}), undefined, null);
+}
+
+function start(
+  server: Server | UdpSocket,
+  times: Times,
+  signal: AbortSignal | undefined,
+  cancelled: Promise<void> | null,
+): Promise<Closed> {
+  const hurry = new AbortController();
   const begin = (): Promise<Closed> =>
     isUdpSocket(server)
       ? closeUdp(server, times.graceMs, hurry.signal, cancelled !== null)
@@ -121,7 +134,7 @@ function closeOne(server: Server | UdpSocket, options: CloseOptions = {}): Promi
     hurry: () => hurry.abort(),
   };
   closings.set(server, closing);
-  hurryOn(options.signal, closing.hurry);
+  hurryOn(signal, closing.hurry);
   return closing.promise;
 }
 
