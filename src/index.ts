@@ -16,6 +16,7 @@ export {
   UnsupportedError,
 } from './errors.ts';
 export type { FreeOptions, FreeProgress, FreeReport, FreeStep } from './free.ts';
+export type { Fault } from './hold/faults.ts';
 export type {
   DrainCounts,
   Evidence,
@@ -34,8 +35,9 @@ export { adopt, free, hold, listen, reserve, wait, why } from './lazy.ts';
 export type { BindOptions, Endpoint, InetEndpoint, ParsedEndpoint, Request, UnixEndpoint } from './model/endpoint.ts';
 export { formatEndpoint, parseEndpoint } from './model/endpoint.ts';
 export type { Address, Container, Gap, ParentProcess, SocketState } from './model/facts.ts';
+export type { ManagerKind } from './model/managers.ts';
 export type { SocketReference, StepTarget } from './model/step.ts';
-export type { Blocker, BlockerHolder, Finding, Remedy, RemedyId, Report } from './model/verdict.ts';
+export type { Blocker, BlockerHolder, Finding, HolderManager, Remedy, RemedyId, Report } from './model/verdict.ts';
 export type { OptionName, OptionValue, TcpInfo } from './os/options.ts';
 export type { HolderSearch } from './os/os.ts';
 export type { SocketOptionName, SocketOptions, UnboundSocket, UnsetOption } from './server/bind-options.ts';

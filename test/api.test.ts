@@ -84,7 +84,7 @@ test('every public name is documented', () => {
 });
 
 /** Worked out from tables that are too long for a declaration: docs/causes has the one, an editor shows the other. */
-const workedOut = ['causes', 'VerdictOf', 'Table', 'ValueOf'];
+const workedOut = ['causes', 'optionsTable', 'VerdictOf', 'Table', 'ValueOf'];
 
 test('no public declaration refers to a type of ours that is not public', () => {
   const missing = [...sections].flatMap(([name, text]) => {
