@@ -21,7 +21,7 @@ const attempts = 3;
 /** The ways to start a test. `port` is the one that the test itself uses, and one beside it. */
 const doors: Readonly<Record<string, (node: string, args: readonly string[], port: number) => Start | null>> = {
   explain: (node, args) => ({ file: node, args, options: `--require=${join(dist, 'preload/explain.js')}` }),
-  'hold, another port': (node, args, port) => held([String(port + 1)], node, args),
+  'hold, another port': (node, args, port) => held([String(port + 4_500)], node, args),
   'hold, a learned port': (node, args) => held([], node, args),
   'hold, its own port': (node, args, port) =>
     readFileSync(args.at(-1) ?? '', 'utf8').includes('common.PORT') ? held([String(port)], node, args) : null,
@@ -84,7 +84,7 @@ async function runLane(lane: number): Promise<void> {
   for (;;) {
     const test = tests[next++];
     if (test === undefined) return;
-    const port = 20_000 + lane * 5_000 + (next % 1_000) * 4;
+    const port = 20_000 + lane * 10_000 + (next % 1_000) * 4;
     const args = [...flagsOf(test), test];
     const plain = { file: node, args };
     if (!(await passes(plain, lane, port))) continue;

@@ -13,17 +13,19 @@ import type { Agent } from './agent.ts';
 import { fetchSocket } from './ask-for-socket.ts';
 import { Claims } from './claims.ts';
 import { mayMove, type Receiver, receive } from './hand-off.ts';
-import { type Handle, onClose, ownerOf, type Places } from './handles.ts';
+import { type Handle, onClose, ownerOf, type Places, sibling } from './handles.ts';
 import { type Inherited, identityOf } from './inherited.ts';
 import { lostSentence, nameTheReason } from './lost.ts';
 import { manage, manageUdp } from './managed-server.ts';
 import { type Match, match, type Wish } from './match.ts';
-import { isProbe, listenLater } from './probe.ts';
+import { addressInUse, isProbe, listenLater, Starts } from './probe.ts';
 
 /** A held socket that a handle of this process has. */
 interface Taken {
   readonly socket: PassedSocket;
   readonly wish: Wish | null;
+  /** It looks only, and has the socket of a bare port that nobody has asked for an address of. */
+  readonly isOnlyLooking: boolean;
 }
 
 /** What this process listens on without hold: hold may have taken a copy, and then a second bind fails. */
@@ -59,6 +61,7 @@ export class Adoption implements Places {
   readonly #taken = new WeakMap<Handle, Taken>();
   /** What the others were bound to: port 0 is another port each time. */
   readonly #asked = new WeakMap<Handle, Reported['asked']>();
+  readonly #starts = new Starts();
   /** What the next bind gets, whatever it asks for. */
   #forced: PassedSocket | null = null;
 
@@ -143,7 +146,12 @@ export class Adoption implements Places {
       if (error === 0 && owner !== null) this.#serving(owner, handle, taken);
       return error;
     };
-    if (owner === null || !isProbe(owner) || !this.#taken.has(handle)) return listen();
+    if (owner === null || !this.#taken.has(handle)) return listen();
+    if (taken.isOnlyLooking) {
+      listenLater(handle, owner, () => this.#narrowLate(owner, handle, taken));
+      return 0;
+    }
+    if (!isProbe(owner)) return listen();
     listenLater(handle, owner, listen);
     return 0;
   }
@@ -165,9 +173,11 @@ export class Adoption implements Places {
     this.agent.connect();
     const found = forced === null ? this.#find(wish) : { socket: forced, match: 'same' as const };
     if (found === null || (found.match !== 'narrow' && !this.#isFree(found.socket, wish))) return null;
-    const narrow = found.match === 'narrow' && wish.protocol !== 'unix' ? wish : null;
+    // A look at an address must not decide what is held.
+    const isOnlyLooking = found.match === 'narrow' && wish.protocol === 'tcp' && this.#starts.isProbe(wish);
+    const narrow = found.match === 'narrow' && wish.protocol !== 'unix' && !isOnlyLooking ? wish : null;
     // Its wide socket is served already, so the kernel refuses this one, as it should.
-    if (narrow !== null && this.#claims.has(found.socket.identity) && isWide(found.socket)) return null;
+    if (found.match === 'narrow' && this.#claims.has(found.socket.identity) && isWide(found.socket)) return null;
     const copy = this.#copy(found.socket, narrow);
     if (copy.socket === null) {
       if (copy.isKnown) nameTheReason(lostSentence(found.socket, copy.why));
@@ -181,7 +191,7 @@ export class Adoption implements Places {
       this.inherited.giveBack(socket, fd);
       return null;
     }
-    this.#taken.set(handle, { socket, wish: forced === null ? wish : null });
+    this.#taken.set(handle, { socket, wish: forced === null ? wish : null, isOnlyLooking });
     onClose(handle, () => {
       claim.release();
       this.inherited.release(socket, fd);
@@ -219,6 +229,24 @@ export class Adoption implements Places {
       socket: { endpoint, identity: found.identity, explicit: true, asked: found.asked, v6Only: false },
       match: 'same',
     };
+  }
+
+  /** What looked only is a server after all: it gets the socket of the address that it asked for, in a handle of its own. */
+  #narrowLate(server: Server, handle: Handle, { socket, wish }: Taken): number {
+    const copy = this.#copy(socket, wish?.protocol === 'tcp' ? wish : null);
+    if (copy.socket === null) return addressInUse;
+    const claim = this.#claims.claim(copy.socket.identity, false);
+    const made = sibling(handle);
+    const error = claim === null ? addressInUse : made.open(copy.fd);
+    if (claim === null || error !== 0) return error;
+    onClose(made, () => {
+      claim.release();
+      this.inherited.release(copy.socket, copy.fd);
+    });
+    this.#taken.set(made, { socket: copy.socket, wish, isOnlyLooking: false });
+    (server as unknown as { _handle: Handle })._handle = made;
+    handle.close();
+    return made.listen(this.passed.backlog);
   }
 
   /** A copy of the socket, from the inherited ones or from hold itself. */
@@ -264,7 +292,7 @@ export class Adoption implements Places {
   #borrowed(handle: Handle): Taken | null {
     const identity = handle.fd === undefined ? null : identityOf(handle.fd);
     const socket = this.#sockets.find((one) => one.identity === identity);
-    return socket === undefined || !this.matches ? null : { socket, wish: null };
+    return socket === undefined || !this.matches ? null : { socket, wish: null, isOnlyLooking: false };
   }
 
   #serving(server: Server, handle: Handle, { socket }: Taken): void {

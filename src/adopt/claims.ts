@@ -6,6 +6,7 @@
 import type { Passed } from '../hold/wire/passed.ts';
 import { os } from '../os/index.ts';
 import { type Handle, takeName } from './handles.ts';
+import { addressInUse } from './probe.ts';
 
 export interface Claim {
   release(): void;
@@ -13,8 +14,6 @@ export interface Claim {
 
 /** What a name takes of the control socket's, which is the hold's own; all of a name has 107 bytes (unix(7)). */
 const longestPart = 24;
-/** EADDRINUSE as Node's handles return it. */
-const inUse = -98;
 
 export class Claims {
   readonly #passed: Passed;
@@ -51,7 +50,7 @@ export class Claims {
     const { pid, control, generation } = this.#passed;
     const path = `\0rebind-claim/${pid}/${control.slice(-longestPart)}/${generation}/${identity}`;
     const made = takeName(path);
-    if (typeof made === 'number') return made === inUse && isOurs(path) ? null : undefined;
+    if (typeof made === 'number') return made === addressInUse && isOurs(path) ? null : undefined;
     made?.unref();
     return made ?? undefined;
   }

@@ -136,6 +136,19 @@ export function onClose(handle: Handle, closed: () => void): void {
   });
 }
 
+/** Another handle of the same kind, owner and listener, as yet without a socket; referenced or not as the first one is. */
+export function sibling(handle: Handle): Handle {
+  const { constructor: Made } = Object.getPrototypeOf(handle) as { constructor: new (type: number) => Handle };
+  // TCPConstants.SERVER and PipeConstants.SERVER (src/tcp_wrap.h).
+  const made = new Made(1);
+  const { onconnection } = handle as { onconnection?: unknown };
+  Object.assign(made, { onconnection });
+  for (const key of Object.getOwnPropertySymbols(handle))
+    if (key.description === 'owner_symbol') Object.assign(made, { [key]: ownerOf(handle) });
+  if (!handle.hasRef()) (made as Handle & { unref(): void }).unref();
+  return made;
+}
+
 /** A handle with this name, or the negative errno that says why not; null where Node's internals have changed. */
 export function takeName(path: string): (Handle & { unref(): void }) | number | null {
   return createHandle(path, -1, -1) as (Handle & { unref(): void }) | number | null;

@@ -123,7 +123,10 @@ const claimCells = 65_536;
 
 function claims(): Int8Array {
   const shared = getEnvironmentData(claimsKey) as unknown;
-  if (!isMainThread && shared instanceof SharedArrayBuffer) return new Int8Array(shared);
+  if (!isMainThread && typeof SharedArrayBuffer !== 'undefined' && shared instanceof SharedArrayBuffer)
+    return new Int8Array(shared);
+  // A program may be started without it (--no-harmony-sharedarraybuffer); then it has no worker threads that share descriptors.
+  if (typeof SharedArrayBuffer === 'undefined') return new Int8Array(claimCells);
   const made = new SharedArrayBuffer(claimCells);
   if (isMainThread) setEnvironmentData(claimsKey, made as never);
   return new Int8Array(made);

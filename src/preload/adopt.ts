@@ -10,9 +10,18 @@ import type { Adoption } from '../adopt/adoption.ts';
 import { sayNow } from '../adopt/ask-for-socket.ts';
 import { passToChildren } from '../adopt/children.ts';
 import { processPrototype } from '../adopt/handles.ts';
+import { forgetModule } from '../adopt/unseen.ts';
 
-const adopting = adoption();
-if (adopting !== null) start(adopting);
+forgetModule(import.meta.url);
+try {
+  const adopting = adoption();
+  if (adopting !== null) start(adopting);
+} catch (error) {
+  // The program runs all the same; on a held port it finds out that hold has it.
+  process.emitWarning(`rebind hold: ${error instanceof Error ? error.message : String(error)}`, {
+    code: 'REBIND_ADOPT',
+  });
+}
 
 function start(adopting: Adoption): void {
   adopting.matches = true;

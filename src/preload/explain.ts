@@ -12,6 +12,7 @@ import { type EventEmitter, errorMonitor } from 'node:events';
 import { createRequire } from 'node:module';
 import { isIP, Server } from 'node:net';
 import { onPrimaryAnswer, onUdpFailure } from '../adopt/handles.ts';
+import { forgetModule } from '../adopt/unseen.ts';
 import type { BindOptions, Endpoint, Request } from '../model/endpoint.ts';
 import type { Report } from '../model/verdict.ts';
 import { noAddress, takenForPath } from './misread.ts';
@@ -39,6 +40,8 @@ interface NodeError extends Error {
 
 /** Ends the watch over a lookup, by the server that waits for it. */
 const lookingUp = new WeakMap<object, () => void>();
+
+forgetModule(import.meta.url);
 
 subscribe('tracing:net.server.listen:asyncStart', (message) => {
   const { server, options } = message as { server: Server; options: ListenOptions };

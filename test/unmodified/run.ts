@@ -97,7 +97,7 @@ function withoutReasons(text: string, known: string): string {
   const plain = new Set(known.split('\n'));
   return text
     .split('\n')
-    .filter((line) => plain.has(line) || !/^(?: {2}\S|rebind: )/.test(line))
+    .filter((line) => plain.has(line) || !/^(?:# )?(?: {2}\S|rebind: )/.test(line))
     .join('\n');
 }
 
@@ -130,7 +130,7 @@ async function run(program: Program, door: Door | null): Promise<Seen> {
     door === 'own port'
       ? [program.endpoint?.(port) ?? String(port)]
       : door === 'another port'
-        ? [String(port + 3)]
+        ? [String(port + 25_000)]
         : [];
   const isHeld = door !== null && door !== 'explain';
   const start = isHeld

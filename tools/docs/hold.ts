@@ -10,7 +10,7 @@ const page = `# hold
 ## What happens
 
 1. The socket is made with raw system calls. No event loop of rebind ever polls it, so rebind never takes a connection.
-2. The command is started on it. An unmodified Node program finds it through a preload (\`rebind/adopt\`, added to NODE_OPTIONS): when it listens on that endpoint, it is given the socket, recognised by device and inode and not by the number of the descriptor. npm, npx, tsx and nodemon hand it on; a wrapper that drops descriptors (\`node --watch\`) does no harm, because rebind then sends the socket to the process that asks. Programs in other languages find it as systemd passes it: LISTEN_FDS, LISTEN_FDNAMES and the right LISTEN_PID.
+2. The command is started on it. An unmodified Node program finds it through a preload (\`--require\` of \`rebind/adopt\`, added to NODE_OPTIONS): when it listens on that endpoint, the handle that Node is about to bind opens the held socket instead, which is recognised by device and inode and not by the number of the descriptor. npm, npx, tsx and nodemon hand it on; a wrapper that drops descriptors (\`node --watch\`) does no harm, because rebind then sends the socket to the process that asks. Programs in other languages find it as systemd passes it: LISTEN_FDS, LISTEN_FDNAMES and the right LISTEN_PID.
 3. On a restart (SIGHUP, \`--watch\`, a crash, \`rebind hold --restart 3000\`) the new program starts beside the old one. It is ready when its server listens on the held socket, when it says READY=1 (sd_notify) or \`process.send('ready')\`, or when the kernel shows that it waits for input there (epoll, poll, select or accept). A connection that succeeds proves nothing, because the queue of a held socket answers for anybody.
 4. When it is ready the old one stops accepting, and its connections end one by one: an answer that is under way is finished and says \`Connection: close\`; a connection that is idle is closed after a second of silence; one that has sent nothing yet keeps its time; WebSockets get close 1012, HTTP/2 gets GOAWAY. Then SIGTERM, and SIGKILL after \`--grace\`. Node's own \`server.close()\` loses connections at two of these places, and since Node 26 at a third.
 5. A newcomer that crashes or does not become ready is ended, its error is shown, and the old one goes on.
@@ -19,7 +19,33 @@ With \`--hand-off\` an idle HTTP/1.1 connection is not closed but moved: the old
 
 Without an endpoint, \`rebind hold -- npm start\` learns the port when the program first listens, port 0 included, and owns it from then on.
 
-A bare port follows the program: when the program asks for 127.0.0.1 only, that is what is held, and nothing is opened to the network. An address that was typed is held as typed.
+A bare port follows the program: when the program asks for 127.0.0.1 only, that is what is held, and nothing is opened to the network; when it asks for ::1 as well, that is held, too. An address that was typed is held as typed.
+
+## What a program can notice
+
+A program under hold sees the events, errors, exit statuses and globals that it would see without hold. The held socket is opened by Node's own handle, so \`server.address()\`, \`server._handle\`, what is sent to child processes and cluster workers, and the errors with their stack traces are Node's own; no listener is added and no function of a server is replaced. A ring of more than 200 programs says so on Node 20, 22, 24 and 26 (\`npm run unmodified\`), and so do Node's own tests: of those of net, dgram, cluster, child_process, worker_threads, process, dns, async_hooks and events that pass on Node 20, these five differ, for the reasons below (\`npm run node-tests -- FOLDER\` runs them):
+
+| test | door | why |
+|---|---|---|
+| sequential/test-net-better-error-messages-port, sequential/test-net-connect-handle-econnrefused, sequential/test-net-reconnect-error | its own port held | a held port accepts where the test wants to be refused |
+| sequential/test-net-localport | its own port held | a client cannot bind a held port |
+| parallel/test-dgram-error-message-address | \`rebind/explain\` | the message says more than the test expects |
+
+What is inherent in holding a port:
+
+- A held port accepts connections while its server is closed, or does not listen yet: they wait in the queue.
+- A client cannot bind a held port as its own (\`localPort\`), and a UDP socket cannot bind a held UDP port, unless that is the server.
+- The file of a held Unix socket stays when the server closes; hold removes it at its end. Its mode is what hold's umask made it; \`readableAll\` and \`writableAll\` work.
+- The queue is as long as hold made it (\`--backlog\`), whatever backlog the program asks for.
+- Socket options that are set before the bind are hold's: a server with \`reusePort\` shares the one held socket with the others instead of having one of its own.
+- A port that hold learned can be closed and listened on again by the thread that had it; another thread or process of the same run gets EADDRINUSE, as hold has it. Name the port where that happens.
+- A program that served and then failed is started again.
+- These variables are in the environment: NODE_OPTIONS (with the preload), REBIND_HOLD, REBIND_GENERATION, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES and NOTIFY_SOCKET. A child of a process that serves gets none of the last six.
+- Until a process serves, the processes that it starts inherit the held descriptors, as they may be the server.
+- A process that binds something has one connection to hold: \`net.client.socket\` of diagnostics_channel and async_hooks show it. A listener that the program adds for \`uncaughtExceptionMonitor\` is its second. With \`--ready message\`, a process without an IPC channel has a \`process.send\`.
+- A server without a connection listener, which is mostly a probe, does not take connections from the queue in its first 250 ms.
+- Two servers of one program on two addresses that are both covered by an address that was typed, such as 127.0.0.1 and ::1 under \`hold '[::]:3000'\`, are one address: the second one gets EADDRINUSE. Type the port alone.
+- Under \`node --permission\` the file of the preload must be readable (\`--allow-fs-read\`).
 
 ## How it is measured
 `;
