@@ -2,7 +2,6 @@
  * Which socket a handle of a program under hold gets.
  */
 import type { Socket as UdpSocket } from 'node:dgram';
-import { statSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { resolve } from 'node:path';
 import { getSystemErrorName } from 'node:util';
@@ -17,7 +16,7 @@ import { type Handle, onClose, ownerOf, type Places, sibling } from './handles.t
 import { type Inherited, identityOf } from './inherited.ts';
 import { lostSentence, nameTheReason } from './lost.ts';
 import { manage, manageUdp } from './managed-server.ts';
-import { type Match, match, type Wish } from './match.ts';
+import { fileOf, isAt, isShared, isWide, type Match, match, type Wish } from './match.ts';
 import { addressInUse, isProbe, listenLater, Starts } from './probe.ts';
 
 /** A held socket that a handle of this process has. */
@@ -379,26 +378,4 @@ export class Adoption implements Places {
 
 function handleOf(server: Server): Handle | null {
   return (server as unknown as { _handle: Handle | null })._handle;
-}
-
-/** Several sockets may have it, as the program says itself. */
-function isShared(wish: Wish): boolean {
-  return wish.protocol !== 'unix' && wish.reusePort;
-}
-
-/** A bare port as it was opened, before any program asked for an address of it. */
-function isWide({ endpoint, explicit }: PassedSocket): boolean {
-  return !explicit && endpoint.protocol !== 'unix' && (endpoint.address === '::' || endpoint.address === '0.0.0.0');
-}
-
-function isAt(endpoint: Endpoint, address: ReturnType<Server['address']>): boolean {
-  if (address === null) return false;
-  if (typeof address === 'string') return endpoint.protocol === 'unix' && resolve(address) === endpoint.path;
-  return endpoint.protocol === 'tcp' && endpoint.port === address.port && endpoint.address === address.address;
-}
-
-/** Device and inode, which a file has in every spelling of its path; null when there is none. */
-function fileOf(path: string): string | null {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
 }

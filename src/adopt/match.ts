@@ -1,8 +1,12 @@
 /**
  * Which of the held sockets a program means, read off the arguments of its bind: the host name is an address by then.
  */
+import { statSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { resolve } from 'node:path';
 import type { PassedSocket } from '../hold/wire/passed.ts';
 import { isWildcard, shortestIpv6 } from '../model/address.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 
 /** What a handle is about to be bound to. */
 export type Wish =
@@ -57,4 +61,26 @@ export function match(socket: PassedSocket, wish: Wish, fileOf: (path: string) =
 function covers(wildcard: string, v6Only: boolean, address: string): boolean {
   if (wildcard === '0.0.0.0') return !address.includes(':');
   return wildcard === '::' && (!v6Only || address.includes(':'));
+}
+
+/** Several sockets may have it, as the program says itself. */
+export function isShared(wish: Wish): boolean {
+  return wish.protocol !== 'unix' && wish.reusePort;
+}
+
+/** A bare port as it was opened, before any program asked for an address of it. */
+export function isWide({ endpoint, explicit }: PassedSocket): boolean {
+  return !explicit && endpoint.protocol !== 'unix' && (endpoint.address === '::' || endpoint.address === '0.0.0.0');
+}
+
+export function isAt(endpoint: Endpoint, address: ReturnType<Server['address']>): boolean {
+  if (address === null) return false;
+  if (typeof address === 'string') return endpoint.protocol === 'unix' && resolve(address) === endpoint.path;
+  return endpoint.protocol === 'tcp' && endpoint.port === address.port && endpoint.address === address.address;
+}
+
+/** Device and inode, which a file has in every spelling of its path; null when there is none. */
+export function fileOf(path: string): string | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
 }
