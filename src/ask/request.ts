@@ -104,6 +104,11 @@ async function resolveHost(host: string | null, os: Os): Promise<string> {
   if (host === null) return os.readSettings().ipv6 ? '::' : '0.0.0.0';
   if (isIpv4(host)) return host;
   if (isIpv6(host)) return shortestIpv6(host);
+  return lookUp(host);
+}
+
+/** @throws {RangeError} with a sentence when the name has no address. */
+async function lookUp(host: string): Promise<string> {
   const { lookup } = await import('node:dns/promises');
   try {
     return (await lookup(host)).address;
@@ -152,7 +157,5 @@ export async function addressesOf(parsed: ParsedEndpoint): Promise<Endpoint[]> {
   const { protocol, port, host } = parsed;
   if (host === null) return ['::', '0.0.0.0'].map((address) => ({ protocol, address, port }));
   if (isIpv4(host) || isIpv6(host)) return [{ protocol, address: host, port }];
-  const { lookup } = await import('node:dns/promises');
-  const { address } = await lookup(host);
-  return [{ protocol, address, port }];
+  return [{ protocol, address: await lookUp(host), port }];
 }

@@ -92,7 +92,7 @@ export function parseEndpoint(text: string): ParsedEndpoint {
  */
 export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.protocol === 'unix')
-    return /^[./]/.test(endpoint.path) ? endpoint.path : `unix:${endpoint.path.replace(/^\0/, '@')}`;
+    return /^\.{0,2}\//.test(endpoint.path) ? endpoint.path : `unix:${endpoint.path.replace(/^\0/, '@')}`;
   const text = formatAddress(endpoint.address, endpoint.port);
   return endpoint.protocol === 'udp' ? `udp/${text}` : text;
 }

@@ -1,7 +1,9 @@
 /**
  * What wait takes and answers.
  */
+
 import { bindOptionNames, type WhyOptions } from '../ask/request.ts';
+import { nameOf } from '../check.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap } from '../model/facts.ts';
 import type { Finding } from '../model/verdict.ts';
@@ -83,7 +85,7 @@ export const optionNames = [
 export function checkWaitOptions(options: WaitOptions): void {
   const { for: mode, pid, timeoutMs, onProgress } = options as Record<string, unknown>;
   if (mode !== undefined && mode !== 'free' && mode !== 'open')
-    throw new RangeError(`for must be free or open: received ${JSON.stringify(mode)}`);
+    throw new RangeError(`for must be free or open: received ${nameOf(mode)}`);
   if (pid !== undefined && (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1))
     throw new RangeError('pid must be the number of a process');
   if (pid !== undefined && mode !== 'open') throw new RangeError('pid has a meaning only when waiting for open');

@@ -104,3 +104,8 @@ test('shortestIpv6() follows RFC 5952', () => {
   assert.equal(shortestIpv6('::ffff:7f00:1'), '::ffff:127.0.0.1');
   assert.equal(shortestIpv6('0:0:0:0:0:0:0:0'), '::');
 });
+
+test('every path of a Unix socket is written so that it is read again as the same path', () => {
+  for (const path of ['.', '..', '.hidden', './a', '../a', '/a', 'a', '80', 'udp/53', '\0name'])
+    assert.deepEqual(parseEndpoint(formatEndpoint({ protocol: 'unix', path })), { protocol: 'unix', path });
+});

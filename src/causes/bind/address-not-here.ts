@@ -32,11 +32,14 @@ export default cause({
       address: endpoint.address,
       reason,
       device: options.device,
+      tentative: facts.settings.localAddresses.some(
+        (local) => local.tentative === true && local.address.split('%')[0] === endpoint.address.split('%')[0],
+      ),
       here: [...new Set(sameFamily.map(({ address }) => address))],
       everywhere: family === 6 && facts.settings.ipv6 ? '::' : '0.0.0.0',
     };
   },
-  say({ address, endpoint, reason, device }) {
+  say({ address, endpoint, reason, device, tentative }) {
     switch (reason) {
       case 'no-zone':
         return `${address} is a link-local address, and which network card it means is not said`;
@@ -45,10 +48,12 @@ export default cause({
       case 'no-ipv6':
         return `${endpoint} is an IPv6 address, and this machine has no IPv6`;
       case 'not-here':
-        return `${address} is not an address of this machine`;
+        return tentative
+          ? `${address} is an address of this machine that cannot be used yet: duplicate address detection has not approved it, or has found it on another machine`
+          : `${address} is not an address of this machine`;
     }
   },
-  remedies({ address, reason, here, everywhere }, question): Remedy[] {
+  remedies({ address, reason, here, everywhere, tentative }, question): Remedy[] {
     const { endpoint } = question.request;
     const port = endpoint.protocol === 'unix' ? 0 : endpoint.port;
     if (reason === 'no-zone') {
@@ -80,6 +85,7 @@ export default cause({
           args: { option: 'SO_BINDTODEVICE' },
         },
       ];
+    if (tentative && reason === 'not-here') return [approve, freeBind];
     const some = here.slice(0, shownAddresses);
     const wanted = some.length === 0 ? everywhere : `${everywhere}, or on ${list(some)}`;
     const use = useAddress(`Listen on every address, ${wanted}`, [everywhere, ...some]);
@@ -159,6 +165,15 @@ function reasonOf(
 function useAddress(sentence: string, addresses: readonly string[]): Remedy {
   return { remedy: 'use-address', sentence, command: null, automatic: false, args: { addresses } };
 }
+
+const approve: Remedy = {
+  remedy: 'wait',
+  sentence:
+    'Wait a second and try again. Where "ip -6 address" says dadfailed, another machine has the address: give this one another, or add it with nodad',
+  command: null,
+  automatic: false,
+  args: {},
+};
 
 const freeBind: Remedy = {
   remedy: 'set-option',
