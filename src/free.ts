@@ -236,7 +236,7 @@ async function vetoOf(
   if (isPlainlySafe(steps) || options.yes) return null;
   const entries = steps.map((step) => reported(step, planned(step)));
   if ((await options.confirm?.(entries)) === true) return null;
-  const advice = options.confirm === undefined ? '; add --yes to do it all the same' : ', and the answer was not yes';
+  const advice = options.confirm === undefined ? '; confirm with --yes' : ', and the answer was not yes';
   return (step) =>
     step.refusal === null && step.doubt !== null
       ? { outcome: 'refused', why: `${step.doubt}${advice}` }

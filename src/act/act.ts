@@ -70,8 +70,8 @@ export async function act(
 }
 
 const notNeeded: ActResult = { outcome: 'skipped', why: 'the port is free without it' };
-const brokenOff: ActResult = { outcome: 'failed', why: 'it was broken off' };
-const notBegun: ActResult = { outcome: 'skipped', why: 'this was broken off before it' };
+const brokenOff: ActResult = { outcome: 'failed', why: 'interrupted' };
+const notBegun: ActResult = { outcome: 'skipped', why: 'interrupted before it' };
 
 async function stopAll(
   all: readonly PlannedStep[],
@@ -132,6 +132,6 @@ async function waitForExpiry(ms: number, context: ActContext): Promise<ActResult
   for (let leftMs = ms; ; leftMs = Math.max(lookEveryMs, deadline - performance.now())) {
     await os.events.wait({ timeoutMs: leftMs, ...(signal !== undefined && { signal }) });
     if (context.isFree()) return { outcome: 'done', why: null };
-    if (performance.now() > deadline + latestMs) return { outcome: 'failed', why: 'the kernel keeps it longer' };
+    if (performance.now() > deadline + latestMs) return { outcome: 'failed', why: 'the kernel holds it longer' };
   }
 }

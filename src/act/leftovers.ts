@@ -18,7 +18,7 @@ export function destroySockets(os: Os, sockets: readonly InetSocket[]): ActResul
 }
 
 function reason(code: string): string {
-  if (code === 'EPERM') return 'EPERM: that needs CAP_NET_ADMIN, run this as root';
+  if (code === 'EPERM') return 'EPERM: needs CAP_NET_ADMIN; run this as root';
   if (code === 'EOPNOTSUPP') return 'EOPNOTSUPP: this kernel was built without CONFIG_INET_DIAG_DESTROY';
   return code;
 }

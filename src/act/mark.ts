@@ -46,7 +46,7 @@ function since(os: Os, request: Request, sockets: readonly ToMark[], done: Reado
 
 /** Through the first process that lets us: they all have the same socket open. */
 function markOne(os: Os, { inode, holders }: ToMark): Marked {
-  let why = 'no process has it open any more';
+  let why = 'no process has it open now';
   for (const holder of holders) {
     const handle = os.processes.open(holder);
     if (handle === null) continue;

@@ -59,7 +59,7 @@ export async function stopProcesses(
     // All of them before the first signal: afterwards a number may be another process.
     for (const holder of holders) {
       const handle = context.os.processes.open(holder);
-      if (handle === null) results.set(holder.pid, { outcome: 'done', why: 'it had ended already' });
+      if (handle === null) results.set(holder.pid, { outcome: 'done', why: 'it had exited already' });
       else targets.push({ holder, handle, turn: null, asked: false, denied: false });
     }
     for (let rest = targets; rest.length > 0; ) {
@@ -68,11 +68,11 @@ export async function stopProcesses(
       rest = rest.filter((target) => !first.includes(target));
       const alive = rest.filter((target) => target.handle.isAlive());
       for (const { holder } of rest.filter((target) => !alive.includes(target)))
-        results.set(holder.pid, { outcome: 'done', why: 'it ended with its parent' });
+        results.set(holder.pid, { outcome: 'done', why: 'it exited with its parent' });
       rest = alive;
       const stuck = first.some((target) => results.get(target.holder.pid)?.outcome === 'failed');
       if (!free && !stuck) continue;
-      const why = free ? 'the port is free without it' : 'its parent did not end';
+      const why = free ? 'the port is free without it' : 'its parent did not exit';
       for (const { holder } of rest) results.set(holder.pid, { outcome: 'skipped', why });
       break;
     }
@@ -132,14 +132,14 @@ function stillHolding(targets: readonly Target[], context: StopContext): Target[
 /** Of a process that was asked when the work was broken off. */
 function leftAlone(handle: ProcessHandle): ActResult {
   return handle.isAlive()
-    ? { outcome: 'failed', why: 'it was asked, and was still running when this was broken off' }
+    ? { outcome: 'failed', why: 'it got the signal, and was still running at the interruption' }
     : { outcome: 'done', why: null };
 }
 
 function letGo({ handle }: Target): ActResult {
   return handle.isAlive()
-    ? { outcome: 'skipped', why: 'it has let go of the port, and is still running' }
-    : { outcome: 'done', why: 'it had ended already' };
+    ? { outcome: 'skipped', why: 'it released the port and is still running' }
+    : { outcome: 'done', why: 'it had exited already' };
 }
 
 /**
@@ -169,13 +169,12 @@ function ask(target: Target, context: StopContext): void {
 
 function resultOf(target: Target, alive: boolean, free: boolean, killed: boolean, context: StopContext): ActResult {
   if (!alive) {
-    if (context.withoutAsking)
-      return { outcome: 'done', why: 'it was killed, because asking only made it hand the socket on' };
-    if (killed) return { outcome: 'done', why: `it did not end within ${context.graceMs / 1000} s and was killed` };
-    return { outcome: 'done', why: target.turn === null ? 'another rebind asked it to' : null };
+    if (context.withoutAsking) return { outcome: 'done', why: 'killed, because it handed the socket on after SIGTERM' };
+    if (killed) return { outcome: 'done', why: `it did not exit within ${context.graceMs / 1000} s and was killed` };
+    return { outcome: 'done', why: target.turn === null ? 'another rebind stopped it' : null };
   }
-  if (free) return { outcome: 'done', why: 'it has let go of the port, and is still running' };
-  if (killed) return { outcome: 'failed', why: 'it does not even end with SIGKILL: the kernel is busy for it' };
+  if (free) return { outcome: 'done', why: 'it released the port and is still running' };
+  if (killed) return { outcome: 'failed', why: 'it did not exit after SIGKILL: the kernel is busy on its behalf' };
   const hint = context.force ? '' : '; --force kills it';
   return { outcome: 'failed', why: `it is still running after ${context.graceMs / 1000} s${hint}` };
 }

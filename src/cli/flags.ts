@@ -17,10 +17,10 @@ export const bindFlags: readonly Flag[] = [
   {
     name: 'reuse-address',
     negatable: true,
-    summary: 'The bind sets SO_REUSEADDR, or not; Node sets it for TCP (so it is the default) and not for UDP',
+    summary: 'The bind sets SO_REUSEADDR or not (default: as Node, set for TCP and not for UDP)',
   },
   { name: 'reuse-port', summary: 'The bind sets SO_REUSEPORT' },
-  { name: 'v6-only', summary: 'The bind sets IPV6_V6ONLY: an IPv6 socket that takes no IPv4' },
+  { name: 'v6-only', summary: 'The bind sets IPV6_V6ONLY: IPv6 without IPv4' },
   { name: 'device', value: { name: 'NAME' }, summary: 'The bind is for one network interface (SO_BINDTODEVICE)' },
 ];
 

@@ -75,8 +75,8 @@ function headline(report: Report, canvas: Canvas, nowMs: number): string[] {
     );
   const holder = holderOf(report, canvas, nowMs);
   if (holder === null) {
-    const errno = report.errno === null ? '' : ` (${report.errno})`;
-    return marked('bad', `${subject} is not available${errno}`, said === null ? '' : `: ${said}`, canvas);
+    const lines = marked('bad', `${subject} is not available`, '', canvas);
+    return said === null ? lines : [...lines, ...wrap(`${said}.`, canvas.width)];
   }
   const lines = marked('bad', `${subject} is in use`, ` by ${holder}`, canvas);
   return said === null || report.verdict?.cause === 'other-listener'

@@ -26,8 +26,8 @@ export function mayEnd(holder: Holder, facts: Facts, besides: readonly string[] 
 /** Why it is not ended whatever is asked for, or null. */
 export function neverAsked({ pid, parents }: Holder, asker: Pick<Asker, 'pid' | 'ancestors'>): string | null {
   if (pid === asker.pid) return 'it is this very process';
-  if (pid === 1) return 'process 1 keeps the whole system, or the whole container, running';
-  if (asker.ancestors.includes(pid)) return 'this command runs inside of it';
+  if (pid === 1) return 'pid 1 keeps the whole system or container running';
+  if (asker.ancestors.includes(pid)) return 'this command runs inside it';
   // kthreadd and what it started (Documentation/core-api/kthread): the kernel's own, which take no signal.
   const [parent] = parents;
   return pid === 2 || (parent?.pid === 2 && parent.command === 'kthreadd') ? 'it is a thread of the kernel' : null;
@@ -46,7 +46,7 @@ function doubtsOf(holder: Holder, facts: Facts): string[] {
     !hasAccepted(holder, facts) &&
     sitsElsewhere(standing, facts)
   )
-    doubts.push('it runs in another terminal, and that it serves the port is not certain');
+    doubts.push('it runs in another terminal, and may not serve the port');
   if (standing !== undefined && standing.alsoListens.length > 0)
     doubts.push(`it also listens on ${portsOf(standing.alsoListens)}`);
   return doubts;

@@ -11,6 +11,7 @@ import { isLeftover } from './leftover.ts';
 import { label, managedName, managedThing } from './manager-words.ts';
 import { type Manager, managers } from './managers.ts';
 import { neverAsked } from './may-end.ts';
+import { programName } from './program.ts';
 import type { PlannedStep, SocketReference, StepContext, StepTarget } from './step.ts';
 import { doubtAboutManager, holdersIn, type Stop, stopsOf } from './stops.ts';
 import type { Candidate, Question } from './verdict.ts';
@@ -146,10 +147,9 @@ function stopOne(
   context: StepContext,
 ): PlannedStep {
   const { pid, command, user } = holder;
-  const grace = `${seconds(context.graceMs)} to end`;
   return {
     remedy: 'stop-process',
-    sentence: `Ask ${what ?? `process ${pid} (${command})`} to stop with SIGTERM, with ${grace}${context.force ? ', then kill it' : ''}`,
+    sentence: `Stop ${what ?? `${programName(holder)} (pid ${pid})`} with SIGTERM${context.force ? `, then kill it after ${seconds(context.graceMs)}` : ''}`,
     target: { kind: 'process', pid, command, user },
     refusal: neverAsked(holder, facts.asker),
     doubt: joined(manager === null ? null : doubtAboutManager(manager), context.doubts.get(pid) ?? null),
@@ -175,7 +175,7 @@ export function mark(holders: readonly Holder[], { request, facts }: Question): 
   return [
     {
       remedy: 'set-option',
-      sentence: `Mark ${count(sockets.length, 'socket')} with SO_REUSEADDR first, so that what is left of ${them} cannot block the next server`,
+      sentence: `Mark ${count(sockets.length, 'socket')} with SO_REUSEADDR first, so that leftovers of ${them} cannot block the next server`,
       target: { kind: 'sockets', sockets: sockets.map(referenceTo) },
       refusal: null,
       doubt: null,
@@ -193,13 +193,13 @@ function hidden(socket: Socket, { facts }: Question): PlannedStep {
   const who = `a process of user ${user}`;
   const refusal =
     facts.asker.uid === 0 && facts.unseen.processes
-      ? 'which process it is could not be seen: the answer of "rebind why" tells what was in the way'
+      ? 'its process is not visible: "rebind why" reports why'
       : facts.asker.uid === 0
-        ? 'no process that can be seen here holds it: the kernel itself does, or a process in another namespace'
+        ? 'no visible process holds it: the kernel does, or a process in another namespace'
         : `which process it is cannot be seen${foreign ? '' : ' or signalled'} as user ${facts.asker.user}: run this as ${foreign ? 'that user or as ' : ''}root`;
   return {
     remedy: 'stop-process',
-    sentence: `Stop whoever holds ${describe(socket)}, ${facts.asker.uid === 0 ? `which user ${user} made` : who}`,
+    sentence: `Stop the process that holds ${describe(socket)}, ${facts.asker.uid === 0 ? `which user ${user} made` : who}`,
     target: { kind: 'sockets', sockets: [referenceTo(socket)] },
     refusal,
     doubt: null,
@@ -218,13 +218,12 @@ function cutClient(
     `user ${facts.users.get(socket.uid) ?? socket.uid}`;
   let refusal: string | null = null;
   // Destroying leaves an explicitly bound socket bound (tcp_abort in net/ipv4/tcp.c).
-  if (socket.autoPort === false) refusal = 'it chose this port itself and would keep it without the connection';
+  if (socket.autoPort === false) refusal = 'it chose this port itself and would hold it without the connection';
   else if (!context.force) refusal = 'it is a client that uses the port by chance; --force cuts this one connection';
-  else if (facts.settings.mayAdministerNetwork === false)
-    refusal = 'cutting a connection needs CAP_NET_ADMIN: run this as root';
+  else if (facts.settings.mayAdministerNetwork === false) refusal = 'needs CAP_NET_ADMIN: run this as root';
   return {
     remedy: 'remove-leftovers',
-    sentence: `Cut the connection of ${who}, ${describe(socket)}`,
+    sentence: `Close the connection of ${who}, ${describe(socket)}`,
     target: { kind: 'sockets', sockets: [referenceTo(socket)] },
     refusal,
     doubt: null,
@@ -243,7 +242,7 @@ function removeAbandoned(sockets: readonly InetSocket[], { facts }: Question, co
     return [
       {
         remedy: 'remove-leftovers',
-        sentence: `Remove what is left of ${what}, which no process owns`,
+        sentence: `Remove the leftovers of ${what}, which no process owns`,
         target,
         refusal: null,
         doubt: null,
@@ -255,23 +254,23 @@ function removeAbandoned(sockets: readonly InetSocket[], { facts }: Question, co
     return [
       {
         remedy: 'remove-leftovers',
-        sentence: `Remove what is left of ${what}, which no process owns`,
+        sentence: `Remove the leftovers of ${what}, which no process owns`,
         target,
-        refusal: 'that needs CAP_NET_ADMIN: run this as root. The kernel gives up by itself after some minutes',
+        refusal: 'needs CAP_NET_ADMIN: run this as root. The kernel gives up after some minutes',
         doubt: null,
         work: { kind: 'none' },
       },
     ];
   }
   const permitted = context.timeoutMs === 0 ? 'a second' : `--timeout ${seconds(context.timeoutMs)}`;
-  const tooLong = `it takes longer than ${permitted}: give --timeout ${Math.ceil(lastMs / 1000)}s to wait for it; root could remove it at once`;
+  const tooLong = `it takes longer than ${permitted}: give --timeout ${Math.ceil(lastMs / 1000)}s to wait for it; root can remove it at once`;
   return [waiting(what, lastMs, target, lastMs > context.timeoutMs ? tooLong : null)];
 }
 
 function waiting(what: string, ms: number, target: StepTarget, refusal: string | null): PlannedStep {
   return {
     remedy: 'wait',
-    sentence: `Wait ${seconds(ms)} until the kernel has forgotten ${what}`,
+    sentence: `Wait ${seconds(ms)} until the kernel removes ${what}`,
     target,
     refusal,
     doubt: null,
@@ -319,8 +318,8 @@ function whyNotRemoved({ kind, inUse, empty }: UnixFile): string | null {
   if (kind === 'directory')
     return `it is a directory${empty === true ? ', and an empty one: rmdir removes it' : ''}; rebind removes only sockets`;
   if (kind !== 'socket') return 'it is not a socket, and rebind removes nothing else';
-  if (inUse === true) return 'a program has it open that cannot be seen from here';
-  return inUse === null ? 'whether a program has it open cannot be told as this user' : null;
+  if (inUse === true) return 'a program that is not visible from here has it open';
+  return inUse === null ? 'this user cannot see whether a program has it open' : null;
 }
 
 function joined(...doubts: readonly (string | null)[]): string | null {

@@ -40,7 +40,7 @@ test('a descriptor that is another socket by now is left alone', () => {
   const fd = sockets.open('tcp', 4);
   const os = osWith(() => ({ fd: sockets.duplicate(fd) }));
   const { outcome, why } = mark(os, request(), [{ inode: 1, holders: [holder()] }]);
-  assert.deepEqual([outcome, why], ['failed', 'no process has it open any more']);
+  assert.deepEqual([outcome, why], ['failed', 'no process has it open now']);
   assert.equal(sockets.getReuseAddress(fd), false);
   sockets.close(fd);
 });

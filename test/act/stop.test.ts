@@ -74,7 +74,7 @@ describe('stopping a process', () => {
     assert.deepEqual(signals, []);
     assert.deepEqual(results.get(41), {
       outcome: 'skipped',
-      why: 'it has let go of the port, and is still running',
+      why: 'it released the port and is still running',
     });
   });
 

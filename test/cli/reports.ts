@@ -51,7 +51,7 @@ export const taken: Report = {
   plan: [
     {
       remedy: 'stop-process',
-      sentence: 'Ask it to stop, and wait until the port can be bound',
+      sentence: 'Stop it and verify that the port is available',
       command: 'rebind free 3000',
       automatic: true,
       args: { pid: 4121 },

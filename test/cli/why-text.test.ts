@@ -16,7 +16,7 @@ describe('the picture of a report', () => {
       `Port 3000 is in use by node server.js (pid 4121, ~/shop, started 2 h ago)
 
   rebind free 3000
-    Ask it to stop, and wait until the port can be bound
+    Stop it and verify that the port is available
 
   tcp [::]:3000  listening
   └─ node server.js --title 'my shop'

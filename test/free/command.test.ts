@@ -79,11 +79,11 @@ describe('the command free', () => {
     const port = stage.freePort();
     const server = await world.node(listen(port));
     const planned = await rebind(['free', `127.0.0.1:${port}`, '--dry-run'], { text: true });
-    assert.match(planned.stdout, new RegExp(`would +Ask process ${server.pid} \\(node\\) to stop with SIGTERM`));
+    assert.match(planned.stdout, new RegExp(`would +Stop node -e \\(pid ${server.pid}\\) with SIGTERM`));
     const { stdout, stderr, status } = await rebind(['free', `127.0.0.1:${port}`], { text: true });
     assert.equal(status, 0);
     assert.match(stdout, new RegExp(`^127\\.0\\.0\\.1:${port} is available \\(\\d`));
-    assert.match(stdout, new RegExp(`done +Ask process ${server.pid} \\(node\\) to stop`));
+    assert.match(stdout, new RegExp(`done +Stop node -e \\(pid ${server.pid}\\) with SIGTERM`));
     assert.equal(stderr, '');
     const nothing = await rebind(['free', `127.0.0.1:${port}`], { text: true });
     assert.match(nothing.stdout, /is available; nothing was done/);

@@ -46,7 +46,7 @@ describe('whose process it is', () => {
     const without = await rebind(['free', String(port)]);
     assert.equal(without.status, 1);
     assert.deepEqual(outcomes(without.json), ['stop-process refused']);
-    assert.match(without.json.steps[0].why, /another project: .*; add --yes to do it all the same$/);
+    assert.match(without.json.steps[0].why, /another (project|directory): .*; confirm with --yes$/);
     assert.ok(server.isAlive());
     const asked: string[] = [];
     const no = await free(port, { confirm: (steps) => !asked.push(...steps.map((step) => step.doubt ?? '')) });
@@ -70,7 +70,7 @@ describe('whose process it is', () => {
     const server = await world.node(listen(port), { uid: 1, gid: 1 });
     const without = await rebind(['free', String(port)]);
     assert.equal(without.status, 1);
-    assert.match(without.json.steps[0].why, /belongs to user daemon; add --yes to do it all the same$/);
+    assert.match(without.json.steps[0].why, /belongs to user daemon; confirm with --yes$/);
     assert.ok(server.isAlive());
     assert.equal((await rebind(['free', String(port), '--yes'])).status, 0);
     await server.ended();
@@ -89,7 +89,7 @@ describe('whose process it is', () => {
     assert.equal(status, '1');
     const json = JSON.parse(text ?? '');
     assert.deepEqual(outcomes(json), ['stop-process refused']);
-    assert.match(json.steps[0].why, /runs inside of it/);
+    assert.match(json.steps[0].why, /runs inside it/);
     assert.ok(server.isAlive());
   });
 
@@ -153,7 +153,7 @@ describe('what happens meanwhile', () => {
     });
     heir.close();
     assert.equal(report.bindable, false);
-    assert.deepEqual(reasons(report).slice(0, 1), ['it has let go of the port, and is still running']);
+    assert.deepEqual(reasons(report).slice(0, 1), ['it released the port and is still running']);
     assert.ok(server.isAlive());
   });
 
@@ -171,7 +171,7 @@ describe('what happens meanwhile', () => {
     const { status, json } = await rebind(['free', String(port), '--yes']);
     assert.equal(status, 0, JSON.stringify(json));
     const whys = json.steps.map((step: { outcome: string; why: string | null }) => `${step.outcome} ${step.why}`);
-    assert.ok(whys.includes('skipped it has let go of the port, and is still running'), whys.join('\n'));
+    assert.ok(whys.includes('skipped it released the port and is still running'), whys.join('\n'));
     const spared = json.steps.find((step: { outcome: string }) => step.outcome === 'skipped');
     process.kill(spared.target.pid, 'SIGKILL');
     await server.closed();
@@ -248,7 +248,7 @@ describe('what happens meanwhile', () => {
       [0, 0],
     );
     assert.equal(server.printed().match(/asked/g)?.length, 1);
-    assert.equal(both[1].json.steps[0].why, 'another rebind asked it to');
+    assert.equal(both[1].json.steps[0].why, 'another rebind stopped it');
   });
 
   test('Ctrl-C tells how the port is, leaves the rest alone, and ends as an interrupted program', async () => {
@@ -263,7 +263,7 @@ describe('what happens meanwhile', () => {
     assert.equal(json.error.kind, 'interrupted');
     assert.equal(json.bindable, false);
     assert.deepEqual(outcomes(json), ['stop-process failed']);
-    assert.equal(json.steps[0].why, 'it was asked, and was still running when this was broken off');
+    assert.equal(json.steps[0].why, 'it got the signal, and was still running at the interruption');
     assert.ok(server.isAlive());
   });
 
@@ -316,7 +316,7 @@ describe('what happens meanwhile', () => {
       if (progress.kind === 'step') steps.push(`${progress.step.outcome} ${progress.step.why}`);
     };
     await assert.rejects(free(port, { signal: controller.signal, confirm, onProgress }), /enough/);
-    assert.deepEqual(steps, ['skipped this was broken off before it']);
+    assert.deepEqual(steps, ['skipped interrupted before it']);
     assert.ok(server.isAlive());
   });
 
@@ -343,7 +343,7 @@ describe('what happens meanwhile', () => {
     );
     assert.ok(server.isAlive());
     for (const { outcome, why } of json.results[0].steps)
-      assert.deepEqual([outcome, why], ['skipped', 'this was broken off before it']);
+      assert.deepEqual([outcome, why], ['skipped', 'interrupted before it']);
     assert.equal((await rebind(['free', String(port), '--yes'])).status, 0);
   });
 

@@ -140,7 +140,7 @@ describe('free makes the port bindable', () => {
     } else {
       assert.equal(status, 1);
       assert.deepEqual(outcomes(json), ['wait refused']);
-      assert.match(json.steps[0].sentence, /^Wait [\d.]+ s until the kernel has forgotten/);
+      assert.match(json.steps[0].sentence, /^Wait [\d.]+ s until the kernel removes/);
     }
   });
 
@@ -216,7 +216,7 @@ describe('free makes the port bindable', () => {
     assert.equal(status, 0);
     // Not the end of the grace that it was given, and not its own end.
     assert.ok(json.elapsedMs < 10_000, `${json.elapsedMs} ms`);
-    assert.match(json.steps[0].why, /let go of the port, and is still running/);
+    assert.match(json.steps[0].why, /released the port and is still running/);
     assert.ok(server.isAlive());
     await assertBindable(port);
   });

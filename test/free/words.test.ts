@@ -35,7 +35,7 @@ describe('what free says', () => {
       const port = stage.freePort();
       const server = await world.node(listen(port) + atEnd);
       const { stdout } = await rebind(['free', `127.0.0.1:${port}`], { text: true });
-      assert.match(stdout, new RegExp(`^Free: .*\n  done     Ask process ${server.pid} .*\n$`));
+      assert.match(stdout, new RegExp(`^.* is available .*\n  done     Stop .* \\(pid ${server.pid}\\) .*\n$`));
       await server.ended();
     }
   });
@@ -44,9 +44,9 @@ describe('what free says', () => {
     const port = stage.freePort();
     await world.node(listen(port), { cwd: world.directory });
     const dry = await rebind(['free', `127.0.0.1:${port}`, '--dry-run'], { text: true });
-    assert.match(dry.stdout, /would {4}Ask process[\s\S]+needs --yes: it runs in another project/);
+    assert.match(dry.stdout, /would {4}Stop [\s\S]+needs --yes: it runs in another directory/);
     const yes = await rebind(['free', `127.0.0.1:${port}`, '--dry-run', '--yes'], { text: true });
-    assert.match(yes.stdout, /would {4}Ask process[\s\S]+ {11}it runs in another project/);
+    assert.match(yes.stdout, /would {4}Stop [\s\S]+ {11}it runs in another directory/);
     assert.doesNotMatch(yes.stdout, /--yes/);
   });
 
@@ -55,8 +55,8 @@ describe('what free says', () => {
     const server = await world.node(listen(port), { cwd: world.directory });
     const { stdout, status } = await rebind(['free', `127.0.0.1:${port}`], { text: true });
     assert.equal(status, 1);
-    assert.match(stdout, /not done Ask process/);
-    assert.match(stdout.replaceAll(/\s+/g, ' '), /it runs in another project: .*; add --yes to do it all the same/);
+    assert.match(stdout, /not done Stop /);
+    assert.match(stdout.replaceAll(/\s+/g, ' '), /it runs in another directory: .*; confirm with --yes/);
     assert.doesNotMatch(stdout, /refused/);
     assert.ok(server.isAlive());
   });
@@ -66,7 +66,7 @@ describe('what free says', () => {
     const actor = await stage.actor('binder');
     await (await actor.open()).bind('127.0.0.1', port);
     const { stdout } = await rebind(['free', `127.0.0.1:${port}`, '--dry-run', '--yes'], { text: true });
-    assert.match(stdout, /would {4}Mark 1 socket[\s\S]+would {4}Ask process .*\n.* only if still needed\n/);
+    assert.match(stdout, /would {4}Mark 1 socket[\s\S]+would {4}Stop .*\n.* only if still needed\n/);
     assert.equal(stdout.match(/only if still needed/g)?.length, 1);
     const { status, json } = await rebind(['free', `127.0.0.1:${port}`, '--yes']);
     assert.equal(status, 0);
@@ -103,14 +103,14 @@ describe('what free says', () => {
       })`,
     );
     await server.line(/answered/);
-    assert.match(server.printed(), /not done Ask process[\s\S]+runs inside of it/);
+    assert.match(server.printed(), /not done Stop [\s\S]+runs inside it/);
     assert.doesNotMatch(server.printed(), /would/);
   });
 
   test('where nothing can be stopped, it says what to do', async () => {
     const { stdout, status } = await rebind(['free', `192.0.2.1:${stage.freePort()}`], { text: true });
     assert.equal(status, 1);
-    assert.match(stdout, /^Blocked \(EADDRNOTAVAIL\): .*\n\nWhat to do\n {2}1\. /);
+    assert.match(stdout, / is not available \(EADDRNOTAVAIL\): [\s\S]*\n\nWhat to do\n {2}Listen /);
     assert.doesNotMatch(stdout, /^ *or:/m);
   });
 

@@ -32,8 +32,8 @@ const cases: [string, string, RegExp][] = [
   ['a server of ours', said({ accepts: true }), /^yes$/],
   ['a server of ours in another terminal', said({ accepts: true }, { session: 60 }), /^yes$/],
   ['this very process', said({ pid: 50 }), /^never: it is this very process$/],
-  ['an ancestor', said({ pid: 49 }), /^never: this command runs inside of it$/],
-  ['process 1', said({ pid: 1 }), /^never: process 1/],
+  ['an ancestor', said({ pid: 49 }), /^never: this command runs inside it$/],
+  ['process 1', said({ pid: 1 }), /^never: pid 1/],
   ['a thread of the kernel', said({ pid: 77, parents: [{ pid: 2, command: 'kthreadd' }] }), /^never: .*kernel/],
   [
     'the server of another user',

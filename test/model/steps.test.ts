@@ -111,7 +111,7 @@ describe('the plan of free', () => {
 
   test('a listener that no process of this machine has is left alone, and root is told why', () => {
     const asRoot = { asker: { pid: 50, uid: 0, user: 'root', cwd: '/', ancestors: [1], sudoUid: null, unit: null } };
-    assert.match(words(plan([socket()], [], asRoot)).join(), /^stop-process: .*the kernel itself/);
+    assert.match(words(plan([socket()], [], asRoot)).join(), /^stop-process: .*the kernel does/);
     assert.match(
       words(plan([socket({ uid: 0 })])).join(),
       /^stop-process: .*cannot be seen as user ann: run this as that user or as root/,
@@ -183,7 +183,7 @@ describe('the plan of free', () => {
     assert.deepEqual(words(plan([outgoing], holders, { settings: root }, { force: true })), ['remove-leftovers']);
     assert.match(
       words(plan([{ ...outgoing, autoPort: false }], holders, { settings: root }, { force: true })).join(),
-      /would keep it/,
+      /would hold it/,
     );
   });
 
@@ -239,7 +239,7 @@ describe('the plan of free', () => {
     assert.match(words(plan([left(40_000)])).join(), /^wait: it takes longer than a second: give --timeout 40s/);
     const patient = plan([left(40_000), left(30_000)], [], {}, { timeoutMs: 60_000 });
     assert.deepEqual(words(patient), ['wait']);
-    assert.match(patient[0]?.sentence ?? '', /^Wait 40 s until the kernel has forgotten 2 connections$/);
+    assert.match(patient[0]?.sentence ?? '', /^Wait 40 s until the kernel removes 2 connections$/);
   });
 
   test('an orphan without a known end cannot be waited for', () => {

@@ -120,7 +120,7 @@ const process = {
 };
 
 const brokenOff = orNull(
-  object('Null, unless it was broken off before it was done; the other fields tell how far it came.', {
+  object('Null, unless interrupted before it was done; the other fields tell how far it came.', {
     kind: one('`interrupted`: Ctrl-C. `system`: a system call failed (exit 3).', ['interrupted', 'system']),
     message: text('One sentence.'),
   }),

@@ -9,7 +9,7 @@ const shownAddresses = 6;
 /** EADDRNOTAVAIL, and what Linux reports instead of it where a device, a zone or IPv6 is missing. */
 export default cause({
   id: 'address-not-here',
-  title: 'This machine does not have that address',
+  title: 'This address does not belong to this machine',
   on: ['linux'],
   page: {
     see: '`listen EADDRNOTAVAIL: address not available 10.9.9.9:3000`. Often in a container or after a move: the configuration names the address of another machine, of the host, or of a network card that is not up yet.',
@@ -42,11 +42,11 @@ export default cause({
   say({ address, endpoint, reason, device, tentative }) {
     switch (reason) {
       case 'no-zone':
-        return `${address} is a link-local address, and which network card it means is not said`;
+        return `${address} is a link-local address without a network interface`;
       case 'no-device':
-        return `${endpoint} was to be bound to the network card ${device ?? address.split('%')[1] ?? ''}, which this machine does not have`;
+        return `${endpoint} asks for the network interface ${device ?? address.split('%')[1] ?? ''}, which this machine does not have`;
       case 'no-ipv6':
-        return `${endpoint} is an IPv6 address, and this machine has no IPv6`;
+        return `${endpoint} needs IPv6, which this machine does not have`;
       case 'not-here':
         return tentative
           ? `${address} is an address of this machine that cannot be used yet: duplicate address detection has not approved it, or has found it on another machine`
@@ -65,11 +65,11 @@ export default cause({
       ];
       if (zones.length > 0) {
         const named = zones.map((zone) => `${address}%${zone}`);
-        return [useAddress(`Name the network card: ${list(named.map((one) => formatAddress(one, port)))}`, named)];
+        return [useAddress(`Name the network interface: ${list(named.map((one) => formatAddress(one, port)))}`, named)];
       }
       const others = here.filter((one) => one.includes('%')).slice(0, shownAddresses);
       return [
-        useAddress(`No network card of this machine has ${address}: listen on ${list([everywhere, ...others])}`, [
+        useAddress(`No network interface of this machine has ${address}: listen on ${list([everywhere, ...others])}`, [
           everywhere,
           ...others,
         ]),
@@ -79,7 +79,7 @@ export default cause({
       return [
         {
           remedy: 'set-option',
-          sentence: 'Name a network card that this machine has; "ip link" lists them',
+          sentence: 'Name a network interface of this machine; "ip link" lists them',
           command: null,
           automatic: false,
           args: { option: 'SO_BINDTODEVICE' },
@@ -177,7 +177,7 @@ const approve: Remedy = {
 
 const freeBind: Remedy = {
   remedy: 'set-option',
-  sentence: 'Set IP_FREEBIND before bind, if the address comes to this machine later',
+  sentence: 'Set IP_FREEBIND before bind if this machine gets the address later',
   command: null,
   automatic: false,
   args: { option: 'IP_FREEBIND' },

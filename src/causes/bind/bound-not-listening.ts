@@ -7,12 +7,12 @@ import { agree, asked, list, localOf, named, processes, who } from '../shared/wo
 /** bind() without listen(): invisible in most tables. */
 export default cause({
   id: 'bound-not-listening',
-  title: 'A program has bound the port, but does not listen on it',
+  title: 'A program has bound the port and does not listen',
   on: ['linux'],
   page: {
     see: '`EADDRINUSE`, and `ss -tlnp`, `lsof`, `netstat` and /proc/net/tcp show nothing at all on the port.',
-    why: 'A socket has its port from `bind()` on; `listen()` comes later, or never: a server that hangs between the two, a program that reserves a port for somebody else, a connection that was refused after `bind()`. The usual tables only show sockets that listen or are connected. The kernel tells of the others only when it is asked in a special way (since Linux 6.8), and rebind does.',
-    now: '`rebind free 3000` asks the program to end. `rebind why 3000` names it.',
+    why: 'A socket has its port from `bind()` on; `listen()` comes later, or never: a server that hangs between the two, a program that reserves a port for another program, a connection that was refused after `bind()`. The usual tables only show sockets that listen or are connected. The kernel shows the others only on request (since Linux 6.8), which rebind makes.',
+    now: '`rebind free 3000` stops the program. `rebind why 3000` names it.',
     prevent:
       'Call `listen()` right after `bind()`, and close a socket when either fails. To keep a port for a program that starts later, let it listen and pass the socket on: `rebind hold` does that.',
   },
@@ -28,7 +28,7 @@ export default cause({
     };
   },
   say: ({ at, uid, holders }) =>
-    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} bound ${list(at)} without listening on it`,
+    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} bound ${list(at)} and does not listen`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

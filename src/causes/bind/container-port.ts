@@ -26,9 +26,9 @@ export default cause({
   title: 'A container has published this port',
   on: ['linux'],
   page: {
-    see: '`EADDRINUSE`, and the port is held by `docker-proxy`, `dockerd`, `conmon`, `rootlessport` or a process that you did not start. Killing that process does not help: the port is taken again, or its connections still go to the container.',
-    why: 'When a container publishes a port (`-p 3000:80`), its engine keeps a socket on the port of the machine, so that nobody else takes it. The traffic itself is often passed on by the firewall, before any program on the machine sees it. So ending the process that has the socket leaves the container running and reachable, and the next server on the port gets no connections.',
-    now: 'Stop the container: `docker stop NAME` or `podman stop NAME`; `rebind why` shows the command with its name where it can be known. `docker ps` and `podman ps` show the published ports of all.',
+    see: '`EADDRINUSE`, and the port is held by `docker-proxy`, `dockerd`, `conmon`, `rootlessport` or a process that you did not start. Killing that process does not help: the port is taken again, or connections still go to the container.',
+    why: 'When a container publishes a port (`-p 3000:80`), its engine keeps a socket on the port of the machine, so that no other program takes it. The traffic itself is often passed on by the firewall, before any program on the machine sees it. So if you stop the process that has the socket, the container stays up and reachable, and the next server on the port gets no connections.',
+    now: 'Stop the container: `docker stop NAME` or `podman stop NAME`; `rebind why` shows the command with its name where it is known. `docker ps` and `podman ps` show the published ports of all.',
     prevent:
       'Publish on another port of the machine, `-p 8080:80`. Containers with a restart policy come back when the engine starts: remove the container, or its policy, if you want the port for good.',
   },
@@ -51,10 +51,10 @@ export default cause({
     const confirmed = containers.every((container) => container.confirmed);
     const why = first?.why == null ? '' : `; ${first.why}`;
     if (first?.publishes === false) {
-      const seems = confirmed ? '' : 'what looks like ';
+      const seems = confirmed ? '' : 'what seems to be ';
       return `${processes(holders, 0)} ${agree(holders.length, 'listens', 'listen')} on ${where} in ${seems}${named}, which uses the network of this machine${why}`;
     }
-    const keeps = `${processes(holders, 0)} ${agree(holders.length, 'keeps', 'keep')} the port for it`;
+    const keeps = `${processes(holders, 0)} ${agree(holders.length, 'holds', 'hold')} the port for it`;
     return `${where} ${confirmed ? 'is' : 'seems to be'} published by ${named}; ${keeps}${why}`;
   },
   remedies: (_args, question) => stopHolders(listenersOf(question, 'container'), question),

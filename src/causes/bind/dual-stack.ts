@@ -12,12 +12,12 @@ import { andThen, asked, hears, list, localOf, managed, named, processes, reach,
 /** IPv4 and IPv6 that meet on one port: a `::` socket also has IPv4. */
 export default cause({
   id: 'dual-stack',
-  title: 'An IPv6 socket has the port for IPv4, too',
+  title: 'An IPv6 socket also uses the port for IPv4',
   on: ['linux'],
   page: {
-    see: 'Your server wants `0.0.0.0` or `127.0.0.1` and nobody listens there, only on `::`. Or your server wants `::`, as Node does when it is given no host, and somebody has only an IPv4 address.',
-    why: 'A socket on `::` takes IPv4 connections as well, unless it is made IPv6-only (`IPV6_V6ONLY`, in Node `ipv6Only: true`). So `::` collides with every IPv4 address on the same port, in both orders, whatever `SO_REUSEADDR` says.',
-    now: 'End the other program with `rebind free 3000`. If both are to run: listen on `::` with `ipv6Only: true` beside the IPv4 server, or choose another port.',
+    see: 'Your server wants `0.0.0.0` or `127.0.0.1`, and another program listens on `::` only. Or your server wants `::`, the default of Node, and another program listens on one IPv4 address.',
+    why: 'A socket on `::` also takes IPv4 connections, unless it is IPv6-only (`IPV6_V6ONLY`, in Node `ipv6Only: true`). So `::` collides with every IPv4 address on the same port, in either order, with or without `SO_REUSEADDR`.',
+    now: 'Stop the other program with `rebind free 3000`. If both must run: listen on `::` with `ipv6Only: true` beside the IPv4 server, or choose another port.',
     prevent:
       'Name the address you mean, `127.0.0.1` or `::1`, instead of leaving it out, and use the same one in every program that shares the machine.',
   },
@@ -42,8 +42,8 @@ export default cause({
   say({ endpoint, protocol, wants, at, has, uid, holders, conduct, managed: by }) {
     const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}`;
     return has.startsWith('every')
-      ? `${listen}, which takes ${has}, and so ${endpoint}, too${andThen(by)}`
-      : `${listen}, and ${endpoint} would take ${wants}${andThen(by)}`;
+      ? `${listen}, which covers ${has}, including ${endpoint}${andThen(by)}`
+      : `${listen}, and ${endpoint} would cover ${wants}${andThen(by)}`;
   },
   remedies: ({ conduct }, question) => [
     ...useLoopback(question),
@@ -115,8 +115,8 @@ function v6Only(question: Question): Remedy[] {
       remedy: 'set-option',
       sentence:
         question.request.endpoint.protocol === 'udp'
-          ? "Receive on IPv6 only, beside the other program: dgram.createSocket({ type: 'udp6', ipv6Only: true })"
-          : 'Listen on IPv6 only, beside the other program: server.listen({ …, ipv6Only: true })',
+          ? "Or receive on IPv6 only, beside the other program: dgram.createSocket({ type: 'udp6', ipv6Only: true })"
+          : 'Or listen on IPv6 only, beside the other program: server.listen({ …, ipv6Only: true })',
       command: null,
       automatic: false,
       args: { option: 'IPV6_V6ONLY' },

@@ -11,11 +11,11 @@ export default cause({
   title: 'A child process inherited the listening socket and keeps it open',
   on: ['linux'],
   page: {
-    see: 'You stopped the server, and still its port is taken: by a program that never listened, such as a worker, a build tool, a shell or a `sleep` that the server had started. Or you kill the one process that `lsof` names first, and the port stays blocked by the next.',
-    why: 'A listening socket lives as long as any process has it open. A child inherits the open sockets of its parent unless they are marked close-on-exec. So a child that outlives the server keeps the port: connections are queued, and nobody answers them. `rebind` tells the two apart by looking at who waits for connections (in epoll or accept) and who only has the socket open.',
-    now: '`rebind free 3000` asks every process that has the socket open to end; ending only one of them frees nothing. If the child does work that must go on, it is enough that it closes that one descriptor.',
+    see: 'You stopped the server, and its port is still in use: by a program that never listened, such as a worker, a build tool, a shell or a `sleep` that the server had started. Or you kill the first process that `lsof` names, and the port stays blocked by the next.',
+    why: 'A listening socket lives as long as any process has it open. A child inherits the open sockets of its parent unless they are marked close-on-exec. So a child that outlives the server keeps the port: connections are queued, and no program accepts them. `rebind` tells the two apart by whether a process waits for connections (in epoll or accept) or only has the socket open.',
+    now: '`rebind free 3000` stops every process that has the socket open; stopping only one of them does not help. If the child must keep running, it is enough that it closes that one descriptor.',
     prevent:
-      'Mark sockets close-on-exec (`SOCK_CLOEXEC`, `FD_CLOEXEC`; Node, Go, Rust and Python 3 do) and do not hand them to children by `stdio` or `pass_fds`. Let the server end its children when it ends, or start both in one systemd unit, which ends them together.',
+      'Mark sockets close-on-exec (`SOCK_CLOEXEC`, `FD_CLOEXEC`; Node, Go, Rust and Python 3 do) and do not hand them to children by `stdio` or `pass_fds`. Let the server stop its children when it exits, or start both in one systemd unit, which stops them together.',
   },
   recognise(question) {
     const sockets = listenersOf(question, 'inherited');
@@ -35,11 +35,13 @@ export default cause({
   say({ at, serving, inherited, waiting, managed: by }) {
     const where = list(at);
     if (serving.length > 0) {
-      return `${processes(serving, 0)} ${agree(serving.length, 'listens', 'listen')} on ${where}, and ${processes(inherited, 0)} inherited the same socket and ${agree(inherited.length, 'has', 'have')} it open, too${andThen(by)}`;
+      return `${processes(serving, 0)} ${agree(serving.length, 'listens', 'listen')} on ${where}, and ${processes(inherited, 0)} inherited the same socket and ${agree(inherited.length, 'keeps', 'keep')} it open${andThen(by)}`;
     }
     const queued =
-      waiting === 0 ? '' : `; ${waiting} ${agree(waiting, 'connection waits', 'connections wait')} for an answer`;
-    return `${processes(inherited, 0)} ${agree(inherited.length, 'keeps', 'keep')} the listening socket on ${where} open without accepting from it, most likely inherited from a server that is gone${queued}${andThen(by)}`;
+      waiting === 0
+        ? ''
+        : `; ${waiting} ${agree(waiting, 'connection is', 'connections are')} waiting and nobody accepts them`;
+    return `${processes(inherited, 0)} ${agree(inherited.length, 'keeps', 'keep')} the listening socket on ${where} open and does not accept connections; it was most likely inherited from a server that has exited${queued}${andThen(by)}`;
   },
   remedies: (_args, question) => stopServers(question),
   stages: [

@@ -10,7 +10,7 @@ import { agree, asked, list, localOf } from '../shared/words.ts';
 /** Rides along with the cause that says what the connection is; this one says why an IPv6 connection blocks IPv4 at all. */
 export default cause({
   id: 'ipv6-connection',
-  title: 'A connection over IPv6 blocks 0.0.0.0, although it has no IPv4 address',
+  title: 'A connection over IPv6 blocks 0.0.0.0',
   on: ['linux'],
   page: {
     see: 'Your server wants `0.0.0.0`. Nothing has the port on an IPv4 address; there is only a connection on an IPv6 address such as `::1`, or its TIME_WAIT. `127.0.0.1` on the same port works.',
@@ -24,7 +24,7 @@ export default cause({
     return { endpoint: asked(question), at: [...new Set(sockets.map(localOf))] };
   },
   say: ({ endpoint, at }) =>
-    `${endpoint} collides with ${agree(at.length, 'the IPv6 address', 'the IPv6 addresses')} ${list(at)}, because the connection there belonged to a socket that had IPv4, too`,
+    `${endpoint} collides with ${agree(at.length, 'the IPv6 address', 'the IPv6 addresses')} ${list(at)}, because that connection belongs to a socket that also covers IPv4`,
   remedies: (_args, question) => useLoopback(question),
   stages: [
     {

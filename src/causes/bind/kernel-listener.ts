@@ -5,10 +5,10 @@ import { asked, list, localOf } from '../shared/words.ts';
 /** A socket of the kernel itself. */
 export default cause({
   id: 'kernel-listener',
-  title: 'The kernel itself has the port',
+  title: 'The kernel itself uses the port',
   on: ['linux'],
   page: {
-    see: 'The port is taken, root asks, and still no process has it: `lsof` and `ss -p` show a socket without an owner. Typical numbers are 2049 (NFS), 4789 (VXLAN) and 51820 (WireGuard).',
+    see: 'The port is in use, and even as root no process has it: `lsof` and `ss -p` show a socket without an owner. Typical numbers are 2049 (NFS), 4789 (VXLAN) and 51820 (WireGuard).',
     why: 'Some services run inside the kernel and have sockets of their own: NFS and its lock manager, VXLAN and other tunnels, WireGuard, iSCSI and cluster file systems. They have no process, so there is nothing to end. A process of another process namespace, such as a container that shares the network but not the processes, can look the same from inside of a container.',
     now: 'Stop the service that uses it: `sudo systemctl stop nfs-server` for NFS, `sudo ip link delete NAME` for a tunnel (`ip -details link` lists them). Or let your server use another port.',
     prevent: 'Leave the well-known port of a kernel service to it, or give the service another one.',
@@ -28,12 +28,12 @@ export default cause({
   },
   say: ({ at, outsidePossible }) =>
     outsidePossible
-      ? `${list(at)} is held by no process that can be seen from here: by the kernel itself, a tunnel for instance, or by a process outside of this container`
-      : `${list(at)} is held by the kernel itself, by a tunnel or a network file system for instance: no process has it open`,
+      ? `${list(at)} is not held by any process visible from here. The kernel holds it, for a tunnel for instance, or a process outside this container`
+      : `${list(at)} is held by the kernel itself, for a tunnel or a network file system for instance; no process has it open`,
   remedies: ({ protocol, port }) => [
     {
       remedy: 'use-port',
-      sentence: `Use another port than ${port}, or stop the kernel service that has it: tunnels are listed by this command`,
+      sentence: `Use another port than ${port}, or stop the kernel service that uses it. This command lists tunnels`,
       command: protocol === 'udp' ? 'ip -details link show' : null,
       automatic: false,
       args: { port },

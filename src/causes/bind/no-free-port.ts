@@ -19,19 +19,19 @@ export default cause({
   },
   say({ address, protocol, range }) {
     const from = range === null ? 'the automatic range' : `${range[0]} to ${range[1]}`;
-    return `No ${protocol === 'udp' ? 'UDP' : 'TCP'} port from ${from} is free on ${address}, so the kernel has none to choose`;
+    return `No ${protocol === 'udp' ? 'UDP' : 'TCP'} port from ${from} is free on ${address}, so the kernel cannot choose one`;
   },
   remedies: ({ range }) => [
     {
       remedy: 'use-port',
-      sentence: 'Ask for a definite port outside of the automatic range',
+      sentence: 'Use a fixed port outside the automatic range',
       command: null,
       automatic: false,
       args: { range },
     },
     {
       remedy: 'set-option',
-      sentence: 'Widen the range of automatic ports, until the next start of the machine',
+      sentence: 'Widen the range of automatic ports until reboot',
       command: 'sudo sysctl -w net.ipv4.ip_local_port_range="10240 65535"',
       automatic: false,
       args: { setting: 'net.ipv4.ip_local_port_range' },

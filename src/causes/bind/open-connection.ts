@@ -7,12 +7,12 @@ import { agree, asked, localOf, named, processes, remoteOf, who } from '../share
 /** An accepted connection that outlives its listener. */
 export default cause({
   id: 'open-connection',
-  title: 'Nobody listens any more, but an accepted connection is still open',
+  title: 'The server stopped listening, but an accepted connection is still open',
   on: ['linux'],
   page: {
     see: 'The old server says that it has stopped listening, or is shutting down, and `ss -tln` shows no listener. Still the new one fails with `EADDRINUSE`, sometimes for hours: as long as one client stays connected.',
     why: 'A connection that a server accepts has the port of the server. `close()` of the listener does not end it: keep-alive connections, WebSockets, downloads, and a graceful shutdown that waits for them all keep the port. They block only when the server, or yours, has not set `SO_REUSEADDR`; setting it on the new server alone does not help.',
-    now: '`rebind free 3000` asks the process that has the connection to end, and marks its sockets first, so that nothing it leaves behind blocks you. Its clients lose their connection.',
+    now: '`rebind free 3000` stops the process that has the connection, and marks its sockets first so that no leftover blocks you. Its clients lose their connection.',
     prevent:
       'Set `SO_REUSEADDR` in the server (Node does). When it stops, let it end idle connections and limit how long it waits for busy ones: `close(server, { graceMs: 10_000 })` does both.',
   },
@@ -32,7 +32,7 @@ export default cause({
   say({ connections, local, remote, uid, holders }) {
     const what =
       connections === 1 ? `a connection from ${remote} to ${local}` : `${connections} connections to ${local}`;
-    return `${processes(holders, uid)} still ${agree(named(holders), 'has', 'have')} ${what} open, although nobody listens there any more`;
+    return `${processes(holders, uid)} still ${agree(named(holders), 'has', 'have')} ${what} open; no program listens there now`;
   },
   remedies: (_args, question) => stopServers(question),
   stages: [
@@ -51,7 +51,7 @@ export default cause({
       expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process'] },
     },
     {
-      title: 'its client has closed already, and the server has not noticed (CLOSE_WAIT)',
+      title: 'the client has closed it, and the server has not noticed (CLOSE_WAIT)',
       needs: [],
       async stage(stage) {
         const { server, listener, client, port } = await connected(stage, '127.0.0.1', {

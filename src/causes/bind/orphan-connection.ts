@@ -9,14 +9,14 @@ const mebibyte = 2 ** 20;
 /** What no process has open, and what is not in TIME_WAIT yet: the other side has not finished. */
 export default cause({
   id: 'orphan-connection',
-  title: 'The server is gone, but one of its connections has not ended yet',
+  title: 'The server has exited, but one of its connections is not closed yet',
   on: ['linux'],
   page: {
-    see: 'The server was stopped, no process has the port, and `ss -tan` shows `FIN-WAIT-1`, `FIN-WAIT-2`, `LAST-ACK` or `CLOSING` on it. It lasts from a minute to many minutes.',
+    see: 'You stopped the server, no process uses the port, and `ss -tan` shows `FIN-WAIT-1`, `FIN-WAIT-2`, `LAST-ACK` or `CLOSING` on it. It lasts from a minute to many minutes.',
     why: 'When a server ends, the kernel finishes its connections without it. It waits for the client to close its side (FIN_WAIT2, at most `tcp_fin_timeout`, 60 seconds, and another 60 in TIME_WAIT if the client does), or for the client to take data that was still being sent (FIN_WAIT1, LAST_ACK, CLOSING: until the retransmissions end, which can take many minutes when the client is stuck or its network is gone). Such a connection blocks unless both the old and the new server have set `SO_REUSEADDR`.',
-    now: 'With root rights `rebind free 3000` makes the kernel forget the connection at once. `rebind wait 3000` waits for it. Ending the client ends it sooner, too, if you know which one it is.',
+    now: 'As root, `rebind free 3000` removes the connection at once. `rebind wait 3000` waits for it. If you know the client, stopping it closes the connection sooner.',
     prevent:
-      'Set `SO_REUSEADDR` in the server, as Node does, and end connections in time when it stops: `close(server, { graceMs: 10_000 })`.',
+      'Set `SO_REUSEADDR` in the server, as Node does, and close connections in time when it stops: `close(server, { graceMs: 10_000 })`.',
   },
   recognise(question) {
     const sockets = blockersOf(question, 'orphan');
@@ -35,8 +35,8 @@ export default cause({
     const what = connections === 1 ? 'a connection' : `${connections} connections`;
     const peers = remotes.length > 3 ? `${remotes.length} clients` : list(remotes);
     const time =
-      waitMs === null ? 'with no known end' : `free in ${seconds(waitMs)}, or a minute after its client closes`;
-    return `${endpoint} is kept by ${what} that a server left unfinished (${list(states)} with ${peers}), ${time}`;
+      waitMs === null ? 'with no known time limit' : `free in ${seconds(waitMs)}, or a minute after its client closes`;
+    return `${endpoint} is held by ${what} that an exited server left open (${list(states)} with ${peers}), ${time}`;
   },
   remedies(_args, question) {
     const sockets = blockersOf(question, 'orphan');

@@ -12,11 +12,11 @@ export default cause({
   title: 'Another program listens on this port',
   on: ['linux'],
   page: {
-    see: 'Your server fails with `EADDRINUSE`, at once and every time. Often it is an older copy of the same server: a terminal that was closed, a debugger that was stopped, a watcher that started the new copy before the old one had ended.',
-    why: 'Only one socket may listen on an address and a port. `SO_REUSEADDR`, which Node sets, never lets two programs listen together on Linux; it only helps against connections that are left over. The clients of that server also have sockets on its port, but they are not to blame and go when it goes.',
-    now: '`rebind free 3000` asks that program to end (SIGTERM), waits until your server could really listen, and leaves nothing behind that would block it. `rebind why 3000 --json` names every process that has the socket open. If the program belongs to another user, only that user and root can see which one it is.',
+    see: 'Your server fails with `EADDRINUSE`, at once and every time. Often it is an older copy of the same server: a terminal that was closed, a debugger that was stopped, a watcher that started the new copy before the old one had exited.',
+    why: 'Only one socket may listen on an address and a port. `SO_REUSEADDR`, which Node sets, never lets two programs listen together on Linux; it only helps against connections that are left over. The clients of that server also have sockets on its port. They do not block it, and they disappear with the server.',
+    now: '`rebind free 3000` stops that program (SIGTERM), waits until your server could listen, and leaves nothing behind that would block it. `rebind why 3000 --json` names every process that has the socket open. If the program belongs to another user, only that user and root can see it.',
     prevent:
-      'End the old server before you start the new one, and let it close its listener on SIGTERM. With `rebind hold 3000 -- node server.js` the port stays open while the program restarts, so the two never meet. In your own server, `listen(server, { port: 3000, busy: "wait" })` waits for the old one.',
+      'Stop the old server before you start the new one, and close its listener on SIGTERM. With `rebind hold 3000 -- node server.js` the port stays open while the program restarts, so the two never collide. In your own server, `listen(server, { port: 3000, busy: "wait" })` waits for the old one.',
   },
   recognise(question) {
     const sockets = listenersOf(question, 'plain');

@@ -5,11 +5,11 @@ import { asked } from '../shared/words.ts';
 /** A Unix socket whose file cannot be made. */
 export default cause({
   id: 'path-not-here',
-  title: 'The file of the Unix socket cannot be made there',
+  title: 'The file of the Unix socket cannot be created there',
   on: ['linux'],
   page: {
     see: '`listen EACCES`, `ENOENT`, `ENOTDIR`, `EROFS`, `EPERM` or `EINVAL` with the path of a Unix socket. Node reports a missing directory as `EACCES`, too.',
-    why: 'Binding a Unix socket makes a file, so the directory must exist and this user must be allowed to write there. Directories below /run and /var/run are gone after every start of the machine. A path may have 107 bytes at most: Node 24 and later refuse a longer one with `EINVAL`, older ones cut it off without a word. Some file systems hold no sockets and answer `EPERM`: vfat, exFAT, shared folders of virtual machines, and those of the kernel such as /sys.',
+    why: 'Binding a Unix socket makes a file, so the directory must exist and this user must be allowed to write there. Directories below /run and /var/run are gone after every start of the machine. A path may have 107 bytes at most: Node 24 and later refuse a longer one with `EINVAL`, older versions cut it off silently. Some file systems hold no sockets and answer `EPERM`: vfat, exFAT, shared folders of virtual machines, and those of the kernel such as /sys.',
     now: 'Make the directory, or use a path where you may write, such as one below `$XDG_RUNTIME_DIR`.',
     prevent:
       'In a systemd unit, `RuntimeDirectory=app` makes /run/app with the right owner before each start. Do not rely on directories in /run that somebody made by hand.',
@@ -36,24 +36,24 @@ export default cause({
     const cut =
       cutTo === null
         ? ''
-        : `${endpoint} has ${bytes} bytes, and the path of a Unix socket at most 107: this Node cuts it off without a word and means ${cutTo}; Node 24 and later refuse it with EINVAL`;
+        : `${endpoint} has ${bytes} bytes, and the path of a Unix socket at most 107: this Node cuts it off silently and uses ${cutTo}; Node 24 and later refuse it with EINVAL`;
     switch (errno) {
       case null:
         return cutTo === null
-          ? `Whether the file system of ${directory} (${fileSystem ?? 'unknown'}) can hold a socket is known only when one is made`
+          ? `Whether the file system of ${directory} (${fileSystem ?? 'unknown'}) supports sockets is known only when one is created`
           : cut;
       case 'EPERM':
-        return `${endpoint} cannot be made, because the file system of ${directory}${fileSystem === null ? '' : ` (${fileSystem})`} holds no sockets`;
+        return `${endpoint} cannot be created, because the file system of ${directory}${fileSystem === null ? '' : ` (${fileSystem})`} does not support sockets`;
       case 'EINVAL':
-        return `${endpoint} has ${bytes} bytes, and the path of a Unix socket at most 107: Node 24 and later refuse it with EINVAL, older ones cut it off without a word`;
+        return `${endpoint} has ${bytes} bytes, and the path of a Unix socket at most 107: Node 24 and later refuse it with EINVAL, older versions cut it off silently`;
       case 'ENOENT':
-        return `${endpoint} cannot be made, because the directory ${directory} does not exist`;
+        return `${endpoint} cannot be created, because the directory ${directory} does not exist`;
       case 'ENOTDIR':
-        return `${endpoint} cannot be made, because ${directory} is not a directory`;
+        return `${endpoint} cannot be created, because ${directory} is not a directory`;
       case 'EROFS':
-        return `${endpoint} cannot be made, because ${directory} is on a read-only file system`;
+        return `${endpoint} cannot be created, because ${directory} is on a read-only file system`;
       default:
-        return `${endpoint} cannot be made, because user ${user} may not write in ${directory}`;
+        return `${endpoint} cannot be created, because user ${user} may not write to ${directory}`;
     }
   },
   remedies: ({ errno, directory, cutTo }) => [
@@ -61,12 +61,12 @@ export default cause({
       remedy: 'use-address',
       sentence:
         errno === 'EINVAL' || cutTo !== null
-          ? 'Use a shorter path, of 107 bytes at most, or one that is relative to the working directory of the server'
+          ? 'Use a path of at most 107 bytes, or one relative to the working directory of the server'
           : errno === 'ENOENT'
-            ? `Make the directory ${directory}, or use a path in one that exists`
+            ? `Make the directory ${directory}, or use a path in an existing directory`
             : errno === 'EPERM' || errno === null
-              ? 'Use a path on a file system that holds sockets, such as below /run, $XDG_RUNTIME_DIR or /tmp'
-              : 'Use a path where this user may make files',
+              ? 'Use a path on a file system that supports sockets, such as below /run, $XDG_RUNTIME_DIR or /tmp'
+              : 'Use a path where this user may create files',
       command: errno === 'ENOENT' ? `mkdir -p ${shellWord(directory)}` : null,
       automatic: false,
       args: { directory },

@@ -30,7 +30,7 @@ export default cause({
     };
   },
   say: ({ endpoint, first, user, isRoot }) =>
-    `${endpoint} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} ask for CAP_NET_BIND_SERVICE`,
+    `${endpoint} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} need CAP_NET_BIND_SERVICE`,
   remedies: ({ port, first }) => [
     {
       remedy: 'use-port',
@@ -41,7 +41,7 @@ export default cause({
     },
     {
       remedy: 'grant-privilege',
-      sentence: `Let every program of this machine use ports from ${port} on, until its next start`,
+      sentence: `Let every program on this machine use ports from ${port} until reboot`,
       command: `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=${port}`,
       automatic: false,
       args: { port },

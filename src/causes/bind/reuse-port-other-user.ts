@@ -13,7 +13,7 @@ export default cause({
   page: {
     see: 'Your server sets `SO_REUSEPORT` (in Node `reusePort: true`), as the other one does, and still fails with `EADDRINUSE`. As the same user it works.',
     why: 'All sockets that share a port must belong to the same user, so that nobody can steal the connections of another. Being root does not help: root and another user are two users. What counts is the user who made the socket, not the one that the program runs as later.',
-    now: 'Start both as the same user, or end the other one: `rebind free 3000 --reuse-port`.',
+    now: 'Start both as the same user, or stop the other one: `rebind free 3000 --reuse-port`.',
     prevent:
       'Run all instances of a server under one user, and let none of them make its socket before it gives up root.',
   },
@@ -33,7 +33,7 @@ export default cause({
     };
   },
   say: ({ at, uid, mine, holders, otherShares, managed: by }) =>
-    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)} as the user with id ${uid}, and SO_REUSEPORT${otherShares === null ? ', if set there at all,' : ''} does not share it with you, the user with id ${mine}${andThen(by)}`,
+    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)} as uid ${uid}, and SO_REUSEPORT${otherShares === null ? ', if it is set there,' : ''} does not share it with uid ${mine}${andThen(by)}`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

@@ -7,12 +7,12 @@ import { asked, localOf, processes, seconds, who } from '../shared/words.ts';
 /** A client that waits for a server, and found itself. */
 export default cause({
   id: 'self-connect',
-  title: 'A client that waits for your server is connected to itself on its port',
+  title: 'A client that waits for your server is connected to itself on this port',
   on: ['linux'],
   page: {
     see: 'A script polls the port until your server is up, and then reports that it is, although the server never started: it fails with `EADDRINUSE`, and there is no listener. `ss -tan` shows a connection with the same address and port on both sides.',
     why: 'A client that connects to a port of the automatic range, while nobody listens there, is given some port of that range for its own end. When that happens to be the one it connects to, TCP connects it with itself (a "simultaneous open"). The chance is about one in 28,000 for each try, so a script that polls in a loop meets it sooner or later.',
-    now: 'End the client that polls; `rebind why` names it. Its connection goes with it. Or cut the connection with `sudo rebind free 49500 --force`, and let it poll on.',
+    now: 'Stop the client that polls; `rebind why` names it. Its connection is closed with it. Or close the connection with `sudo rebind free 49500 --force`; the client can keep polling.',
     prevent:
       'Choose a port below the automatic range, such as 8080, or reserve the port: `sudo sysctl -w net.ipv4.ip_local_reserved_ports=49500`. `rebind wait 49500 --for open` does not fall for it: it never connects, it looks for a listener.',
   },
@@ -31,8 +31,8 @@ export default cause({
   },
   say: ({ local, closed, waitMs, uid, holders }) =>
     closed
-      ? `${local} is kept by what is left of a client that was connected to itself${waitMs === null ? '' : `, for another ${seconds(waitMs)}`}`
-      : `${processes(holders, uid)} tried to connect to ${local}, was given the same port for its own end, and is now connected to itself`,
+      ? `${local} is held by the leftover connection of a client that was connected to itself${waitMs === null ? '' : `, for another ${seconds(waitMs)}`}`
+      : `${processes(holders, uid)} tried to connect to ${local}, got the same port as its source port, and is now connected to itself`,
   remedies(_args, question) {
     const sockets = blockersOf(question, 'self');
     const leftovers = sockets.filter(isLeftover);

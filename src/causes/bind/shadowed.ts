@@ -9,14 +9,14 @@ import { agree, asked, list, localOf, named, processes, who } from '../shared/wo
 /** The bind works, and still somebody else gets the connections. */
 export default cause({
   id: 'shadowed',
-  title: 'The port can be had, but some connections would go to another program',
+  title: 'The port is available, but some connections would go to another program',
   on: ['linux'],
   page: {
     see: 'Your server starts without an error, and a browser on `localhost` shows the wrong page, or every second request goes to an old copy of the server.',
     why: '`localhost` has two addresses, `127.0.0.1` and `::1`. Two programs can have one each on the same port, and which one a client reaches depends on the client: many try `::1` first. And with `SO_REUSEPORT`, or `SO_REUSEADDR` for UDP, two programs of one user can even have the same address; the kernel spreads connections over them, or gives all packets to the newest.',
-    now: 'Let clients use the address, `http://127.0.0.1:3000`, instead of `localhost`. Or end the other program: `rebind why` names it.',
+    now: 'Use the address in clients, `http://127.0.0.1:3000`, instead of `localhost`. Or stop the other program: `rebind why` names it.',
     prevent:
-      'Listen on `::`, as Node does without a host: it takes both addresses, and fails where somebody has one of them. Use `reusePort` only for copies of one server.',
+      'Listen on `::`, as Node does without a host: it takes both addresses, and fails if another program has one of them. Use `reusePort` only for copies of one server.',
   },
   recognise(question) {
     const { endpoint } = question.request;
@@ -43,11 +43,11 @@ export default cause({
     const has = `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)}`;
     switch (way) {
       case 'shared':
-        return `${endpoint} can be had, but shared: ${has}, and connections will be spread over both`;
+        return `${endpoint} would be shared: ${has}, and connections are distributed over both`;
       case 'newest':
-        return `${endpoint} can be had, but ${has}, and only the newest of you will receive`;
+        return `${endpoint} is available, but ${has}, and only the newest socket receives`;
       case 'localhost':
-        return `${endpoint} can be had, but ${has}, and clients of localhost may go there`;
+        return `${endpoint} is available, but ${has}, and clients of localhost may reach that program`;
     }
   },
   remedies(_args, question): Remedy[] {

@@ -8,14 +8,14 @@ import { agree, asked, list, localOf, processes, who } from '../shared/words.ts'
 /** systemd, xinetd and their like listen on behalf of programs that they start. */
 export default cause({
   id: 'socket-unit',
-  title: 'A service manager listens, and starts the real server when somebody connects',
+  title: 'A service manager listens and starts the real server when a client connects',
   on: ['linux'],
   page: {
     see: 'The port is held by `systemd` (pid 1), `systemd-socket-activate` or `xinetd`. You stop the service, and the port is still taken; or the service is not even running, and starts as soon as somebody connects.',
-    why: 'With socket activation the service manager opens the port and keeps it, whether or not the service runs, and passes it on when it starts the service. So stopping the service frees nothing, and pid 1 cannot be ended. What has the port is another unit, one that ends in `.socket`.',
-    now: '`systemctl list-sockets` shows which socket unit has the port; `sudo systemctl stop NAME.socket` lets go of it. Stop the service, too, if it runs: it has the same socket open.',
+    why: 'With socket activation the service manager opens the port and keeps it, whether or not the service runs, and passes it on when it starts the service. So stopping the service does not release the port, and pid 1 cannot be stopped. Another unit has the port, one whose name ends in `.socket`.',
+    now: '`systemctl list-sockets` shows which socket unit has the port; `sudo systemctl stop NAME.socket` releases it. Also stop the service if it runs: it has the same socket open.',
     prevent:
-      '`sudo systemctl disable NAME.socket` keeps it from coming back at the next start of the machine. If your program is that service, let it take the socket that systemd passes (`LISTEN_FDS`) instead of opening its own.',
+      '`sudo systemctl disable NAME.socket` prevents it from starting again at the next boot. If your program is that service, let it take the socket that systemd passes (`LISTEN_FDS`) instead of opening its own.',
   },
   recognise(question) {
     const sockets = listenersOf(question, 'unit');
@@ -31,7 +31,7 @@ export default cause({
     };
   },
   say({ at, managers, services }) {
-    const keeps = `${processes(managers, 0)} ${agree(managers.length, 'listens', 'listen')} on ${list(at)} for a service that it starts when somebody connects`;
+    const keeps = `${processes(managers, 0)} ${agree(managers.length, 'listens', 'listen')} on ${list(at)} for a service that it starts when a client connects`;
     return services.length === 0
       ? keeps
       : `${keeps}; ${processes(services, 0)} ${agree(services.length, 'has', 'have')} the same socket open`;

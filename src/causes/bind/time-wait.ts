@@ -8,14 +8,14 @@ import { asked, list, localOf, seconds } from '../shared/words.ts';
 /** Connections that are over, left by a server, or a client, without SO_REUSEADDR. */
 export default cause({
   id: 'time-wait',
-  title: 'Closed connections keep the port for up to a minute',
+  title: 'Closed connections hold the port for up to a minute',
   on: ['linux'],
   page: {
-    see: 'The server was stopped, no process has the port, and still the next start fails with `EADDRINUSE` for up to 60 seconds. `ss -tan` shows `TIME-WAIT` on the port; `lsof` and `fuser` show nobody, because nobody has it.',
-    why: 'The side of a connection that closes first, which a server that is killed always is, keeps it in TIME_WAIT for 60 seconds, so that late packets are not taken for those of a new connection. TIME_WAIT remembers whether the server that made the connection had set `SO_REUSEADDR`, and blocks only when it had not. A client that closed first leaves the same, on a port of the automatic range, and clients practically never set the option. Setting the option on the new server alone does not help: on Linux both must have it, and the old one is gone. The 60 seconds are fixed: neither `tcp_fin_timeout` nor `tcp_tw_reuse` shortens them for a server.',
-    now: '`rebind wait 3000` waits exactly as long as it takes. With root rights `rebind free 3000` makes the kernel forget the closed connections at once; no process is harmed.',
+    see: 'You stopped the server, no process uses the port, and the next start still fails with `EADDRINUSE` for up to 60 seconds. `ss -tan` shows `TIME-WAIT` on the port; `lsof` and `fuser` show nothing, because no process has it open.',
+    why: 'The side that closes first keeps the connection in TIME_WAIT for 60 seconds, so that late packets do not reach a new connection. A killed server always closes first. TIME_WAIT remembers whether the server had set `SO_REUSEADDR`, and blocks only if it had not. A client that closed first leaves the same on a port of the automatic range, and clients almost never set the option. Setting the option on the new server alone does not help: on Linux both must set it, and the old server has exited. The 60 seconds are fixed: neither `tcp_fin_timeout` nor `tcp_tw_reuse` shortens them for a server.',
+    now: '`rebind wait 3000` waits exactly as long as it takes. As root, `rebind free 3000` removes the closed connections at once; no process is affected.',
     prevent:
-      'Set `SO_REUSEADDR` in the server before `bind`, so that what it leaves behind does not block its successor. Node always does; in Python it is `socket.SO_REUSEADDR` or `allow_reuse_address = True`, in C `setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, …)`. The first restart after the change still waits. `rebind free` sets the option on a running server before it stops it, for the servers you cannot change.',
+      'Set `SO_REUSEADDR` in the server before `bind`, so that its leftover connections do not block the next server. Node always does. In Python it is `socket.SO_REUSEADDR` or `allow_reuse_address = True`, in C `setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, …)`. The first restart after the change still waits. `rebind free` sets the option on a running server before it stops it, for the servers you cannot change.',
   },
   recognise(question) {
     const sockets = blockersOf(question, 'closed');
@@ -35,10 +35,8 @@ export default cause({
     const where = at.length === 1 && at[0] === endpoint ? '' : ` on ${list(at.slice(0, 3))}`;
     const time = waitMs === null ? '' : ` for another ${seconds(waitMs)}`;
     // Whose it was, a server's or a client's, nobody knows any more.
-    const because = optionMissingNow
-      ? ''
-      : `, because the program that had ${connections === 1 ? 'it' : 'them'} did not set SO_REUSEADDR`;
-    return `${endpoint} is kept by ${what}${where}${time}${because}`;
+    const because = optionMissingNow ? '' : `, because their program did not set SO_REUSEADDR`;
+    return `${endpoint} is held by ${what}${where}${time}${because}`;
   },
   remedies(_args, question) {
     const sockets = blockersOf(question, 'closed');
@@ -122,8 +120,8 @@ function setReuseAddress({ reusing }: Question): Remedy {
   const helpsNow = reusing === null ? null : reusing.errno === null;
   const effect = {
     true: 'your server can then start at once',
-    false: 'it does not help this time, because the earlier server had not set it, but from the next restart on',
-    null: 'it lets your server pass what servers leave behind that had set it too',
+    false: 'this helps from the next restart on, not now: the earlier server did not set it',
+    null: 'your server can then start beside leftover connections of servers that set it',
   }[`${helpsNow}`];
   return {
     remedy: 'set-option',

@@ -6,13 +6,13 @@ import { asked, list } from '../shared/words.ts';
 /** The kernel and the model disagree, or nothing that was seen explains what the kernel says. */
 export default cause({
   id: 'unexplained',
-  title: 'The kernel refuses, and nothing that could be seen explains it',
+  title: 'The kernel refuses the bind, and rebind does not know why',
   on: ['linux'],
   page: {
     see: 'Your server cannot listen, and rebind says that it does not know why.',
-    why: 'rebind asks the kernel by a bind of its own, and explains the answer with what it can see. Here the two do not fit. A security policy may refuse the bind (SELinux, AppArmor, Landlock, seccomp, `SocketBindDeny=` of a systemd unit, a BPF program of a container platform). An IPv6 address may still be under test for duplicates. Something may have changed between looking and asking. Or the socket in the way could not be seen: the gaps below the answer say what was hidden.',
-    now: 'Ask again as root, which hides the least: `sudo rebind why 3000`. For policies look at `journalctl -k`, `ausearch -m avc` or `systemctl show UNIT -p SocketBindDeny`. If you find the reason, tell us: a cause is missing.',
-    prevent: 'There is nothing to prevent before the reason is known.',
+    why: 'rebind asks the kernel by a bind of its own, and explains the answer with what it can see. Here the two disagree. A security policy may refuse the bind (SELinux, AppArmor, Landlock, seccomp, `SocketBindDeny=` of a systemd unit, a BPF program of a container platform). An IPv6 address may still be in duplicate address detection. Something may have changed between looking and asking. Or the socket in the way could not be seen: the gaps below the answer say what was hidden.',
+    now: 'Ask again as root, which hides the least: `sudo rebind why 3000`. For policies look at `journalctl -k`, `ausearch -m avc` or `systemctl show UNIT -p SocketBindDeny`. If you find the reason, please report it: rebind lacks a cause.',
+    prevent: 'Nothing can be prevented before the reason is known.',
   },
   recognise(question) {
     const { errno, disagrees, predicted, facts, probe } = question;
@@ -26,30 +26,30 @@ export default cause({
     };
   },
   say({ endpoint, errno, predicted, answered, gaps }) {
-    const hidden = gaps === 0 ? '' : `; ${gaps === 1 ? 'something was' : `${gaps} things were`} hidden from rebind`;
+    const hidden = gaps === 0 ? '' : `; ${gaps === 1 ? 'something was' : `${gaps} things were`} not visible to rebind`;
     if (!answered) return `${endpoint} would fail with ${errno ?? 'an error'}, and rebind does not know why${hidden}`;
     const expected =
-      predicted.length === 0 ? '' : `, where the sockets and settings that can be seen lead to ${list(predicted)}`;
+      predicted.length === 0 ? '' : `, while the visible sockets and settings lead to ${list(predicted)}`;
     return errno === null
       ? `${endpoint} can be had${expected}${hidden}`
-      : `The kernel refuses ${endpoint} with ${errno}, and nothing that can be seen explains it${hidden}`;
+      : `The kernel refuses ${endpoint} with ${errno}, and nothing visible explains it${hidden}`;
   },
   remedies({ errno, gaps }, question): Remedy[] {
     const command = `rebind why ${typed(question.request)}`;
     const refused = errno === 'EPERM' || errno === 'EACCES';
     return [
       ...(gaps > 0 && question.facts.asker.uid !== 0
-        ? [investigate('Ask again as root, from whom the least is hidden', `sudo ${command}`)]
+        ? [investigate('Ask again as root, who sees most', `sudo ${command}`)]
         : []),
       ...(refused
         ? [
             investigate(
-              'Look whether a policy refuses it: a sandbox or container (seccomp, Landlock), SELinux, AppArmor, or SocketBindDeny= of the systemd unit; the kernel logs most of them',
+              'Check whether a policy refuses it: a sandbox or container (seccomp, Landlock), SELinux, AppArmor, or SocketBindDeny= of the systemd unit; the kernel logs most of them',
               "sudo journalctl -k --since '-10min' --grep 'denied|audit|seccomp'",
             ),
           ]
         : []),
-      investigate('If nothing is found, report this answer: a cause is missing in rebind', `${command} --json`),
+      investigate('If you find nothing, report this answer: rebind lacks a cause', `${command} --json`),
     ];
   },
   stages: [

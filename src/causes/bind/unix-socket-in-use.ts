@@ -12,8 +12,8 @@ export default cause({
   on: ['linux'],
   page: {
     see: '`listen EADDRINUSE: address already in use /run/app.sock`, and a program answers when you connect to the path.',
-    why: 'A path, or a name of the abstract namespace (`@name`), belongs to one socket at a time. Options such as `SO_REUSEADDR` mean nothing for Unix sockets. Deleting the file is the wrong remedy here: the other server would go on, unreachable, and nobody would notice.',
-    now: '`rebind free /run/app.sock` asks the program to end, and removes the file if it stays behind.',
+    why: 'A path, or a name of the abstract namespace (`@name`), belongs to one socket at a time. Options such as `SO_REUSEADDR` mean nothing for Unix sockets. Do not delete the file: the other server would keep running, unreachable.',
+    now: '`rebind free /run/app.sock` stops the program, and removes the file if it is left over.',
     prevent:
       'End the old server before the new one starts, or give each a path of its own, such as `$XDG_RUNTIME_DIR/app.sock`.',
   },
@@ -35,7 +35,7 @@ export default cause({
   },
   say({ endpoint, listens, uid, holders, elsewhere, seen, managed: by }) {
     if (!seen)
-      return `A program in another network namespace, such as a container that shares this directory, has ${endpoint} open; which one it is cannot be seen from here`;
+      return `A program in another network namespace, such as a container that shares this directory, has ${endpoint} open; that program is not visible from here`;
     const verb = listens ? agree(named(holders), 'listens', 'listen') : agree(named(holders), 'receives', 'receive');
     return `${processes(holders, uid)} ${verb} on ${endpoint}${elsewhere ? ', in another network namespace' : ''}${andThen(by)}`;
   },
@@ -78,7 +78,7 @@ export default cause({
 const lookOutside: Remedy = {
   remedy: 'investigate',
   sentence:
-    'Look in the containers that share this directory, or ask again as root on the host; do not remove the file',
+    'Look in the containers that share this directory, or ask again as root on the host. Do not remove the file',
   command: null,
   automatic: false,
   args: {},

@@ -7,12 +7,12 @@ import { asked } from '../shared/words.ts';
 /** A path that is occupied by a file and by no socket. */
 export default cause({
   id: 'unix-socket-stale',
-  title: 'A file stands in the place of the Unix socket, and nobody listens on it',
+  title: 'A file is in the place of the Unix socket, and no program listens on it',
   on: ['linux'],
   page: {
     see: '`listen EADDRINUSE: address already in use /run/app.sock` after a crash or a `kill -9`, and connecting to the path gives `ECONNREFUSED`.',
-    why: 'Binding a Unix socket makes a file, and the file stays when the program ends without removing it. The next bind refuses any file that is there, whatever it is; no option changes that. Node removes the file when a server is closed properly, and cannot when it is killed.',
-    now: '`rebind free /run/app.sock` makes sure that no process has the socket, and then removes the file. It does not remove anything else than a socket: a regular file at that path is a mistake that you should look at.',
+    why: 'Binding a Unix socket makes a file, and the file stays when the program exits without removing it. The next bind fails on any file in that place; no option changes that. Node removes the file when a server is closed properly, and cannot when it is killed.',
+    now: '`rebind free /run/app.sock` checks that no process has the socket, then removes the file. It removes only sockets: a regular file at that path is a mistake that you should look at.',
     prevent:
       'Close the server on SIGTERM. Or let a service manager own the path: `RuntimeDirectory=` of systemd empties the directory, and socket activation keeps the socket itself.',
   },
@@ -28,7 +28,7 @@ export default cause({
     if (kind === 'socket')
       return proven
         ? `${endpoint} is a leftover file: no process has this socket open`
-        : `${endpoint} is the file of a socket, and whether a program still has it open cannot be told as this user`;
+        : `${endpoint} is the file of a socket, and this user cannot see whether a program has it open`;
     if (kind === 'directory') return `${endpoint} is ${empty === true ? 'an empty' : 'a'} directory, not a socket`;
     return `${endpoint} is a file that is not a socket`;
   },
@@ -39,9 +39,7 @@ export default cause({
       return [
         {
           ...remedy,
-          sentence: proven
-            ? 'Remove the leftover file'
-            : 'Ask as root, who can tell, and remove the file if it is left over',
+          sentence: proven ? 'Remove the leftover file' : 'Check as root, and remove the file if it is a leftover',
           command: `${mine ? '' : 'sudo '}rebind free ${typed(question.request)}`,
           automatic: mine && proven,
         },
@@ -49,10 +47,10 @@ export default cause({
     const [sentence, command] =
       kind === 'directory' && empty === true
         ? [
-            'Remove the empty directory; a container engine makes one where a bind mount names a path that does not exist',
+            'Remove the empty directory. A container engine creates one where a bind mount names a path that does not exist',
             'rmdir',
           ]
-        : ['Look at what it is, and move it or use another path', 'ls -ld'];
+        : ['Look at the file, then move it or use another path', 'ls -ld'];
     return [{ ...remedy, sentence, command: `${command} ${shellWord(path)}`, automatic: false }];
   },
   stages: [

@@ -10,12 +10,12 @@ import { andThen, asked, hears, list, localOf, managed, named, processes, reach,
 /** One address against all addresses of the same family. */
 export default cause({
   id: 'wildcard-overlap',
-  title: 'One of the two wants every address, the other has one of them',
+  title: 'One program uses every address, the other one of them',
   on: ['linux'],
   page: {
-    see: 'The addresses look different, `0.0.0.0` here and `127.0.0.1` there, and still the second server fails with `EADDRINUSE`.',
-    why: '`0.0.0.0` and `::` mean every address of the machine, so they collide with a listener on any single one. On Linux this holds in both orders and whatever `SO_REUSEADDR` says; on macOS both may listen, and programs that were written there fail here.',
-    now: 'End the other program with `rebind free 3000`, or give both a single address each: two servers on `127.0.0.1` and `127.0.0.2`, or on loopback and on the network card, do not collide.',
+    see: 'The addresses look different, `0.0.0.0` here and `127.0.0.1` there, but the second server fails with `EADDRINUSE`.',
+    why: '`0.0.0.0` and `::` mean every address of the machine, so they collide with a listener on any single one. On Linux this is so in either order, with or without `SO_REUSEADDR`. On macOS both may listen, so programs written there fail here.',
+    now: 'Stop the other program with `rebind free 3000`, or give each a single address: two servers on `127.0.0.1` and `127.0.0.2`, or on loopback and on the network card, do not collide.',
     prevent:
       'Let every program name the address it means. A development server seldom needs more than `127.0.0.1`, and then it is not open to the network either.',
   },
@@ -40,8 +40,8 @@ export default cause({
   say({ endpoint, protocol, wants, at, has, uid, holders, conduct, managed: by }) {
     const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}`;
     return wants.startsWith('every')
-      ? `${listen}, and ${endpoint} means ${wants}${andThen(by)}`
-      : `${listen}, which means ${has} and so ${endpoint}, too${andThen(by)}`;
+      ? `${listen}, and ${endpoint} covers ${wants}${andThen(by)}`
+      : `${listen}, which covers ${has}, including ${endpoint}${andThen(by)}`;
   },
   remedies: ({ conduct }, question) => [
     ...useLoopback(question),

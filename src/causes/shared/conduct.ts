@@ -35,13 +35,13 @@ export function conductOf(sockets: readonly InetSocket[], question: Question): C
 export function conductWords(conduct: Conduct | null): string {
   switch (conduct) {
     case 'this-process':
-      return ', and that is this very process';
+      return ', which is this very process';
     case 'suspended':
-      return ' and is suspended, by Ctrl-Z or SIGSTOP, so it answers nobody';
+      return ' and is suspended, by Ctrl-Z or SIGSTOP, so it does not answer';
     case 'stopped-by-debugger':
-      return ' and is stopped by a debugger, so it answers nobody';
+      return ' and is stopped by a debugger, so it does not answer';
     case 'busy':
-      return ' and accepts no connections now: it is busy with those it has accepted';
+      return ' and accepts no connections now: it is busy with connections it has accepted';
     case 'silent':
       return ' and accepts no connections now';
     case null:

@@ -41,7 +41,7 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
     return [
       {
         remedy: 'stop-process',
-        sentence: `End ${processes(keepers.map(who), 0)}, if you can do without ${pids.length === 1 ? 'it' : 'them'}, and wait for what that leaves, up to a minute`,
+        sentence: `Stop ${processes(keepers.map(who), 0)} if you do not need ${pids.length === 1 ? 'it' : 'them'}, then wait up to a minute for the leftover connection`,
         command: `kill ${pids.join(' ')} && rebind wait ${typed(question.request)}`,
         automatic: false,
         args: { pids },
@@ -56,7 +56,7 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
   return [
     {
       remedy: 'remove-leftovers',
-      sentence: `Cut ${owned.length === 1 ? 'the connection' : 'the connections'} of ${lower(processes(owners.map(who), first.uid))}, if that program can do without it`,
+      sentence: `Cut ${owned.length === 1 ? 'the connection' : 'the connections'} of ${lower(processes(owners.map(who), first.uid))}, if that program does not need it`,
       command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)} --force`,
       automatic: false,
       args: { cookies: owned.flatMap(({ linux }) => linux?.cookie ?? []) },
@@ -96,10 +96,10 @@ export function longest(sockets: readonly InetSocket[]): number | null {
 /** Removing what no process has open (SOCK_DESTROY of sock_diag(7)). */
 export function removeLeftovers(sockets: readonly InetSocket[], question: Question): Remedy {
   const allowed = question.facts.settings.mayAdministerNetwork === true;
-  const what = sockets.length === 1 ? 'the leftover' : `the ${sockets.length} leftovers`;
+  const what = sockets.length === 1 ? 'the leftover connection' : `the ${sockets.length} leftover connections`;
   return {
     remedy: 'remove-leftovers',
-    sentence: `Let the kernel forget ${what} now; no process has ${sockets.length === 1 ? 'it' : 'them'} open${allowed ? '' : ', but this needs root'}`,
+    sentence: `Remove ${what} now${allowed ? '' : ' (needs root)'}; no process has ${sockets.length === 1 ? 'it' : 'them'} open`,
     command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
     automatic: allowed,
     args: { cookies: sockets.flatMap(({ linux }) => linux?.cookie ?? []) },
@@ -118,7 +118,7 @@ export function useLoopback(question: Question): Remedy[] {
   return [
     {
       remedy: 'use-address',
-      sentence: `Listen on ${address} only, which is free, if nobody connects from other machines`,
+      sentence: `Listen on ${address} only, which is available, if no client connects from another machine`,
       command: null,
       automatic: false,
       args: { address },

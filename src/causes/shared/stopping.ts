@@ -65,14 +65,14 @@ function stopWatcher({ manager, watcher, holders }: Extract<Stop, { kind: 'watch
   const program = list(holders.map((holder) => `${who(holder).command} (pid ${holder.pid})`));
   const again = managers[manager.kind].again;
   const what = `${label(manager)}, which ${again === null ? `runs ${program}` : `runs ${program} and starts it again ${again}`}`;
-  return askToEnd([watcher, ...holders], `Ask ${what}, to stop`, question);
+  return askToEnd([watcher, ...holders], `Stop ${what}`, question);
 }
 
 function stopProcesses(stops: readonly Extract<Stop, { kind: 'process' }>[], question: Question): Remedy[] {
   if (stops.length === 0) return [];
   const holders = stops.map(({ holder }) => holder);
   const looks = stops.flatMap(({ manager }) => (manager === null ? [] : (doubtAboutManager(manager) ?? [])));
-  const sentence = `Ask ${processes(holders.map(who), 0)} to end`;
+  const sentence = `Stop ${processes(holders.map(who), 0)}`;
   return [askToEnd(holders, sentence, question, looks[0])];
 }
 
@@ -83,10 +83,10 @@ function askToEnd(holders: readonly Holder[], sentence: string, question: Questi
   const other = holders.map(({ pid }) => question.doubts.get(pid)).find((reason) => reason !== undefined);
   const doubt = looks !== undefined && other !== undefined ? `${looks}, and ${other}` : (looks ?? other);
   const thing = question.request.endpoint.protocol === 'unix' ? 'path' : 'port';
-  const asks = doubt === undefined ? '' : `; rebind asks first without --yes, because ${doubt}`;
+  const asks = doubt === undefined ? '' : `; rebind asks first, because ${doubt}`;
   return {
     remedy: 'stop-process',
-    sentence: `${sentence}, and make sure that the ${thing} is free afterwards${asks}`,
+    sentence: `${sentence} and verify that the ${thing} is available${asks}`,
     command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
     automatic: allowed && doubt === undefined,
     args: { pids: holders.map(({ pid }) => pid) },
@@ -110,8 +110,7 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
     return {
       ...base,
       remedy: 'investigate',
-      sentence:
-        'Look where this very process listens for the first time: it has the port already, so listen once, or close that server first',
+      sentence: 'This process already listens on the port: listen once, or close that server first',
     };
   if (isMainProcess(holder))
     return {
@@ -134,7 +133,7 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
     return {
       ...base,
       remedy: 'stop-unit',
-      sentence: 'Find the socket unit that has the port, and stop it with systemctl stop',
+      sentence: 'Find the socket unit that uses the port, and stop it with systemctl stop',
       command: `systemctl ${user ? '--user ' : ''}list-sockets`,
     };
   }
@@ -142,7 +141,7 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
     return {
       ...base,
       remedy: 'stop-unit',
-      sentence: `Stop the application that has the port with pm2 stop NAME${manager.unconfirmed === null ? '' : `: ${manager.unconfirmed}`}`,
+      sentence: `Stop the application that uses the port with pm2 stop NAME${manager.unconfirmed === null ? '' : `: ${manager.unconfirmed}`}`,
       command: holder.uid === question.facts.asker.uid ? 'pm2 list' : null,
     };
   return {
@@ -159,7 +158,7 @@ function capital(text: string): string {
 function stopHidden(question: Question): Remedy {
   return {
     remedy: 'stop-process',
-    sentence: 'Ask its process to end, as its user or as root, who may see which one it is',
+    sentence: 'Stop its process as its user or as root, who can see it',
     command: `sudo rebind free ${typed(question.request)}`,
     automatic: false,
     args: { pids: [] },

@@ -64,7 +64,7 @@ function unmapped(address: string): string {
 
 /** `node server.js (pid 41)`, `nginx: master process (pid 41) with 3 workers`, or the user where the process is not visible. */
 export function processes(holders: readonly Who[], uid: number): string {
-  if (holders.length === 0) return uid === 0 ? 'A process of root' : `A process of the user with id ${uid}`;
+  if (holders.length === 0) return uid === 0 ? 'A process of root' : `A process of uid ${uid}`;
   const tops = holders.filter(({ workerOf }) => workerOf === null);
   const words = tops.slice(0, namedProcesses).map(({ program, pid }) => {
     const workers = holders.filter(({ workerOf }) => workerOf === pid).length;

@@ -75,7 +75,7 @@ function fromKernel(conversation: Conversation, query: DiagQuery, gaps: Gap[]): 
     gaps.push({
       what: `The list of ${query.protocol.toUpperCase()} sockets changed each time it was read`,
       why: 'NLM_F_DUMP_INTR',
-      hint: 'Run it again when the machine is quieter',
+      hint: 'Run it again when the machine is less busy',
     });
   if (all.rows.length === 0) return [];
   if (query.protocol === 'tcp' && all.rows.some(({ state }) => state === 'BOUND')) noteBoundSocketSeen();

@@ -216,7 +216,7 @@ function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] | null {
       gaps.push({
         what: 'The list of Unix sockets changed each time it was read',
         why: 'NLM_F_DUMP_INTR',
-        hint: 'Run it again when the machine is quieter',
+        hint: 'Run it again when the machine is less busy',
       });
     return rows;
   } catch (error) {
