@@ -232,7 +232,8 @@ interface Usage {
 
 /** When nothing is started and nothing drains. */
 async function settledUsage(): Promise<Usage> {
-  await sleep(8_000);
+  // Longer than a silent connection of another user is kept.
+  await sleep(12_000);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const anonymous = Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1_024;
   return { descriptors: descriptorsOf(pid), kinds: kindsOf(pid), megabytes: anonymous };
