@@ -78,9 +78,10 @@ export class LinuxSession implements Session {
   }
 
   leaderReaped(): void {
-    // While its number is kept by its own status, what is in it is remembered, as a proof for later.
-    this.#look();
+    // What is in it is remembered, as a proof for later.
+    const left = this.#look();
     this.#isReaped = true;
+    if (left.length === 0) this.#isOver = true;
   }
 
   close(): void {
@@ -98,6 +99,8 @@ export class LinuxSession implements Session {
     for (const pid of proc.pids()) {
       const stat = statOf(proc, pid);
       if (stat === null || stat.session !== this.leader.pid || stat.state === 'X') continue;
+      // A process of another start time has the number: then nothing of this session was left when it was given away.
+      if (pid === this.leader.pid && stat.started !== this.leader.started) return this.#nothing(found);
       const known = this.#known.get(pid);
       const isKnown = known !== undefined && known.identity.started === stat.started;
       const handle = isKnown ? known : processes.open({ pid, started: stat.started });
@@ -105,11 +108,7 @@ export class LinuxSession implements Session {
       if (handle.isAlive()) found.push({ handle, stat, isNew: !isKnown });
       else if (!isKnown) handle.close();
     }
-    if (!this.#isStillOurs()) {
-      for (const { handle, isNew } of found) if (isNew) handle.close();
-      this.#isOver = true;
-      return [];
-    }
+    if (!this.#isStillOurs()) return this.#nothing(found);
     const alive = new Set(found.map(({ handle }) => handle));
     for (const [pid, handle] of this.#known)
       if (!alive.has(handle)) {
@@ -117,7 +116,15 @@ export class LinuxSession implements Session {
         handle.close();
       }
     for (const { handle } of found) this.#known.set(handle.identity.pid, handle);
+    // Nothing enters a session from outside (setsid(2)): one without a process that runs is over for good.
+    if (found.length === 0 && this.#isReaped) this.#isOver = true;
     return found;
+  }
+
+  #nothing(found: readonly { readonly handle: ProcessHandle; readonly isNew: boolean }[]): [] {
+    for (const { handle, isNew } of found) if (isNew) handle.close();
+    this.#isOver = true;
+    return [];
   }
 
   #isStillOurs(): boolean {
