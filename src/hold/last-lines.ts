@@ -16,6 +16,8 @@ const mostCharacters = 2_000;
 /** Of the end of a log file. */
 const mostBytes = 16_384;
 const stderr = 2;
+/** What hold itself tells stands in the same file. */
+const ownLines = 'rebind: ';
 
 /** Where the command's stderr goes. */
 export interface LastLines {
@@ -60,7 +62,7 @@ export function readBack(): LastLines {
         const length = readSync(fd, bytes, 0, bytes.length, at);
         const kept = new Lines();
         kept.add(bytes.subarray(0, length).toString('utf8'));
-        return kept.lines;
+        return kept.lines.filter((line) => !line.startsWith(ownLines));
       } finally {
         closeSync(fd);
       }
