@@ -1,47 +1,57 @@
 /**
- * Whose turn it is: of several rebinds at once, one signals a process and the others wait for its end. A second SIGTERM
- * would cut short what the first one began, because many servers take it as "now".
+ * Locks between several rebinds of one user. Two that act on the same thing at once undo each other: a second SIGTERM cuts short what the first
+ * began, and two new instances that take one port over end each other.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessIdentity } from '../model/facts.ts';
-import { isNativeError } from '../os/errors.ts';
+import type { Lock } from '../os/channels.ts';
 import type { Os } from '../os/os.ts';
 
-/** Held until it is disposed of, or this process ends. */
-export interface Turn {
-  release(): void;
+export type { Lock } from '../os/channels.ts';
+
+/** There is no event for the end of a lock. */
+const lookEveryMs = 25;
+/** What a take-over may need beyond the time that the old process is given. */
+const marginMs = 10_000;
+
+/** The lock for stopping one process, or null when another rebind of this user has it. */
+export function lockProcess(os: Os, identity: ProcessIdentity): Lock | null {
+  return tryLock(os, `stop-${identity.pid}-${identity.started}`);
 }
 
 /**
- * Takes the turn for one process, or null when another rebind of this user, or of root, has it.
+ * Waits until no other process of this user takes over the same endpoint, and keeps others waiting until it is released or this process ends.
  *
- * The lock is an abstract Unix socket: it needs no file, and the kernel removes it with its owner. A stranger who sits
- * on the name is passed over, so nobody can keep another user's process from being stopped.
+ * @param endpoint As text, such as `tcp/3000`.
+ * @throws {Error} ETIMEDOUT when the other process does not finish in time.
  */
-export function takeTurn(os: Os, identity: ProcessIdentity, uid: number): Turn | null {
-  const endpoint = { protocol: 'unix', path: `\0rebind/stop/${identity.pid}/${identity.started}` } as const;
-  const fd = os.sockets.open('unix', 4);
-  try {
-    os.sockets.bind(fd, endpoint);
-    os.sockets.listen(fd, 16);
-    return { release: () => os.sockets.close(fd) };
-  } catch (error) {
-    os.sockets.close(fd);
-    if (!isNativeError(error) || error.code !== 'EADDRINUSE') throw error;
+export async function lockTakeOver(os: Os, endpoint: string, patienceMs = 30_000, signal?: AbortSignal): Promise<Lock> {
+  const name = `take-over-${os.channels.network()}-${digest(endpoint)}`;
+  const endMs = performance.now() + patienceMs + marginMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    const lock = tryLock(os, name);
+    if (lock !== null) return lock;
+    if (performance.now() >= endMs)
+      throw Object.assign(new Error(`Another process takes over ${endpoint} and does not finish`), {
+        code: 'ETIMEDOUT',
+      });
+    await sleep(lookEveryMs, undefined, signal === undefined ? {} : { signal }).catch(() => {});
   }
-  const owner = ownerOf(os, endpoint);
-  return owner === 0 || owner === uid ? null : { release: () => {} };
 }
 
-/** The user who listens there, or null when nobody does any more or it cannot be told. */
-function ownerOf(os: Os, endpoint: { protocol: 'unix'; path: string }): number | null {
-  const fd = os.sockets.open('unix', 4);
+/** A lock that cannot be made, on a full or read-only file system, keeps nobody from acting. */
+function tryLock(os: Os, name: string): Lock | null {
   try {
-    os.sockets.connect(fd, endpoint);
-    return os.sockets.peer(fd).uid;
+    return os.channels.tryLock(name);
   } catch (error) {
-    if (isNativeError(error)) return null;
-    throw error;
-  } finally {
-    os.sockets.close(fd);
+    if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+    return { release: () => {} };
   }
+}
+
+/** A path may be longer than the name of a file can be. */
+function digest(text: string): string {
+  const { createHash } = process.getBuiltinModule('node:crypto');
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

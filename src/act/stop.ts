@@ -6,7 +6,7 @@ import type { ActResult } from '../model/step.ts';
 import type { Os } from '../os/os.ts';
 import type { ProcessHandle } from '../os/processes.ts';
 import { askToEnd, kill } from './end.ts';
-import { type Turn, takeTurn } from './lock.ts';
+import { type Lock, lockProcess } from './lock.ts';
 
 export interface StopContext {
   readonly os: Os;
@@ -32,7 +32,7 @@ export interface StopContext {
 interface Target {
   readonly holder: Holder;
   readonly handle: ProcessHandle;
-  turn: Turn | null;
+  lock: Lock | null;
   asked: boolean;
   denied: boolean;
 }
@@ -60,7 +60,7 @@ export async function stopProcesses(
     for (const holder of holders) {
       const handle = context.os.processes.open(holder);
       if (handle === null) results.set(holder.pid, { outcome: 'done', why: 'it had exited already' });
-      else targets.push({ holder, handle, turn: null, asked: false, denied: false });
+      else targets.push({ holder, handle, lock: null, asked: false, denied: false });
     }
     for (let rest = targets; rest.length > 0; ) {
       const first = withoutTheirChildren(rest);
@@ -78,9 +78,9 @@ export async function stopProcesses(
     }
     return results;
   } finally {
-    for (const { handle, turn, holder, asked } of targets) {
+    for (const { handle, lock, holder, asked } of targets) {
       if (asked && !results.has(holder.pid)) results.set(holder.pid, leftAlone(handle));
-      turn?.release();
+      lock?.release();
       handle.close();
     }
   }
@@ -158,9 +158,9 @@ async function waitForEnd(targets: readonly Target[], { os, signal }: StopContex
 
 function ask(target: Target, context: StopContext): void {
   target.asked = true;
-  target.turn = takeTurn(context.os, target.handle.identity, context.uid);
+  target.lock = lockProcess(context.os, target.handle.identity);
   // Another rebind asked it: only wait.
-  if (target.turn === null) return;
+  if (target.lock === null) return;
   const outcome = context.withoutAsking
     ? kill(target.handle)
     : askToEnd(context.os, target.handle, { state: target.holder.processState });
@@ -171,7 +171,7 @@ function resultOf(target: Target, alive: boolean, free: boolean, killed: boolean
   if (!alive) {
     if (context.withoutAsking) return { outcome: 'done', why: 'killed, because it handed the socket on after SIGTERM' };
     if (killed) return { outcome: 'done', why: `it did not exit within ${context.graceMs / 1000} s and was killed` };
-    return { outcome: 'done', why: target.turn === null ? 'another rebind stopped it' : null };
+    return { outcome: 'done', why: target.lock === null ? 'another rebind stopped it' : null };
   }
   if (free) return { outcome: 'done', why: 'it released the port and is still running' };
   if (killed) return { outcome: 'failed', why: 'it did not exit after SIGKILL: the kernel is busy on its behalf' };

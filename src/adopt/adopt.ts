@@ -95,6 +95,7 @@ function passedBySystemd(): Passed | null {
     version: 1,
     pid: process.ppid,
     control: '',
+    reference: null,
     token: '',
     generation: 1,
     readyBy: 'auto',

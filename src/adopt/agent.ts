@@ -10,10 +10,13 @@ import {
   type DrainCounts,
   type DrainOrder,
   type HoldMessage,
+  holdMessage,
   line,
+  mostText,
   readLines,
 } from '../hold/wire/messages.ts';
 import { controlPath, type Passed } from '../hold/wire/passed.ts';
+import { inheritedReference } from './inherited.ts';
 
 /** How long a program that lost its hold may take to end by itself. */
 const endAloneMs = 2_000;
@@ -26,10 +29,18 @@ export interface Managed {
   drain(order: DrainOrder): Promise<DrainCounts>;
 }
 
+/** Connections that end at once, though hold is there, are not tried again more often than this. */
+const mostAttempts = 3;
+/** Messages that a new connection repeats. */
+const mostRepeated = 64;
+
 export class Agent {
   readonly #passed: Passed;
   readonly #managed = new Set<Managed>();
+  /** What hold must know of this program, should the connection be lost and made again. */
+  readonly #lasting: AgentMessage[] = [];
   #socket: Socket | null = null;
+  #attempts = 0;
   #draining = false;
 
   constructor(passed: Passed) {
@@ -40,21 +51,36 @@ export class Agent {
   connect(): void {
     // Sockets of a service manager come without anybody to talk to.
     if (this.#socket !== null || this.#passed.control === '') return;
-    const socket = connect(controlPath(this.#passed.control));
+    this.#open(controlPath(this.#passed.control), false);
+  }
+
+  tell(message: AgentMessage): void {
+    const isLasting = message.kind === 'listening' || message.kind === 'ready' || message.kind === 'unmanaged';
+    if (isLasting && this.#lasting.length < mostRepeated) this.#lasting.push(message);
+    this.#socket?.write(line(message));
+  }
+
+  /** @param again True when hold was met before: only its absence ends this program, not the loss of a connection. */
+  #open(path: string, again: boolean): void {
+    const socket = connect(path);
     this.#socket = socket;
     socket.setEncoding('utf8').unref();
-    const read = readLines((message) => this.#hear(message as HoldMessage));
+    const read = readLines((value) => this.#hear(holdMessage(value)));
     socket.on('data', (chunk: Buffer | string) => {
       if (!read(String(chunk))) socket.destroy();
     });
-    socket.on('error', () => {});
     let isMet = false;
+    let failure = '';
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      failure = error.code ?? '';
+    });
     socket.on('connect', () => {
       isMet = true;
     });
-    // In another network namespace hold cannot be reached at all; that is no reason to end.
     socket.on('close', () => {
-      if (isMet) this.#alone();
+      if (isMet) this.#lost();
+      else if (again) this.#isGone(failure);
+      else this.#unreached(path);
     });
     this.tell({
       kind: 'hello',
@@ -63,12 +89,30 @@ export class Agent {
       parent: process.ppid,
       thread: threadId,
       generation: this.#passed.generation,
-      title: process.argv.slice(0, 2).join(' '),
+      title: process.argv.slice(0, 2).join(' ').slice(0, mostText),
     });
+    if (again) for (const message of this.#lasting) socket.write(line(message));
   }
 
-  tell(message: AgentMessage): void {
-    this.#socket?.write(line(message));
+  /** The name leads to hold no more, for who changed its user or its view of the file system; an inherited descriptor still does. */
+  #unreached(path: string): void {
+    const inherited = this.#passed.reference === null ? null : inheritedReference(this.#passed.reference);
+    // In a container, or below a wrapper that closes descriptors, hold cannot be reached at all; that is no reason to end.
+    if (inherited === null || path === inherited) return;
+    this.#open(inherited, false);
+    for (const message of this.#lasting) this.#socket?.write(line(message));
+  }
+
+  /** Hold is gone, or it broke off this connection alone: a second one tells. */
+  #lost(): void {
+    if (++this.#attempts > mostAttempts) return;
+    const { control, reference } = this.#passed;
+    this.#open((reference === null ? null : inheritedReference(reference)) ?? controlPath(control), true);
+  }
+
+  /** Only where the kernel says that nobody has the socket open any more; not when it is busy (EAGAIN), or we lack descriptors. */
+  #isGone(code: string): void {
+    if (code === 'ECONNREFUSED' || code === 'ENOENT') this.#alone();
   }
 
   /** A server that takes part from now on. Call what is returned when it is closed. */
@@ -81,16 +125,18 @@ export class Agent {
     };
   }
 
-  #hear(message: HoldMessage): void {
-    if (message.kind === 'stop') {
+  /** False for what hold does not say. */
+  #hear(message: HoldMessage | undefined): boolean {
+    if (message?.kind === 'stop') {
       this.#draining = true;
       // From here on the order of the end is hold's: a program with nothing left to do still gets its SIGTERM.
       this.#socket?.ref();
       for (const managed of this.#managed) managed.stop();
       this.tell({ kind: 'stopped' });
-    } else if (message.kind === 'drain') {
+    } else if (message?.kind === 'drain') {
       void this.#drain(message);
     }
+    return message !== undefined;
   }
 
   async #drain(order: DrainOrder): Promise<void> {

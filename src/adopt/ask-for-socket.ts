@@ -5,9 +5,11 @@
  * It blocks: listen() must know its socket when it returns, as address() is often called on the next line.
  */
 
-import { type AgentMessage, type GiveAnswer, line } from '../hold/wire/messages.ts';
+import { type AgentMessage, giveAnswer, line } from '../hold/wire/messages.ts';
 import { controlPath, type Passed, type PassedSocket } from '../hold/wire/passed.ts';
+import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
+import { inheritedReference } from './inherited.ts';
 
 /** Hold answers from its event loop, at once; this ends the wait when it is stopped or gone. */
 const answerWithinMs = 5_000;
@@ -22,7 +24,7 @@ export function sayNow(passed: Passed, message: AgentMessage): void {
   const { sockets } = os();
   const connection = sockets.open('unix', 4);
   try {
-    sockets.connect(connection, { protocol: 'unix', path: controlPath(passed.control) });
+    reach(connection, passed);
     sockets.sendDescriptors(connection, [], Buffer.from(line(message)));
   } finally {
     sockets.close(connection);
@@ -35,7 +37,7 @@ export function fetchSocket(passed: Passed, identity: string, host: string | nul
   const { sockets } = os();
   const connection = sockets.open('unix', 4);
   try {
-    sockets.connect(connection, { protocol: 'unix', path: controlPath(passed.control) });
+    reach(connection, passed);
     const ask: AgentMessage = { kind: 'give', token: passed.token, identity, host, v6Only };
     sockets.sendDescriptors(connection, [], Buffer.from(line(ask)));
     const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -55,14 +57,35 @@ export function fetchSocket(passed: Passed, identity: string, host: string | nul
   }
 }
 
+/** By name, or, for a process that changed its user and may not search hold's directory, through the descriptor that it inherited. */
+function reach(connection: number, { control, reference }: Passed): void {
+  const { sockets } = os();
+  try {
+    sockets.connect(connection, { protocol: 'unix', path: controlPath(control) });
+  } catch (error) {
+    const inherited = isNativeError(error) && reference !== null ? inheritedReference(reference) : null;
+    if (inherited === null) throw error;
+    sockets.connect(connection, { protocol: 'unix', path: inherited });
+  }
+}
+
 function readAnswer(data: Buffer, descriptors: readonly number[], close: (fd: number) => void): Given {
-  const answer = JSON.parse(data.toString('utf8')) as GiveAnswer;
   const [fd, ...extra] = descriptors;
   for (const other of extra) close(other);
-  if ('why' in answer) {
+  const answer = readJson(data.toString('utf8'));
+  if (answer === undefined || 'why' in answer) {
     if (fd !== undefined) close(fd);
-    return { socket: null, why: answer.why };
+    return { socket: null, why: answer?.why ?? 'hold answered something that this version does not know' };
   }
   if (fd === undefined) return { socket: null, why: 'no descriptor came with the answer' };
   return { socket: answer.socket, fd };
+}
+
+function readJson(text: string): ReturnType<typeof giveAnswer> {
+  try {
+    return giveAnswer(JSON.parse(text));
+  } catch {
+    // No JSON.
+    return undefined;
+  }
 }

@@ -43,7 +43,9 @@ export function passToChildren(
     if (detached || (hasTaken() && !isWorker)) return { envPairs: envPairs.filter(isForeign) };
     if (hasTaken() || !envPairs.some((pair) => pair.startsWith(`${passedVariable}=`))) return {};
     const given = new Set(stdio?.map(({ fd }) => fd));
-    const added = inherited.descriptors().flatMap(({ fd }) => (given.has(fd) ? [] : [{ type: 'fd', fd }]));
+    const reference = inherited.reference();
+    const ours = [...inherited.descriptors().map(({ fd }) => fd), ...(reference === null ? [] : [reference])];
+    const added = ours.flatMap((fd) => (given.has(fd) ? [] : [{ type: 'fd', fd }]));
     return { stdio: [...(stdio ?? []), ...added] };
   };
   Object.defineProperty(prototype, 'spawn', {

@@ -5,6 +5,7 @@
  * the new one (SCM_RIGHTS), which reads on from there. What a client sends meanwhile waits in the kernel, and nobody loses it.
  */
 import { randomBytes } from 'node:crypto';
+import { unlinkSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { controlPath } from '../hold/wire/passed.ts';
 import { isNativeError } from '../os/errors.ts';
@@ -18,24 +19,25 @@ export function mayMove(server: Server): boolean {
 
 /** The receiving end, in the new program. */
 export interface Receiver {
-  /** What the old program sends to; a leading `@` is Linux's abstract namespace. */
+  /** The path that the old program sends to. */
   readonly name: string;
   /** Takes in what was sent already, and no more. */
   close(): void;
 }
 
-/** Takes connections in for a server from now on. Holds no process alive. */
-export function receive(server: Server, token: string): Receiver {
-  const { sockets, events } = os();
-  const name = `@rebind-hand-off/${process.pid}-${randomBytes(8).toString('hex')}`;
+/** Takes connections in for a server from now on. Holds no process alive. Null where this user has no directory that keeps others away. */
+export function receive(server: Server, token: string): Receiver | null {
+  const { sockets, events, channels } = os();
+  const name = channels.privatePath(`hand-off-${process.pid}-${randomBytes(8).toString('hex')}`);
+  if (name === null) return null;
   const fd = sockets.open('unix-datagram', 4);
-  sockets.bind(fd, { protocol: 'unix', path: controlPath(name) });
+  sockets.bind(fd, { protocol: 'unix', path: name });
   const stop = new AbortController();
   const takeAll = (): void => {
     for (let got = sockets.receiveDescriptors(fd); got !== null && got.data.length > 0; ) {
       const [connection, ...more] = got.descriptors;
       for (const extra of more) sockets.close(extra);
-      // Anybody can send to an abstract name; only who was started by the same hold knows the token.
+      // Other users cannot reach the directory; of our own, who was started by the same hold knows the token.
       if (connection !== undefined && got.data.toString() === token) takeIn(server, connection);
       else if (connection !== undefined) sockets.close(connection);
       got = sockets.receiveDescriptors(fd);
@@ -59,11 +61,20 @@ export function receive(server: Server, token: string): Receiver {
       if (stop.signal.aborted) return;
       stop.abort();
       // First nobody can send any more, then what came is taken: nothing is left in between.
+      removeFile(name);
       sockets.shutdown(fd);
       takeAll();
       sockets.close(fd);
     },
   };
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Removed with its directory: it leads nowhere either way.
+  }
 }
 
 /** A connection as if it had just been accepted, which node:http allows (the event 'connection' of http.Server). */

@@ -27,6 +27,17 @@ export function identityOf(fd: number): string | null {
   }
 }
 
+/** A path to connect to hold by, through the descriptor that it passed for that; null when a wrapper closed it. Needs no system call of ours. */
+export function inheritedReference(reference: string): string | null {
+  const fd = referenceDescriptor(reference);
+  return fd === null ? null : `/proc/self/fd/${fd}`;
+}
+
+function referenceDescriptor(reference: string): number | null {
+  for (let fd = 3; fd <= lastDescriptor; fd++) if (identityOf(fd) === reference) return fd;
+  return null;
+}
+
 export class Inherited {
   readonly passed: Passed;
   readonly #duplicate: Duplicate;
@@ -47,6 +58,12 @@ export class Inherited {
       const fd = this.#unclaimed(socket)[0];
       return fd === undefined ? [] : [{ socket, fd }];
     });
+  }
+
+  /** The way to hold for a child that changes its user, if it came with the sockets. */
+  reference(): number | null {
+    const { reference } = this.passed;
+    return reference === null ? null : referenceDescriptor(reference);
   }
 
   /**

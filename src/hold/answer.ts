@@ -1,90 +1,71 @@
 /**
- * Whether what another process answered is what hold answers. It is printed for a person, so nothing is believed:
- * texts are escaped where they are printed, and everything else must be a number or a word that hold knows.
+ * What a hold answers, checked: it is printed for a person, so texts are escaped where they are printed, and everything else must be a number or
+ * a word that hold knows.
  */
 import type { RestartResult } from './settings.ts';
-import type { HoldStatus } from './status.ts';
+import type { HoldStatus, LiveGeneration } from './status.ts';
+import type { DrainCounts } from './wire/messages.ts';
+import { boolean, fields, listOf, number, oneOf, orNull, type Shape, text, time } from './wire/shape.ts';
 
-type Check = (value: unknown) => boolean;
-
-const isText: Check = (value) => typeof value === 'string';
-const isNumber: Check = (value) => typeof value === 'number';
-const isBoolean: Check = (value) => typeof value === 'boolean';
-const isTime: Check = (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value));
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value);
-const oneOf =
-  (...words: string[]): Check =>
-  (value) =>
-    words.includes(value as string);
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check);
-const fields =
-  <T extends object>(checks: { readonly [Name in keyof Required<T>]: Check }): Check =>
-  (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    Object.entries<Check>(checks).every(([name, check]) => check((value as Record<string, unknown>)[name]));
-
-const isLive = fields<NonNullable<HoldStatus['current']>>({
-  generation: isNumber,
-  pid: orNull(isNumber),
-  state: isText,
-  startedAt: isTime,
-  readyAfterMs: orNull(isNumber),
-  readyBy: orNull(isText),
+const longText = text(65_536);
+const live: Shape<LiveGeneration> = fields<LiveGeneration>({
+  generation: number(),
+  pid: orNull(number()),
+  state: longText,
+  startedAt: time,
+  readyAfterMs: orNull(number()),
+  readyBy: orNull(longText),
 });
 
-const isStatus = fields<HoldStatus>({
-  schema: (value) => value === 1,
-  pid: isNumber,
-  startedAt: isTime,
-  command: listOf(isText),
-  stopping: isBoolean,
+type Past = HoldStatus['past'][number];
+
+export const statusAnswer: Shape<HoldStatus> = fields<HoldStatus>({
+  schema: oneOf(1),
+  pid: number(),
+  startedAt: time,
+  command: listOf(longText, 65_536),
+  stopping: boolean,
   endpoints: listOf(
-    fields<HoldStatus['endpoints'][number]>({ endpoint: isText, waiting: orNull(isNumber), limit: orNull(isNumber) }),
+    fields<HoldStatus['endpoints'][number]>({
+      endpoint: longText,
+      waiting: orNull(number()),
+      limit: orNull(number()),
+    }),
+    1_024,
   ),
-  current: orNull(isLive),
-  next: orNull(isLive),
-  draining: listOf(isLive),
+  current: orNull(live),
+  next: orNull(live),
+  draining: listOf(live, 1_024),
   past: listOf(
-    fields<HoldStatus['past'][number]>({
-      generation: isNumber,
-      startedAt: isTime,
-      endedAt: isTime,
-      readyAfterMs: orNull(isNumber),
+    fields<Past>({
+      generation: number(),
+      startedAt: time,
+      endedAt: time,
+      readyAfterMs: orNull(number()),
       outcome: oneOf('retired', 'killed', 'refused', 'superseded', 'crashed', 'finished'),
-      why: orNull(isText),
+      why: orNull(longText),
       counts: orNull(
-        fields<NonNullable<HoldStatus['past'][number]['counts']>>({
-          finished: isNumber,
-          idle: isNumber,
-          killed: isNumber,
-          handedOff: isNumber,
-        }),
+        fields<DrainCounts>({ finished: number(), idle: number(), killed: number(), handedOff: number() }),
       ),
     }),
+    1_024,
   ),
   // A hold that was started before this field was made has none.
   faults: (value) =>
-    value === undefined ||
-    listOf(fields<HoldStatus['faults'][number]>({ sentence: isText, times: isNumber, lastAt: isTime }))(value),
+    value === undefined
+      ? []
+      : listOf(
+          fields<HoldStatus['faults'][number]>({ sentence: longText, times: number(), lastAt: time }),
+          1_024,
+        )(value),
 });
 
-const isResult = fields<RestartResult>({
+export const restartResult: Shape<RestartResult> = fields<RestartResult>({
   outcome: oneOf('done', 'refused', 'superseded'),
-  generation: orNull(isNumber),
-  why: orNull(isText),
+  generation: orNull(number()),
+  why: orNull(longText),
 });
 
-export function isHoldStatus(value: unknown): value is HoldStatus {
-  return isStatus(value);
-}
-
-export function isRestartResult(value: unknown): value is RestartResult {
-  return isResult(value);
-}
+export const stopResult: Shape<{ readonly stopped: boolean }> = fields<{ readonly stopped: boolean }>({
+  stopped: boolean,
+});

@@ -1,73 +1,143 @@
 /**
- * Asks a running hold from another process.
+ * Asks a running hold from another process. Every answer comes within a stated time: a hold that is stopped, busy or gone is a sentence.
  */
 import { statSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { addressesOf } from '../ask/request.ts';
 import { isWildcard } from '../model/address.ts';
 import { type Endpoint, formatEndpoint, type ParsedEndpoint } from '../model/endpoint.ts';
+import type { Peer } from '../os/channels.ts';
 import { os } from '../os/index.ts';
-import { openDescriptor } from '../server/descriptor.ts';
-import { isHoldStatus, isRestartResult } from './answer.ts';
-import { controlNameOf } from './control.ts';
+import { restartResult, statusAnswer, stopResult } from './answer.ts';
+import { controlNameOf, holdPrefix } from './control.ts';
 import type { RestartResult } from './settings.ts';
 import type { HoldStatus } from './status.ts';
-import { type Ask, line, readLines } from './wire/messages.ts';
-import { controlPath } from './wire/passed.ts';
+import { type Ask, heardMessage, line, readLines } from './wire/messages.ts';
+import type { Shape } from './wire/shape.ts';
 
-/** Status is answered at once; a restart takes as long as the program's own start. */
-const statusWithinMs = 5_000;
+/** How long a hold may take until it says that it has heard a question. */
+const heardWithinMs = 5_000;
+/** A status tells about 50 runs at most, each with a sentence. */
+const mostAnswer = 4_194_304;
+
+/** What came of a question. `none`: no hold of this user has the endpoint. `silent`: one has, and `why` it gave no answer. */
+export type Reply<Answer> =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'silent'; readonly why: string };
+
+/** A control socket, and the user whose hold must be behind it. */
+interface Address {
+  readonly path: string;
+  readonly uid: number;
+}
 
 /**
- * The status of the hold of an endpoint, or null when no hold of this user (for root: of any user) has it.
+ * The status of the hold of an endpoint. A hold answers its own user and root.
  *
  * @example
  * ```ts
  * const status = await holdStatus(parseEndpoint('3000'));
  * ```
  */
-export function holdStatus(endpoint: ParsedEndpoint): Promise<HoldStatus | null> {
-  return ask(endpoint, { kind: 'status' }, isHoldStatus, statusWithinMs);
+export function holdStatus(endpoint: ParsedEndpoint): Promise<Reply<HoldStatus>> {
+  return ask(endpoint, { kind: 'status' }, statusAnswer);
 }
 
-/** Restarts the command of the hold of an endpoint, and waits for the outcome. Null when no hold has it. */
-export function holdRestart(endpoint: ParsedEndpoint): Promise<RestartResult | null> {
-  return ask(endpoint, { kind: 'restart' }, isRestartResult, null);
+/** Restarts the command of the hold of an endpoint, and waits for the outcome. */
+export function holdRestart(endpoint: ParsedEndpoint): Promise<Reply<RestartResult>> {
+  return ask(endpoint, { kind: 'restart' }, restartResult);
 }
 
-async function ask<Answer>(
-  parsed: ParsedEndpoint,
-  question: Ask,
-  isAnswer: (value: unknown) => value is Answer,
-  withinMs: number | null,
-): Promise<Answer | null> {
-  for (const [name, uid] of await namesOf(parsed)) {
-    const socket = await open(name);
-    if (socket === null) continue;
-    if (peerOf(socket) === uid) {
-      const answer = await talk(socket, question, withinMs);
-      if (isAnswer(answer)) return answer;
+/** Stops the hold of an endpoint as SIGTERM does, and waits until its command has ended. */
+export function holdStop(endpoint: ParsedEndpoint): Promise<Reply<{ readonly stopped: boolean }>> {
+  return ask(endpoint, { kind: 'stop' }, stopResult);
+}
+
+/** All holds of this user that answer, and a sentence for each that does not. */
+export async function allHolds(): Promise<{
+  readonly holds: readonly HoldStatus[];
+  readonly silent: readonly string[];
+}> {
+  const own = process.geteuid?.() ?? 0;
+  const replies = await Promise.all(addressesOfAll([own]).map((one) => askAt(one, { kind: 'status' }, statusAnswer)));
+  return {
+    holds: replies.flatMap((reply) => (reply.kind === 'answer' ? [reply.answer] : [])),
+    silent: replies.flatMap((reply) => (reply.kind === 'silent' ? [reply.why] : [])),
+  };
+}
+
+async function ask<Answer>(parsed: ParsedEndpoint, question: Ask, shape: Shape<Answer>): Promise<Reply<Answer>> {
+  const wanted = await endpointsOf(parsed);
+  let silent: Reply<Answer> | null = null;
+  for (const { endpoint, uid } of wanted) {
+    for (const path of os().channels.find(controlNameOf(endpoint), uid)) {
+      const reply = await askAt({ path, uid }, question, shape);
+      if (reply.kind === 'answer') return reply;
+      if (reply.kind === 'silent') silent ??= reply;
     }
-    socket.destroy();
+  }
+  return silent ?? (await askUnpublished(wanted, question, shape)) ?? (await meetEarlier(wanted)) ?? { kind: 'none' };
+}
+
+/** A hold whose name could not be made, or was removed: all are asked what they hold. */
+async function askUnpublished<Answer>(
+  wanted: readonly Wanted[],
+  question: Ask,
+  shape: Shape<Answer>,
+): Promise<Reply<Answer> | null> {
+  const names = new Set(wanted.map(({ endpoint }) => formatEndpoint(endpoint)));
+  for (const address of addressesOfAll(wanted.map(({ uid }) => uid))) {
+    const status = await askAt(address, { kind: 'status' }, statusAnswer);
+    if (status.kind === 'answer' && status.answer.endpoints.some(({ endpoint }) => names.has(endpoint)))
+      return askAt(address, question, shape);
   }
   return null;
 }
 
+/** A hold of an earlier version has an abstract name, and another protocol. */
+async function meetEarlier(wanted: readonly Wanted[]): Promise<Reply<never> | null> {
+  // sizeof(sun_path): Node 20 filled abstract names up with NUL bytes (unix(7)).
+  const longest = 108;
+  for (const { endpoint, uid } of wanted) {
+    const where = formatEndpoint(endpoint);
+    const name = `@rebind-hold/${uid}/${where}`;
+    for (const path of [name, name.padEnd(longest, '\0')]) {
+      const connected = await os().channels.connect(path);
+      if (typeof connected === 'string') continue;
+      connected.socket.destroy();
+      const { pid, uid: owner } = connected.peer;
+      if (owner !== uid) continue;
+      return {
+        kind: 'silent',
+        why: `Process ${pid} is a hold of an earlier version of rebind and has ${where}: "kill -HUP ${pid}" restarts its command, "kill ${pid}" stops it`,
+      };
+    }
+  }
+  return null;
+}
+
+interface Wanted {
+  readonly endpoint: Endpoint;
+  readonly uid: number;
+}
+
 /**
- * Where the hold may be found, and the user that each name is of: the exact address of whatever has that port, under our
- * own user. A hold answers nobody else but root, who also looks under the user of the socket.
+ * What the hold may have published: the exact address of whatever has that port, under our own user. A hold answers no other user but root,
+ * who also looks under the user of the socket.
  */
-async function namesOf(parsed: ParsedEndpoint): Promise<Map<string, number>> {
-  const own = process.getuid?.() ?? 0;
-  const names = new Map<string, number>();
+async function endpointsOf(parsed: ParsedEndpoint): Promise<Wanted[]> {
+  const own = process.geteuid?.() ?? 0;
+  const found = new Map<string, Wanted>();
   const add = (endpoint: Endpoint, owner = own): void => {
-    for (const uid of own === 0 ? [own, owner] : [own]) names.set(controlNameOf(endpoint, uid), uid);
+    for (const uid of own === 0 ? [own, owner] : [own])
+      found.set(`${uid} ${formatEndpoint(endpoint)}`, { endpoint, uid });
   };
   const typed = await addressesOf(parsed);
   for (const endpoint of typed) add(endpoint);
   if (parsed.protocol === 'unix') {
     add(parsed, statSync(parsed.path, { throwIfNoEntry: false })?.uid);
-    return names;
+    return [...found.values()];
   }
   for (const { protocol, local, uid } of os().readInventory().sockets) {
     const endpoint: Endpoint = { protocol, ...local };
@@ -75,44 +145,76 @@ async function namesOf(parsed: ParsedEndpoint): Promise<Map<string, number>> {
     if (protocol === parsed.protocol && local.port === parsed.port && (isMeant || isWildcard(local.address)))
       add(endpoint, uid);
   }
-  return names;
+  return [...found.values()];
 }
 
-function open(name: string): Promise<Socket | null> {
+function addressesOfAll(uids: readonly number[]): Address[] {
+  return [...new Set(uids)].flatMap((uid) =>
+    os()
+      .channels.list(holdPrefix, uid)
+      .map((path) => ({ path, uid })),
+  );
+}
+
+async function askAt<Answer>({ path, uid }: Address, question: Ask, shape: Shape<Answer>): Promise<Reply<Answer>> {
+  const connected = await os().channels.connect(path);
+  if (connected === 'busy')
+    return { kind: 'silent', why: `The hold at ${path} accepts no connections: it is stopped or busy` };
+  if (typeof connected === 'string') return { kind: 'none' };
+  if (connected.peer.uid !== uid) {
+    connected.socket.destroy();
+    return {
+      kind: 'silent',
+      why: `Process ${connected.peer.pid} of uid ${connected.peer.uid} listens at ${path}, and is no hold of uid ${uid}`,
+    };
+  }
+  return talk(connected.socket, connected.peer, question, shape);
+}
+
+/** What it answers, or a sentence when it does not in time, ends, or does not speak this protocol. */
+function talk<Answer>(socket: Socket, peer: Peer, question: Ask, shape: Shape<Answer>): Promise<Reply<Answer>> {
+  const hold = `The hold (process ${peer.pid})`;
   return new Promise((resolve) => {
-    const socket = connect(controlPath(name));
-    socket.once('connect', () => resolve(socket));
-    // Nobody has that name: no hold there.
-    socket.once('error', () => resolve(null));
-  });
-}
-
-/** Anybody may take a name of the abstract namespace, so who listens there is asked (SO_PEERCRED). */
-function peerOf(socket: Socket): number | null {
-  const fd = openDescriptor(socket);
-  return fd === null ? null : os().sockets.peer(fd).uid;
-}
-
-/** What it answers; null when it ends, or does not speak this protocol. */
-function talk(socket: Socket, question: Ask, withinMs: number | null): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const end = (answer: unknown): void => {
+    let wasHeard = false;
+    let timer: NodeJS.Timeout;
+    const end = (reply: Reply<Answer>): void => {
       clearTimeout(timer);
       socket.destroy();
-      resolve(answer);
+      resolve(reply);
     };
-    const late = (): void => {
-      socket.destroy();
-      reject(new Error('Hold did not answer in time'));
+    const silent = (why: string): void => end({ kind: 'silent', why: `${hold} ${why}` });
+    const within = (ms: number, what: string): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const hint = os().channels.isStopped(peer.pid)
+          ? `: it is stopped, and "kill -CONT ${peer.pid}" lets it go on`
+          : '';
+        silent(`${what} within ${Math.round(ms / 1000)} s${hint}`);
+      }, ms);
     };
-    const timer = withinMs === null ? undefined : setTimeout(late, withinMs);
-    const read = readLines(end);
+    const read = readLines((value) => {
+      const heard = wasHeard ? undefined : heardMessage(value);
+      if (heard !== undefined) {
+        wasHeard = true;
+        within(heard.withinMs, 'was asked, and did not finish');
+        return true;
+      }
+      const answer = shape(value);
+      if (answer !== undefined) end({ kind: 'answer', answer });
+      return answer !== undefined;
+    }, mostAnswer);
+    within(heardWithinMs, 'did not answer');
     socket.setEncoding('utf8');
     socket.on('data', (chunk: Buffer | string) => {
-      if (!read(String(chunk))) end(null);
+      if (!read(String(chunk))) silent('answered something that this version of rebind does not know');
     });
-    socket.on('error', () => end(null));
-    socket.on('close', () => end(null));
+    socket.on('error', () => silent('broke the connection off before it answered'));
+    socket.on('close', () => {
+      // What was asked to stop, said that it does, and is gone now has done so.
+      const gone = wasHeard && question.kind === 'stop' ? shape({ stopped: true }) : undefined;
+      if (gone === undefined) silent('ended before it answered');
+      else end({ kind: 'answer', answer: gone });
+    });
     socket.write(line(question));
   });
 }

@@ -1,23 +1,35 @@
 /**
- * Hold's side of the control socket: programs say hello, other terminals ask. In Linux's abstract namespace, so it needs
- * no directory that can be written, and nothing is left behind when hold is killed.
+ * Hold's side of the control socket: programs say hello, other terminals ask.
+ *
+ * Who speaks is what the kernel says: a program of hold, or this user, or root. What a connection says wrong ends that connection, and nothing else.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
+import type { ProcessIdentity } from '../model/facts.ts';
+import type { Channel, Listener, Peer } from '../os/channels.ts';
 import { os } from '../os/index.ts';
 import { openDescriptor } from '../server/descriptor.ts';
-import { type AgentMessage, type Ask, type GiveAnswer, type HoldMessage, line, readLines } from './wire/messages.ts';
-import { controlPath } from './wire/passed.ts';
+import {
+  type AgentMessage,
+  type Ask,
+  agentMessage,
+  askMessage,
+  type GiveAnswer,
+  type Heard,
+  type HoldMessage,
+  line,
+  readLines,
+} from './wire/messages.ts';
 
 /** A connected program. */
 export interface AgentConnection {
+  /** As the kernel says: what a message says about a process is not used. */
   readonly pid: number;
-  readonly parent: number;
-  readonly thread: number;
+  /** The same process, also when its number is reused later; null where /proc does not show it. */
+  readonly identity: ProcessIdentity | null;
   readonly generation: number;
-  readonly title: string;
   tell(message: HoldMessage): void;
   /** Called with every message after the hello. */
   onMessage: (message: AgentMessage) => void;
@@ -26,6 +38,8 @@ export interface AgentConnection {
 }
 
 export interface ControlHandlers {
+  /** The runs of the command, by number. */
+  readonly generations: ReadonlyMap<number, { isProgram(pid: number): boolean }>;
   agent(connection: AgentConnection): void;
   /** The socket a program asks for, or why it cannot have it. */
   give(
@@ -34,140 +48,163 @@ export interface ControlHandlers {
   ): Promise<{ readonly answer: GiveAnswer; readonly fd: number | null }>;
   /** A program ends because of this error. */
   failed(generation: number, message: string): void;
-  ask(question: Ask): Promise<object>;
+  /** What other terminals ask. */
+  readonly hold: { status(): object; restart(reason: string): Promise<object>; stop(): Promise<void> };
+  readonly settings: { readonly readyTimeoutMs: number; readonly graceMs: number };
 }
 
-/** How long a connection of another user may be silent; a program that changed user connects before that. */
-const strangerMs = 10_000;
-/** sizeof(sun_path) in struct sockaddr_un (unix(7)). */
-const longestName = 108;
+/** What connects for another reason than being a program of ours: terminals that ask. */
+const mostAskers = 16;
+/** A process connects once for each of its threads that serve, and for each socket that it asks for. */
+const mostOfProcess = 128;
+const mostPrograms = 1_024;
+/** A terminal that asks says so at once. A program may take long until it speaks: it starts up without its event loop. */
+const firstLineMs = 10_000;
+/** Looking at what there is. */
+const statusMs = 5_000;
+/** Reading an answer. */
+const readingMs = 10_000;
 
-/** Where another terminal, in another directory, finds the hold of an endpoint. */
-export function controlNameOf(endpoint: Endpoint, uid: number): string {
+/** The published name by which another terminal, in another directory, finds the hold of an endpoint. */
+export function controlNameOf(endpoint: Endpoint): string {
   const isFile = endpoint.protocol === 'unix' && !endpoint.path.startsWith('\0');
-  const name = `@rebind-hold/${uid}/${formatEndpoint(isFile ? { ...endpoint, path: resolve(endpoint.path) } : endpoint)}`;
-  if (Buffer.byteLength(name) < longestName) return name;
-  return `@rebind-hold/${uid}/${createHash('sha256').update(name).digest('hex')}`;
+  // A port can be held once in each network namespace; a file is the same in all of them.
+  const where = isFile ? '' : `${os().channels.network()} `;
+  const what = formatEndpoint(isFile ? { ...endpoint, path: resolve(endpoint.path) } : endpoint);
+  return `at-${createHash('sha256').update(`${where}${what}`).digest('hex').slice(0, 32)}`;
+}
+
+/** What every hold's own name begins with. */
+export const holdPrefix = 'hold-';
+
+interface Open {
+  readonly peer: Peer;
+  readonly isProgram: boolean;
 }
 
 export class Control {
-  /** What programs connect to. */
-  readonly name: string;
   /** What programs prove themselves with. */
   readonly token = randomBytes(16).toString('hex');
   readonly #handlers: ControlHandlers;
-  readonly #servers: Server[] = [];
-  /** Connections, and who made them (SO_PEERCRED). */
-  readonly #open = new Map<Socket, number>();
+  readonly #open = new Map<Socket, Open>();
+  readonly #mostPrograms: number;
+  #listener: Listener | null = null;
 
   private constructor(handlers: ControlHandlers) {
     this.#handlers = handlers;
-    this.name = `@rebind-hold/${process.getuid?.() ?? 0}/${process.pid}-${randomBytes(6).toString('hex')}`;
+    // Three quarters of the descriptors stay for everything else that hold does.
+    this.#mostPrograms = Math.min(mostPrograms, Math.max(16, Math.floor(os().channels.descriptorLimit() / 4)));
   }
 
   static async open(handlers: ControlHandlers): Promise<Control> {
     const control = new Control(handlers);
-    await control.#listen(control.name);
+    control.#listener = await os().channels.listen(`${holdPrefix}${process.pid}-${randomBytes(8).toString('hex')}`, {
+      anyUser: true,
+      admit: (peer) => control.#admits(peer),
+      onChannel: (channel) => control.#accept(channel),
+    });
     return control;
   }
 
-  /** Lets other terminals find this hold by an endpoint. False when somebody has that name already. */
-  async addEndpoint(endpoint: Endpoint): Promise<boolean> {
-    try {
-      await this.#listen(controlNameOf(endpoint, process.getuid?.() ?? 0));
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
-      throw error;
-    }
+  /** What programs connect to. */
+  get name(): string {
+    return this.#listener?.address ?? '';
+  }
+
+  /** What a program that changed its user connects through. */
+  get reference(): Listener['reference'] {
+    return this.#listener?.reference ?? null;
+  }
+
+  /** Lets other terminals find this hold by an endpoint. False when another hold that is alive has that name already. */
+  addEndpoint(endpoint: Endpoint): boolean {
+    return this.#listener?.publish(controlNameOf(endpoint)) === 'done';
   }
 
   /** True when a process has connected, even if nothing of what it said has been read yet. */
-  readonly isConnected = (pid: number): boolean => [...this.#open.values()].includes(pid);
+  readonly isConnected = (pid: number): boolean => [...this.#open.values()].some(({ peer }) => peer.pid === pid);
 
   close(): void {
-    for (const server of this.#servers) server.close();
+    this.#listener?.close();
     for (const socket of this.#open.keys()) socket.destroy();
   }
 
-  /** Node 20 fills an abstract name up with NUL bytes, later ones do not: two names for one socket, so that all find it. */
-  async #listen(name: string): Promise<void> {
-    const path = controlPath(name);
-    await this.#listenOn(path);
-    await this.#listenOn(path.padEnd(longestName, '\0'));
+  #admits(peer: Peer): boolean {
+    const isProgram = this.#isProgram(peer.pid, null);
+    if (!isProgram && !isOurUser(peer)) return false;
+    const open = [...this.#open.values()];
+    if (!isProgram) return open.filter((one) => !one.isProgram).length < mostAskers;
+    if (open.filter((one) => one.peer.pid === peer.pid).length >= mostOfProcess) return false;
+    return open.filter((one) => one.isProgram).length < this.#mostPrograms;
   }
 
-  #listenOn(path: string): Promise<void> {
-    const { sockets } = os();
-    const fd = sockets.open('unix', 4);
-    try {
-      sockets.bind(fd, { protocol: 'unix', path });
-    } catch (error) {
-      sockets.close(fd);
-      throw error;
-    }
-    const server = createServer((socket) => this.#accept(socket));
-    this.#servers.push(server);
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ fd }, () => {
-        server.off('error', reject);
-        server.unref();
-        resolve();
-      });
-    });
-  }
-
-  #accept(socket: Socket): void {
-    const own = openDescriptor(socket);
-    this.#open.set(socket, own === null ? 0 : os().sockets.peer(own).pid);
-    socket.setEncoding('utf8').unref();
+  #accept({ peer, socket }: Channel): void {
+    const isProgram = this.#isProgram(peer.pid, null);
+    this.#open.set(socket, { peer, isProgram });
     let agent: AgentConnection | null = null;
-    socket.on('error', () => {});
+    let isFirst = true;
     socket.on('close', () => {
+      clearTimeout(silent);
       this.#open.delete(socket);
       agent?.onClose();
     });
-    // Somebody of another user without the token has nothing to say; a program of ours may take long until it speaks.
-    const stranger = setTimeout(() => socket.destroy(), strangerMs).unref();
-    if (own !== null && this.#isOurUser(socket)) clearTimeout(stranger);
-    const read = readLines((message) => {
-      clearTimeout(stranger);
-      if (agent === null) agent = this.#first(socket, message as AgentMessage | Ask);
-      else agent.onMessage(message as AgentMessage);
-    });
+    const silent = isProgram ? undefined : setTimeout(() => socket.destroy(), firstLineMs).unref();
+    const hear = (value: unknown): boolean => {
+      const message = agentMessage(value);
+      if (isFirst) {
+        isFirst = false;
+        clearTimeout(silent);
+        agent = message?.kind === 'hello' ? this.#hello(socket, peer, message) : null;
+        return agent !== null || this.#first(socket, peer, message ?? askMessage(value));
+      }
+      // The hello comes once, and `give` and `failed` have connections of their own.
+      if (agent === null || message === undefined || 'token' in message) return false;
+      agent.onMessage(message);
+      return true;
+    };
+    const read = readLines(hear);
+    socket.setEncoding('utf8');
     socket.on('data', (chunk: Buffer | string) => {
-      if (!read(String(chunk))) socket.destroy();
+      try {
+        if (!read(String(chunk))) socket.destroy();
+      } catch {
+        // Whatever a message led to: the connection that sent it is what ends.
+        socket.destroy();
+      }
     });
+    socket.resume();
   }
 
-  /** The first line decides what the connection is. */
-  #first(socket: Socket, message: AgentMessage | Ask): AgentConnection | null {
-    if (message.kind === 'hello' && this.#proves(message.token)) {
-      const connection: AgentConnection = {
-        pid: message.pid,
-        parent: message.parent,
-        thread: message.thread,
-        generation: message.generation,
-        title: message.title,
-        tell: (order) => {
-          if (!socket.destroyed) socket.write(line(order));
-        },
-        onMessage: () => {},
-        onClose: () => {},
-      };
-      this.#handlers.agent(connection);
-      return connection;
-    }
-    if (message.kind === 'failed' && this.#proves(message.token)) {
+  #hello(socket: Socket, peer: Peer, message: AgentMessage & { kind: 'hello' }): AgentConnection | null {
+    if (!this.#proves(peer, message)) return null;
+    const connection: AgentConnection = {
+      pid: peer.pid,
+      identity: peer.pid > 0 ? os().processes.identify(peer.pid) : null,
+      generation: message.generation,
+      tell: (order) => {
+        if (!socket.destroyed) socket.write(line(order));
+      },
+      onMessage: () => {},
+      onClose: () => {},
+    };
+    this.#handlers.agent(connection);
+    return connection;
+  }
+
+  /** The first line decides what the connection is. False for nothing that we know. */
+  #first(socket: Socket, peer: Peer, message: AgentMessage | Ask | undefined): boolean {
+    if (message?.kind === 'failed' && this.#proves(peer, message)) {
       this.#handlers.failed(message.generation, message.message);
-      return null;
+      return true;
     }
-    if (message.kind === 'give' && this.#proves(message.token)) void this.#give(socket, message);
-    else if ((message.kind === 'status' || message.kind === 'restart') && this.#isOurUser(socket))
-      void this.#answer(socket, message);
-    else socket.destroy();
-    return null;
+    if (message?.kind === 'give' && this.#proves(peer, message)) {
+      void this.#give(socket, message).catch(() => socket.destroy());
+      return true;
+    }
+    if (message?.kind !== 'status' && message?.kind !== 'restart' && message?.kind !== 'stop') return false;
+    if (!isOurUser(peer)) return false;
+    void this.#answer(socket, message).catch(() => socket.destroy());
+    return true;
   }
 
   async #give(
@@ -179,23 +216,49 @@ export class Control {
     if (own === null || socket.destroyed) return;
     // Straight to the descriptor: Node has no way to send one. Nothing of Node's is in the way, as nothing was written yet.
     os().sockets.sendDescriptors(own, fd === null ? [] : [fd], Buffer.from(line(answer)));
+    this.#closeSoon(socket);
   }
 
   async #answer(socket: Socket, question: Ask): Promise<void> {
-    socket.end(line(await this.#handlers.ask(question)));
+    const { readyTimeoutMs, graceMs } = this.#handlers.settings;
+    const heard: Heard = {
+      heard: true,
+      withinMs: question.kind === 'status' ? statusMs : readyTimeoutMs + 2 * graceMs + statusMs,
+    };
+    socket.write(line(heard));
+    socket.end(line(await this.#outcome(question)));
+    this.#closeSoon(socket);
   }
 
-  #proves(token: unknown): boolean {
-    const given = Buffer.from(String(token));
+  async #outcome({ kind }: Ask): Promise<object> {
+    if (kind === 'status') return this.#handlers.hold.status();
+    if (kind === 'restart') return this.#handlers.hold.restart('asked for from another terminal');
+    await this.#handlers.hold.stop();
+    return { stopped: true };
+  }
+
+  /** Of one run of the command; of any when it is null. */
+  #isProgram(pid: number, generation: number | null): boolean {
+    const { generations } = this.#handlers;
+    if (generation !== null) return generations.get(generation)?.isProgram(pid) === true;
+    return [...generations.values()].some((one) => one.isProgram(pid));
+  }
+
+  /** Who asks and does not read, or does not go, keeps no descriptor of ours for ever. */
+  #closeSoon(socket: Socket): void {
+    const timer = setTimeout(() => socket.destroy(), readingMs).unref();
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  /** The token shows that it was started by this hold; of another user's process the kernel must say so as well, for exactly this run. */
+  #proves(peer: Peer, { token, generation }: { readonly token: string; readonly generation?: number }): boolean {
+    const given = Buffer.from(token);
     const ours = Buffer.from(this.token);
-    return given.length === ours.length && timingSafeEqual(given, ours);
+    if (given.length !== ours.length || !timingSafeEqual(given, ours)) return false;
+    return isOurUser(peer) || this.#isProgram(peer.pid, generation ?? null);
   }
+}
 
-  /** An abstract socket has no permissions, so who connects is asked (SO_PEERCRED). */
-  #isOurUser(socket: Socket): boolean {
-    const fd = openDescriptor(socket);
-    if (fd === null) return false;
-    const { uid } = os().sockets.peer(fd);
-    return uid === 0 || uid === process.getuid?.();
-  }
+function isOurUser({ uid }: Peer): boolean {
+  return uid === 0 || uid === process.geteuid?.();
 }

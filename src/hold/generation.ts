@@ -37,6 +37,7 @@ export interface GenerationOptions {
   readonly control: {
     readonly name: string;
     readonly token: string;
+    readonly reference: { readonly fd: number; readonly identity: string } | null;
     /** True when this process has the preload, whether it was heard already or not. */
     readonly isConnected: (pid: number) => boolean;
   };
@@ -62,6 +63,8 @@ export interface GenerationOptions {
 const sessionCheckMs = 20;
 /** What is in the pipe of a command that is gone is read at once. */
 const lastWordsMs = 100;
+/** Endpoints outside hold that are remembered, of a program that listens on one port after the other. */
+const mostRemembered = 256;
 /** What SIGKILL needs, also under load. */
 const afterKillMs = 2_000;
 
@@ -140,6 +143,7 @@ export class Generation {
     const passed: Omit<Passed, 'sockets' | 'copies' | 'version'> = {
       pid: process.pid,
       control: options.control.name,
+      reference: options.control.reference?.identity ?? null,
       token: options.control.token,
       generation: options.number,
       readyBy: options.readyBy,
@@ -153,6 +157,7 @@ export class Generation {
       passed,
       options.environment,
       this.#notify?.name ?? options.environment['NOTIFY_SOCKET'] ?? null,
+      options.control.reference === null ? [] : [options.control.reference.fd],
     );
     return spawn(how.file, [...how.args], {
       cwd: options.cwd,
@@ -200,6 +205,11 @@ export class Generation {
   /** True when processes of the command are there. */
   hasLeft(): boolean {
     return this.#session !== null && this.#session.members().length > 0;
+  }
+
+  /** By the kernel's word: its command, or below it, or in its session. */
+  isProgram(pid: number): boolean {
+    return os().channels.isWithin(pid, this.#child.pid ?? -1);
   }
 
   /** Another socket took the place of one that it was started with. */
@@ -292,7 +302,7 @@ export class Generation {
   }
 
   #openNotify(): NotifySocket {
-    return new NotifySocket((variables) => {
+    return new NotifySocket(this, (variables) => {
       if (variables.get('READY') === '1') this.#isReady('notify');
       this.#options.faults.guard('Telling the service manager', () => this.#options.onNotify(variables));
     });
@@ -318,12 +328,12 @@ export class Generation {
     } else if (message.kind === 'ready') {
       this.#isReady('message');
     } else if (message.kind === 'unmanaged') {
-      this.unmanaged.push({ message, agent });
+      if (this.unmanaged.length < mostRemembered) this.unmanaged.push({ message, agent });
       this.#agents.serves(agent);
       this.#options.onUnmanaged(message, agent);
       if (this.#options.learn && this.#options.sockets.length === 0) this.#isReady('listening');
     } else if (message.kind === 'blocked') {
-      this.blocked.push(message);
+      if (this.blocked.length < mostRemembered) this.blocked.push(message);
     }
   }
 

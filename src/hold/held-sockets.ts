@@ -2,6 +2,7 @@
  * All sockets of one hold: opened, learned from the program, given to processes that they did not reach, let go.
  */
 
+import { fstatSync } from 'node:fs';
 import { addressesOf } from '../ask/request.ts';
 import { BlockedPortError } from '../errors.ts';
 import { isWildcard } from '../model/address.ts';
@@ -12,11 +13,12 @@ import {
   nodeUdpOptions,
   type ParsedEndpoint,
 } from '../model/endpoint.ts';
-import type { Holder } from '../model/facts.ts';
+import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import type { Remedy } from '../model/verdict.ts';
 import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
-import { fileOf, type HeldSocket, keep, letGo, openHeld, socketIdentity } from './held-socket.ts';
+import { type AgentConnection, holdPrefix } from './control.ts';
+import { fileOf, type HeldSocket, keep, letGo, openHeld } from './held-socket.ts';
 import { passedTo } from './runaways.ts';
 import { passedOf } from './spawn.ts';
 import { whyNotListener } from './wire/listen-fds.ts';
@@ -110,17 +112,17 @@ export class HeldSockets {
   }
 
   /** Takes a copy of a socket that the program opened itself, and owns it from now on; else says why it cannot. */
-  learn(message: Unmanaged, pid: number): HeldSocket | string {
+  learn(message: Unmanaged, agent: Pick<AgentConnection, 'identity'>): HeldSocket | string {
     const { processes, sockets } = os();
-    const identity = processes.identify(pid);
-    const holder = identity === null ? null : processes.open(identity);
+    const holder = agent.identity === null ? null : processes.open(agent.identity);
     if (holder === null) return 'it has ended';
     try {
       const taken = holder.takeDescriptor(message.descriptor);
       if (taken.fd === null) return taken.why;
-      if (socketIdentity(taken.fd) !== message.identity) {
+      const refused = refusalOf(taken.fd, message.identity, holder.identity);
+      if (refused !== null) {
         sockets.close(taken.fd);
-        return 'its descriptor is another one now';
+        return refused;
       }
       const socket = keep(taken.fd, true, message.asked);
       this.list.push(socket);
@@ -204,6 +206,23 @@ export class HeldSockets {
   }
 }
 
+/**
+ * Why a copied socket is not learned; null when it is what the program said, and the program could have opened it as the user that it is now:
+ * hold serves on it with rights that the program may have given up.
+ */
+function refusalOf(fd: number, identity: string, program: ProcessIdentity): string | null {
+  const { sockets, readProcess } = os();
+  const stat = fstatSync(fd);
+  if (!stat.isSocket() || `${stat.dev}:${stat.ino}` !== identity) return 'its descriptor is another one now';
+  if (!sockets.isListening(fd) || sockets.address(fd).protocol !== 'tcp') return 'it is no listening TCP socket';
+  const holder = readProcess(program);
+  if (holder === null) return 'it has ended';
+  // The kernel notes who made a socket as the owner of its inode.
+  return holder.uid === 0 || holder.uid === stat.uid
+    ? null
+    : `uid ${stat.uid} opened it, and the process is uid ${holder.uid} now`;
+}
+
 /** The kernel's error with `why`'s answer; for a program that an earlier hold left behind there is one remedy more. */
 async function explainFailure(endpoint: Endpoint, error: Error): Promise<Error> {
   // Only here: the causes would be a tenth of what a running hold keeps in memory.
@@ -225,19 +244,21 @@ function takeOverRemedy(pid: number): Remedy {
   };
 }
 
-/** True for a program whose hold answers no more: its control socket went with it. */
+/** True for a program whose hold answers no more. What its environment says chooses nothing to connect to: only a hold of ours that is listed. */
 function isOrphan(pid: number): boolean {
-  const passed = passedTo(pid);
-  if (passed === null || passed.control === '') return false;
-  const { sockets } = os();
+  const control = passedTo(pid)?.control ?? '';
+  if (control === '') return false;
+  const { sockets, channels } = os();
+  const listed = channels.list(holdPrefix, process.geteuid?.() ?? 0);
+  if (!listed.includes(control)) return true;
   const fd = sockets.open('unix', 4);
   try {
-    sockets.connect(fd, { protocol: 'unix', path: controlPath(passed.control) });
+    sockets.connect(fd, { protocol: 'unix', path: controlPath(control) });
     return false;
   } catch (error) {
     if (!isNativeError(error)) throw error;
     // EAGAIN: it is there, and busy.
-    return error.code === 'ECONNREFUSED';
+    return error.code === 'ECONNREFUSED' || error.code === 'ENOENT';
   } finally {
     sockets.close(fd);
   }

@@ -23,7 +23,6 @@ import { Reaper } from './reaper.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
 import { describeStatus, type HoldStatus, queueOf } from './status.ts';
 import { Watch } from './watch.ts';
-import type { Ask } from './wire/messages.ts';
 
 /** A running hold. */
 export class Hold extends EventEmitter<HoldEvents> {
@@ -87,15 +86,15 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#sockets.adopt(descriptors);
       await this.#sockets.open(endpoints, takeOver);
       this.#control = await Control.open({
+        generations: this.#generations,
         agent: (agent) => this.#generations.get(agent.generation)?.addAgent(agent),
         give: (identity, address) => this.#give(identity, address),
         failed: (number, message) => this.#generations.get(number)?.failed(message),
-        ask: async (question: Ask) =>
-          question.kind === 'status' ? this.status() : this.restart('asked for from another terminal'),
+        hold: this,
+        settings: this.#settings,
       });
       this.#published = new Published(this.#control, this.#note);
-      const mayWait = this.#sockets.former.length > 0;
-      for (const socket of this.#sockets.list) await this.#published.add(socket, mayWait);
+      for (const socket of this.#sockets.list) this.#published.add(socket, this.#sockets.former.length > 0);
       if (watch.length > 0) this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note);
     } catch (error) {
       this.#letGo();
@@ -338,7 +337,7 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   async #thankFormer(former: readonly ProcessIdentity[]): Promise<void> {
     const left = await askFormer(former, this.#sockets.list, this.#settings, this.#note);
-    if (this.#decisions.state.now.kind !== 'over') await this.#published?.addLater();
+    if (this.#decisions.state.now.kind !== 'over') this.#published?.addLater();
     for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
   }
 
@@ -360,10 +359,10 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   #learn(message: Parameters<HeldSockets['learn']>[0], agent: AgentConnection, isMain: boolean): void {
     if (this.#sockets.has(message.identity)) return;
-    const learned = this.#sockets.learn(message, agent.pid);
+    const learned = this.#sockets.learn(message, agent);
     if (typeof learned !== 'string') {
       this.#tell('learned', { endpoint: learned.endpoint });
-      void this.#faults.settle('Publishing the endpoint', this.#published?.add(learned) ?? Promise.resolve());
+      this.#published?.add(learned);
     } else if (isMain) {
       const where = formatEndpoint(message.endpoint);
       this.#note(`Cannot learn ${where} from process ${agent.pid} (${learned}): name the endpoint`);
@@ -374,7 +373,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     const given = await this.#sockets.give(identity, address, !this.#decisions.state.everServed);
     if (given.narrowed !== null) {
       for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
-      await this.#published?.add(given.narrowed);
+      this.#published?.add(given.narrowed);
       const where = formatEndpoint(given.narrowed.endpoint);
       this.#note(`The program asked for ${address.host}, so ${where} is what is held`);
     }

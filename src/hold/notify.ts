@@ -3,45 +3,33 @@
  * that runs hold.
  */
 import { randomBytes } from 'node:crypto';
+import type { Inbox } from '../os/channels.ts';
 import { os } from '../os/index.ts';
 import { controlPath } from './wire/passed.ts';
 
-/** A socket in the abstract namespace that one generation writes to. */
+/** The socket that one generation writes to. */
 export class NotifySocket {
-  /** The value of NOTIFY_SOCKET. */
-  readonly name: string;
-  readonly #fd: number;
-  readonly #stop = new AbortController();
+  readonly #inbox: Inbox;
 
-  /** @param heard Called with the variables of every message. */
-  constructor(heard: (variables: ReadonlyMap<string, string>) => void) {
-    this.name = `@rebind-notify/${process.pid}-${randomBytes(8).toString('hex')}`;
-    const { sockets } = os();
-    this.#fd = sockets.open('unix-datagram', 4);
-    sockets.bind(this.#fd, { protocol: 'unix', path: controlPath(this.name) });
-    void this.#read(heard);
+  /**
+   * @param of Knows its processes: a message of any other, by the kernel's word, is not heard.
+   * @param heard Called with the variables of every message.
+   */
+  constructor(of: { isProgram(pid: number): boolean }, heard: (variables: ReadonlyMap<string, string>) => void) {
+    const name = `notify-${process.pid}-${randomBytes(8).toString('hex')}`;
+    this.#inbox = os().channels.openInbox(name, {
+      believe: (sender) => of.isProgram(sender.pid),
+      onData: (data) => heard(readVariables(data.toString('utf8'))),
+    });
+  }
+
+  /** The value of NOTIFY_SOCKET. */
+  get name(): string {
+    return this.#inbox.address;
   }
 
   close(): void {
-    this.#stop.abort();
-  }
-
-  async #read(heard: (variables: ReadonlyMap<string, string>) => void): Promise<void> {
-    const { sockets, events } = os();
-    try {
-      while (!this.#stop.signal.aborted) {
-        await events.wait({ descriptors: [this.#fd], timeoutMs: null, signal: this.#stop.signal });
-        for (let got = sockets.receiveDescriptors(this.#fd); got !== null; got = sockets.receiveDescriptors(this.#fd)) {
-          // FDSTORE=1 sends descriptors; there is no store here.
-          for (const descriptor of got.descriptors) sockets.close(descriptor);
-          heard(readVariables(got.data.toString('utf8')));
-        }
-      }
-    } catch (error) {
-      if (!this.#stop.signal.aborted) throw error;
-    } finally {
-      sockets.close(this.#fd);
-    }
+    this.#inbox.close();
   }
 }
 
@@ -72,10 +60,15 @@ export function passOn(variables: ReadonlyMap<string, string>, serves: boolean):
   if (watchdog !== undefined) notifyManager({ WATCHDOG: watchdog });
 }
 
-function readVariables(text: string): Map<string, string> {
-  const pairs = text.split('\n').flatMap((part): [string, string][] => {
+/** Longer than any status that systemd shows. */
+const mostVariables = 64;
+const mostValue = 4_096;
+
+/** The lines of a message, `NAME=value` each. @internal Exported for the fuzz test. */
+export function readVariables(text: string): Map<string, string> {
+  const pairs = text.split('\n', mostVariables).flatMap((part): [string, string][] => {
     const at = part.indexOf('=');
-    return at < 1 ? [] : [[part.slice(0, at), part.slice(at + 1)]];
+    return at < 1 ? [] : [[part.slice(0, at), part.slice(at + 1, at + 1 + mostValue)]];
   });
   return new Map(pairs);
 }

@@ -39,6 +39,7 @@ export function spawning(
   passed: Omit<Passed, 'sockets' | 'copies' | 'version'>,
   base: NodeJS.ProcessEnv,
   notify: string | null,
+  further: readonly number[] = [],
 ): Spawning {
   const [file = '', ...args] = command;
   const environment: NodeJS.ProcessEnv = { ...base };
@@ -53,7 +54,8 @@ export function spawning(
   environment[generationVariable] = String(passed.generation);
   environment['NODE_OPTIONS'] = mergeNodeOptions(base['NODE_OPTIONS']);
   if (notify !== null) environment['NOTIFY_SOCKET'] = notify;
-  const descriptors = Array.from({ length: copies }, () => sockets.map(({ fd }) => fd)).flat();
+  // Those that systemd's variable counts come first.
+  const descriptors = [...Array.from({ length: copies }, () => sockets.map(({ fd }) => fd)).flat(), ...further];
   const shell = sockets.length === 0 ? null : shellFor(environment);
   if (shell === null) return { file, args, environment, descriptors };
   environment['LISTEN_FDS'] = String(sockets.length);

@@ -27,6 +27,8 @@ export const capabilities = {
   socketEvents: 'be told when a socket is gone',
   /** `sockets.sendDescriptors` and `receiveDescriptors`. */
   passSockets: 'pass sockets to another process',
+  /** `channels`. */
+  channels: 'talk to other processes of rebind',
   /** `sessions`. */
   sessions: 'find everything that a command started',
   /** `orphans`. */

@@ -20,6 +20,7 @@ import type {
 } from '../model/facts.ts';
 import type { Rules } from '../model/rules/rules.ts';
 import type { Capability } from './capabilities.ts';
+import type { Channels } from './channels.ts';
 import type { Events } from './events.ts';
 import type { FileWatches } from './file-watch.ts';
 import type { Files } from './files.ts';
@@ -75,6 +76,7 @@ export interface Changing {
   readonly processes: Processes;
   readonly sockets: Sockets;
   readonly events: Events;
+  readonly channels: Channels;
   readonly files: Files;
   readonly sessions: Sessions;
   readonly orphans: Orphans;

@@ -67,6 +67,8 @@ export function portable(platform: string, reason: string, provides: readonly Ca
     }),
     sockets: lacking('ownSockets'),
     events: { wait: (what) => wait(what, because) },
+    // Where there is nothing to take a lock with, nothing is kept from acting.
+    channels: lacking<Os['channels']>('channels', { tryLock: () => ({ release: () => {} }) }),
     files: lacking('directories'),
     sessions: lacking('sessions'),
     orphans: lacking('orphans'),

@@ -11,6 +11,7 @@ import { sayNow } from '../adopt/ask-for-socket.ts';
 import { passToChildren } from '../adopt/children.ts';
 import { processPrototype } from '../adopt/handles.ts';
 import { forgetModule } from '../adopt/unseen.ts';
+import { mostText } from '../hold/wire/messages.ts';
 
 forgetModule(import.meta.url);
 try {
@@ -45,7 +46,7 @@ function start(adopting: Adoption): void {
  */
 function tellFailure({ passed }: Adoption): void {
   const tell = (error: unknown): void => {
-    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const message = String(error instanceof Error ? (error.stack ?? error.message) : error).slice(0, mostText);
     try {
       sayNow(passed, { kind: 'failed', token: passed.token, generation: passed.generation, message });
     } catch {

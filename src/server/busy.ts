@@ -3,6 +3,8 @@
  */
 
 import type { Server } from 'node:net';
+import { resolve } from 'node:path';
+import type { Lock } from '../act/lock.ts';
 import { BlockedPortError } from '../errors.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
 import type { Report } from '../model/verdict.ts';
@@ -96,12 +98,13 @@ export async function listenInstead(plan: Plan, unguarded: Attempt): Promise<Pre
 async function inTurn<Result>(plan: Plan, blocked: unknown, work: (os: Os) => Promise<Result>): Promise<Result> {
   const { options, protocol } = plan;
   const { signal, takeOver = {} } = options;
-  const [{ os: thisOs }, { takeTurn }] = await Promise.all([import('../os/index.ts'), import('./turn.ts')]);
+  const [{ os: thisOs }, { lockTakeOver }] = await Promise.all([import('../os/index.ts'), import('../act/lock.ts')]);
   let os: Os;
-  let end: () => void;
+  let lock: Lock;
   try {
     os = thisOs();
-    end = await takeTurn(os, protocol, options.path ?? options.port ?? 0, takeOver.timeoutMs, signal);
+    const where = options.path === undefined ? String(options.port ?? 0) : resolve(options.path);
+    lock = await lockTakeOver(os, `${protocol}/${where}`, takeOver.timeoutMs, signal);
   } catch (error) {
     if (isUnsupportedError(error)) throw blocked;
     throw error;
@@ -110,7 +113,7 @@ async function inTurn<Result>(plan: Plan, blocked: unknown, work: (os: Os) => Pr
     return await work(os);
   } finally {
     // After the caller's next lines: by then it may have said what it does at SIGTERM, which the next one sends.
-    setImmediate(end);
+    setImmediate(() => lock.release());
   }
 }
 
@@ -175,7 +178,7 @@ async function offerToSuccessors(server: Server): Promise<void> {
   const address = server.address();
   if (address === null || typeof address === 'string') return;
   const [{ os }, { offer }] = await Promise.all([import('../os/index.ts'), import('./offer.ts')]);
-  if (os().lacks('passSockets') === null) offer(os(), server, address.address, address.port);
+  if (os().lacks('passSockets') === null) await offer(os(), server, address.address, address.port);
 }
 
 /** What `why` says about this listen, or null where rebind cannot read the system. */

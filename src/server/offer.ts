@@ -2,17 +2,19 @@
  * The handshake between two programs that both use rebind: the old one hands its listening socket to the new one over a Unix socket
  * (SCM_RIGHTS). For systems where the new one may not simply take it (Yama, containers without CAP_SYS_PTRACE, processes that cannot be dumped).
  *
- * The name lies in Linux's abstract namespace: it is the network namespace's own, as ports are, and leaves no file behind.
- * Anybody may connect, so both sides ask the kernel who the other one is (SO_PEERCRED), and serve only their own user.
+ * The door is in the directory of this user's channels, and opens to this user and root only: both sides ask the kernel who the other one is.
  */
-import net, { type Server } from 'node:net';
+import type { Server } from 'node:net';
+import type { Channel, Listener } from '../os/channels.ts';
 import { isNativeError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import { openDescriptor } from './descriptor.ts';
 import { type Program, thisProgram } from './program.ts';
 
-/** How long the other side may take for an answer. */
-const patienceMs = 2000;
+/** How long a visit may take, whatever the other side sends meanwhile. */
+const patienceMs = 2_000;
+/** Visits at the same time; a successor makes one. */
+const mostVisitors = 8;
 
 /** What the new program gets. The caller owns the descriptor. */
 export interface Offered {
@@ -21,49 +23,70 @@ export interface Offered {
   readonly program: Program;
 }
 
-/** Offers the socket of a server that listens to successors of the same user, until the server is closed. Holds no process alive. */
-export function offer(os: Os, server: Server, address: string, port: number): void {
-  const door = net.createServer((visitor) => {
-    visitor.on('error', () => visitor.destroy());
-    visitor.setTimeout(patienceMs, () => visitor.destroy());
-    visitor.once('data', () => {
-      const to = openDescriptor(visitor);
-      const socket = openDescriptor(server);
-      if (to !== null && socket !== null && os.sockets.peer(to).uid === process.getuid?.()) {
-        os.sockets.sendDescriptors(to, [socket], Buffer.from(JSON.stringify(thisProgram())));
-      }
-      visitor.end();
+/**
+ * Offers the socket of a server that listens to successors of the same user, until the server is closed. Holds no process alive.
+ * Where the door cannot be opened there is no handshake, which costs nothing but the handshake.
+ */
+export async function offer(os: Os, server: Server, address: string, port: number): Promise<void> {
+  let visitors = 0;
+  let door: Listener;
+  try {
+    door = await os.channels.listen(`door-${process.pid}-${random()}`, {
+      admit: ({ uid }) => (uid === process.geteuid?.() || uid === 0) && visitors < mostVisitors,
+      onChannel: (channel) => {
+        visitors++;
+        channel.socket.once('close', () => visitors--);
+        receiveVisitor(os, server, channel);
+      },
     });
-    visitor.unref();
-  });
-  // Somebody else may have the name; then there is no handshake, which costs nothing but the handshake.
-  door.on('error', () => {});
-  door.listen(nameOf(address, port));
-  door.unref();
-  server.once('close', () => door.close());
+    door.publish(nameOf(os, address, port), true);
+  } catch (error) {
+    if (typeof (error as NodeJS.ErrnoException).code !== 'string') throw error;
+    return;
+  }
+  if (server.listening) server.once('close', () => door.close());
+  else door.close();
 }
 
-/** Asks whoever offers this endpoint for its socket; null when nobody of our user does, or it does not answer. */
+function receiveVisitor(os: Os, server: Server, { socket: visitor }: Channel): void {
+  const timer = setTimeout(() => visitor.destroy(), patienceMs).unref();
+  visitor.once('close', () => clearTimeout(timer));
+  visitor.once('data', () => {
+    const to = openDescriptor(visitor);
+    const socket = openDescriptor(server);
+    try {
+      if (to !== null && socket !== null)
+        os.sockets.sendDescriptors(to, [socket], Buffer.from(JSON.stringify(thisProgram())));
+      visitor.end();
+    } catch {
+      // It is gone already, or takes nothing: its loss.
+      visitor.destroy();
+    }
+  });
+  visitor.resume();
+}
+
+/** Asks whoever offers this endpoint for its socket; null when no process of our user does, or it does not answer. */
 export async function askForSocket(
   os: Os,
   address: string,
   port: number,
   signal?: AbortSignal,
 ): Promise<Offered | null> {
-  const name = nameOf(address, port);
-  // Node 20 fills the rest of the name with NUL bytes, and in this namespace they are part of it.
-  return (await askAt(os, name, signal)) ?? (await askAt(os, name.padEnd(longestName, '\0'), signal));
+  const uid = process.geteuid?.() ?? 0;
+  for (const path of os.channels.find(nameOf(os, address, port), uid)) {
+    const offered = await askAt(os, path.startsWith('@') ? `\0${path.slice(1)}` : path, uid, signal);
+    if (offered !== null) return offered;
+  }
+  return null;
 }
 
-/** The size of sun_path (unix(7)). */
-const longestName = 108;
-
-async function askAt(os: Os, path: string, signal?: AbortSignal): Promise<Offered | null> {
+async function askAt(os: Os, path: string, uid: number, signal?: AbortSignal): Promise<Offered | null> {
   const fd = os.sockets.open('unix', 4);
   try {
     if (os.sockets.connect(fd, { protocol: 'unix', path }) === 'pending') return null;
     const peer = os.sockets.peer(fd);
-    if (peer.uid !== process.getuid?.()) return null;
+    if (peer.uid !== uid) return null;
     os.sockets.sendDescriptors(fd, [], Buffer.from('?'));
     const result = await os.events.wait({ descriptors: [fd], timeoutMs: patienceMs, ...(signal && { signal }) });
     if (result.kind === 'timeout') return null;
@@ -71,10 +94,13 @@ async function askAt(os: Os, path: string, signal?: AbortSignal): Promise<Offere
     const [descriptor, ...more] = answer?.descriptors ?? [];
     for (const extra of more) os.sockets.close(extra);
     if (answer === null || descriptor === undefined) return null;
-    return { descriptor, pid: peer.pid, program: readProgram(answer.data) };
+    return { descriptor, pid: peer.pid, program: readProgram(answer.data.toString('utf8')) };
   } catch (error) {
-    // Nobody listens there, or it went away meanwhile.
-    if (isNativeError(error) && ['ECONNREFUSED', 'ENOENT', 'EPIPE', 'ECONNRESET', 'EAGAIN'].includes(error.code))
+    // No process listens there, or it went away meanwhile.
+    if (
+      isNativeError(error) &&
+      ['ECONNREFUSED', 'ENOENT', 'EACCES', 'EPIPE', 'ECONNRESET', 'EAGAIN'].includes(error.code)
+    )
       return null;
     throw error;
   } finally {
@@ -82,13 +108,21 @@ async function askAt(os: Os, path: string, signal?: AbortSignal): Promise<Offere
   }
 }
 
-function nameOf(address: string, port: number): string {
-  return `\0rebind/take-over/${process.getuid?.()}/${address}/${port}`;
+function nameOf(os: Os, address: string, port: number): string {
+  const { createHash } = process.getBuiltinModule('node:crypto');
+  const what = createHash('sha256').update(`${os.channels.network()} ${address} ${port}`).digest('hex');
+  return `offer-${what.slice(0, 32)}`;
 }
 
-function readProgram(data: Buffer): Program {
+function random(): string {
+  return process.getBuiltinModule('node:crypto').randomBytes(8).toString('hex');
+}
+
+/** What a program says it is. @internal Exported for the fuzz test. */
+export function readProgram(text: string): Program {
   try {
-    const { executable, script } = JSON.parse(data.toString('utf8')) as Record<string, unknown>;
+    const value: unknown = JSON.parse(text);
+    const { executable, script } = (value ?? {}) as Record<string, unknown>;
     return {
       executable: typeof executable === 'string' ? executable : null,
       script: typeof script === 'string' ? script : null,

@@ -136,7 +136,7 @@ test('--take-over starts on the socket of a running server that knows nothing of
 test('a service manager hears of the start, of each reload and its end, and of the stop', async () => {
   const { NotifySocket } = await import('../../src/hold/notify.ts');
   const heard: ReadonlyMap<string, string>[] = [];
-  const manager = new NotifySocket((variables) => heard.push(variables));
+  const manager = new NotifySocket({ isProgram: () => true }, (variables) => heard.push(variables));
   const count = async (name: string, times: number): Promise<void> => {
     for (let i = 0; heard.filter((one) => one.has(name)).length < times; i++) {
       assert.ok(i < 500, `${name} was not heard ${times} times: ${JSON.stringify(heard.map((one) => [...one]))}`);

@@ -191,7 +191,9 @@ test('a wrong command line is one sentence and exit 2', async () => {
     [['hold', '3000', '--grace', 'soon', '--', 'true'], /--grace takes a length of time/],
     [['hold', '3000', '--ready', 'soon', '--', 'true'], /--ready/],
     [['hold', '--status', '3000', '--', 'true'], /without a command/],
-    [['hold', '--status'], /one endpoint/],
+    [['hold', '--restart'], /one endpoint/],
+    [['hold', '--stop', '3000', '3001'], /one endpoint/],
+    [['hold', '--stop', '--status', '3000'], /not both/],
     [['hold', '3000', '--json', '--', 'true'], /--json goes with/],
     [['hold', '--unit', '--', 'true'], /--unit needs an endpoint/],
   ];

@@ -145,6 +145,7 @@ test('a stranger who sends a descriptor to the receiver without the token is not
   let connections = 0;
   server.on('connection', () => connections++);
   const receiver = receive(server, 'the token');
+  assert(receiver !== null);
   const { sockets } = os();
   const fd = sockets.open('unix-datagram', 4);
   sockets.connect(fd, { protocol: 'unix', path: controlPath(receiver.name) });

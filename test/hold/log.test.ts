@@ -9,11 +9,22 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdRestart, holdStatus } from '../../src/hold/client.ts';
-import { parseEndpoint } from '../../src/model/endpoint.ts';
+import type { HoldStatus } from '../../src/hold/index.ts';
+import { type ParsedEndpoint, parseEndpoint } from '../../src/model/endpoint.ts';
 import { fixture, freePort, get, rebind } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rebind-log-'));
 after(() => rmSync(directory, { recursive: true }));
+
+async function statusOf(endpoint: ParsedEndpoint): Promise<HoldStatus | null> {
+  const reply = await holdStatus(endpoint);
+  return reply.kind === 'answer' ? reply.answer : null;
+}
+
+async function outcomeOf(endpoint: ParsedEndpoint): Promise<string> {
+  const reply = await holdRestart(endpoint);
+  return reply.kind === 'answer' ? reply.answer.outcome : reply.kind;
+}
 
 /** `rebind hold` with this as its stderr. */
 async function holdWith(stderr: 'pipe' | number, command: readonly string[]) {
@@ -24,7 +35,7 @@ async function holdWith(stderr: 'pipe' | number, command: readonly string[]) {
     stdio: ['ignore', 'ignore', stderr],
   });
   const ended = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
-  while ((await holdStatus(endpoint))?.current?.state !== 'ready') await sleep(20);
+  while ((await statusOf(endpoint))?.current?.state !== 'ready') await sleep(20);
   return {
     child,
     port,
@@ -43,7 +54,7 @@ const server = [process.execPath, fixture('server.cjs')];
 /** Restarts it twice and answers: nothing of hold has ended. */
 async function servesOn(hold: Awaited<ReturnType<typeof holdWith>>): Promise<void> {
   for (const generation of [2, 3]) {
-    assert.equal((await holdRestart(hold.endpoint))?.outcome, 'done');
+    assert.equal(await outcomeOf(hold.endpoint), 'done');
     assert.match(await get(hold.port), new RegExp(`^${generation} `));
   }
   assert.equal(hold.child.exitCode, null);
@@ -53,7 +64,7 @@ test('nobody reads the log any more: hold serves on, and the status says so', as
   await using hold = await holdWith('pipe', server);
   hold.child.stderr?.destroy();
   await servesOn(hold);
-  const { faults = [] } = (await holdStatus(hold.endpoint)) ?? {};
+  const { faults = [] } = (await statusOf(hold.endpoint)) ?? {};
   assert.deepEqual(
     faults.map(({ sentence }) => sentence),
     ['Writing the log failed, and everything goes on: nobody reads it any more (EPIPE)'],
@@ -65,7 +76,7 @@ test('the disk of the log is full: hold serves on, and the status says so', asyn
   await using hold = await holdWith(full, server);
   closeSync(full);
   await servesOn(hold);
-  const { faults = [] } = (await holdStatus(hold.endpoint)) ?? {};
+  const { faults = [] } = (await statusOf(hold.endpoint)) ?? {};
   assert.match(faults[0]?.sentence ?? '', /^Writing the log failed, and everything goes on: .*\(ENOSPC\)$/);
 });
 
@@ -117,7 +128,7 @@ test('a log file gets what the command writes straight, and its last lines are t
     ...server,
   ]);
   closeSync(file);
-  assert.equal((await holdRestart(hold.endpoint))?.outcome, 'refused');
+  assert.equal(await outcomeOf(hold.endpoint), 'refused');
   assert.match(await get(hold.port), /^1 /);
   assert.match(readFileSync(path, 'utf8'), /^it is broken$[\s\S]*^ {2}it is broken$/m);
 });

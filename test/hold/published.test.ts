@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { controlNameOf } from '../../src/hold/control.ts';
+import { os } from '../../src/os/index.ts';
 import { run } from './command.ts';
 import { fixture, freePort, get, rebind } from './harness.ts';
 
@@ -22,18 +24,58 @@ test('a hold that took the socket of another hold is found by its endpoint as so
   assert.doesNotMatch(second.stderr(), /Another process has the name/);
 });
 
-test('a name that somebody keeps who was not asked to end is told', async () => {
+test('a note that comes while hold opens reaches the terminal: another hold has the name', async () => {
   const port = await freePort();
   const where = `127.0.0.1:${port}`;
   const env = { PORT: String(port), HOST: '127.0.0.1' };
-  const own = process.getuid?.() ?? 0;
-  const keeper = `require('net').createServer().listen('\\0rebind-hold/${own}/${where}'.padEnd(108, '\\0'), () => console.log('kept'))`;
-  await using kept = run([], { before: [process.execPath, '-e', keeper] });
-  await kept.printed(/kept/);
-  const plain = `require('http').createServer().listen(${port}, '127.0.0.1', () => console.log('up'))`;
-  await using former = run([], { before: [process.execPath, '-e', plain] });
-  await former.printed(/up/);
-  await using second = run(['hold', '--take-over', where, '--', ...server], { env });
-  await second.printed(new RegExp(`Another process has the name that --status ${where} looks for`));
-  assert.match(second.stderr(), /was ready after/);
+  const kept = await os().channels.listen(`hold-${process.pid}-kept`, {
+    admit: () => true,
+    onChannel: ({ socket }) => socket.destroy(),
+  });
+  kept.publish(controlNameOf({ protocol: 'tcp', address: '127.0.0.1', port }));
+  try {
+    await using held = run(['hold', where, '--', ...server], { env });
+    await held.printed(new RegExp(`Another hold has the name that "rebind hold --status ${where}" looks for`));
+    await held.printed(/was ready after/);
+    // It is found all the same: every hold is asked what it holds.
+    kept.close();
+    const { pid } = JSON.parse(ask('--status', where, '--json').stdout);
+    assert.equal(pid, held.pid);
+  } finally {
+    kept.close();
+  }
+});
+
+const root = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0;
+
+test('a directory that another user took first is named with its uid, and hold goes on', {
+  skip: !root && 'needs root and a mount namespace',
+}, async () => {
+  const port = await freePort();
+  const where = `127.0.0.1:${port}`;
+  const script = 'mount -t tmpfs none /run && mkdir -m 777 /run/rebind && chown 65534 /run/rebind && exec "$@"';
+  await using held = run(['hold', where, '--', ...server], {
+    before: ['unshare', '-m', 'sh', '-c', script, 'sh'],
+    env: { PORT: String(port), HOST: '127.0.0.1' },
+  });
+  await held.printed(/\/run\/rebind belongs to uid 65534, so it is not used: remove it/);
+  await held.printed(/was ready after/);
+});
+
+test('without any directory the names are abstract, which is said, and hold is found', {
+  skip: !root && 'needs root and a mount namespace',
+}, async () => {
+  const port = await freePort();
+  const where = `127.0.0.1:${port}`;
+  const script =
+    'mount -t tmpfs none /run && mount -o remount,ro /run && mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && exec "$@"';
+  await using held = run(['hold', where, '--', ...server], {
+    before: ['unshare', '-m', 'sh', '-c', script, 'sh'],
+    env: { PORT: String(port), HOST: '127.0.0.1', TMPDIR: '' },
+  });
+  await held.printed(/There is no directory for control sockets .*abstract names/);
+  await held.printed(/was ready after/);
+  const { pid } = JSON.parse(ask('--status', where, '--json').stdout);
+  assert.equal(pid, held.pid);
+  assert.equal(ask('--restart', where).stdout, 'Generation 2 serves\n');
 });

@@ -50,6 +50,7 @@ const calls: { readonly [name in Capability]: (os: Os) => unknown } = {
   waitsForInput: (os) => os.processes.waitsForInput(process.pid, 1),
   socketEvents: (os) => os.events.wait({ port: { protocol: 'tcp', port: 1 }, timeoutMs: 1 }),
   passSockets: (os) => os.sockets.receiveDescriptors(withSocket(os)),
+  channels: (os) => os.channels.openInbox('none', { believe: () => false, onData: () => {} }),
   sessions: (os) => os.sessions.ofChild(process.pid),
   orphans: (os) => os.orphans.exited(),
   directories: (os) => os.files.openDirectory('/', () => null),

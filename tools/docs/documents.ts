@@ -304,8 +304,8 @@ export const documents: Readonly<Record<string, Schema>> = {
     schema: schemaNumber,
     error: object('What went wrong.', {
       kind: one(
-        '`usage`: the command line was wrong (exit 2). `system`: a system call failed (exit 3). `unsupported`: not on this platform (exit 4). `internal`: a bug in rebind (exit 3). `no-hold`: no hold of this user keeps the endpoint that `rebind hold --status` or `--restart` asked for (exit 1).',
-        ['usage', 'system', 'unsupported', 'internal', 'no-hold'],
+        '`usage`: the command line was wrong (exit 2). `system`: a system call failed (exit 3). `unsupported`: not on this platform (exit 4). `internal`: a bug in rebind (exit 3). `no-hold`: no hold of this user keeps the endpoint that `rebind hold --status`, `--restart` or `--stop` asked for (exit 1). `no-answer`: it does, and did not answer in time (exit 1).',
+        ['usage', 'system', 'unsupported', 'internal', 'no-hold', 'no-answer'],
       ),
       message: text('One sentence.'),
     }),

@@ -59,34 +59,48 @@ const past = object('A run of the command that is over.', {
 
 const described = (schema: Schema, description: string): Schema => ({ ...schema, description });
 
+const status = object('What `rebind hold --status 3000 --json` prints. It has no field `error`.', {
+  schema: schemaNumber,
+  pid: whole('The process of the hold.'),
+  startedAt: text('When the hold was started, ISO 8601.'),
+  command: list('The command that it runs.', text('A word.')),
+  stopping: yes('True when it was asked to end.'),
+  endpoints: list(
+    'What it holds.',
+    object('An endpoint.', {
+      endpoint: text('As it is typed, such as `127.0.0.1:3000` or `udp/127.0.0.1:53`.'),
+      waiting: orNull(whole('Connections that nobody accepted yet; null when the kernel does not say.')),
+      limit: orNull(whole('How many may wait; null when the kernel does not say.')),
+    } satisfies Fields<HoldStatus['endpoints'][number]>),
+  ),
+  current: orNull(described(live, 'The run that serves, or is meant to; null between two of them.')),
+  next: orNull(described(live, 'The run that starts beside it, or null.')),
+  draining: list('The runs whose last connections end.', live),
+  past: list('The runs that are over, the last 50 of them, oldest first.', past),
+  faults: list(
+    'What failed while hold went on, such as a log that nobody reads; the newest last.',
+    object('Something that failed.', {
+      sentence: text('One sentence.'),
+      times: whole('How often it failed.'),
+      lastAt: text('When it failed last, ISO 8601.'),
+    } satisfies Fields<HoldStatus['faults'][number]>),
+  ),
+} satisfies Fields<HoldStatus>);
+
 export const holdDocuments: Readonly<Record<string, Schema>> = {
-  'hold-status': object('What `rebind hold --status --json` prints. It has no field `error`.', {
-    schema: schemaNumber,
-    pid: whole('The process of the hold.'),
-    startedAt: text('When the hold was started, ISO 8601.'),
-    command: list('The command that it runs.', text('A word.')),
-    stopping: yes('True when it was asked to end.'),
-    endpoints: list(
-      'What it holds.',
-      object('An endpoint.', {
-        endpoint: text('As it is typed, such as `127.0.0.1:3000` or `udp/127.0.0.1:53`.'),
-        waiting: orNull(whole('Connections that nobody accepted yet; null when the kernel does not say.')),
-        limit: orNull(whole('How many may wait; null when the kernel does not say.')),
-      } satisfies Fields<HoldStatus['endpoints'][number]>),
-    ),
-    current: orNull(described(live, 'The run that serves, or is meant to; null between two of them.')),
-    next: orNull(described(live, 'The run that starts beside it, or null.')),
-    draining: list('The runs whose last connections end.', live),
-    past: list('The runs that are over, the last 50 of them, oldest first.', past),
-    faults: list(
-      'What failed while hold went on, such as a log that nobody reads; the newest last.',
-      object('Something that failed.', {
-        sentence: text('One sentence.'),
-        times: whole('How often it failed.'),
-        lastAt: text('When it failed last, ISO 8601.'),
-      } satisfies Fields<HoldStatus['faults'][number]>),
-    ),
-  } satisfies Fields<HoldStatus>),
+  'hold-status': status,
+  'hold-list': object(
+    'What `rebind hold --status --json` prints without an endpoint. Exit 0 when every hold answered, else 1. It has no field `error`.',
+    {
+      schema: schemaNumber,
+      holds: list('The holds of this user.', described(status, 'A hold, as `hold-status`.')),
+      silent: list('One sentence for each hold that did not answer.', text('A sentence.')),
+    },
+  ),
+  'hold-stop': object(
+    'What `rebind hold --stop --json` prints. Exit 0 when it has stopped, else 1. It has no field `error`.',
+    { schema: schemaNumber, stopped: yes('False when its command still runs after the grace.') },
+  ),
   'hold-restart': object(
     'What `rebind hold --restart --json` prints when the restart is over. Exit 0 when it is `done`, else 1. It has no field `error`.',
     {

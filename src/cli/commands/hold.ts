@@ -2,7 +2,6 @@
 import { isatty } from 'node:tty';
 import { addressesOf } from '../../ask/request.ts';
 import { isBlockedPortError } from '../../errors.ts';
-import { holdRestart, holdStatus } from '../../hold/client.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
 import { defaults, type StopSignal } from '../../hold/settings.ts';
 import { adoptPath, findCommand, requireOption } from '../../hold/spawn.ts';
@@ -15,7 +14,6 @@ import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import { tellEvents } from '../hold-events-text.ts';
-import { statusText } from '../hold-status-text.ts';
 import { canvas, type Io } from '../io.ts';
 import { print } from '../json.ts';
 import { Log } from '../log.ts';
@@ -23,6 +21,7 @@ import { units } from '../systemd-units.ts';
 import { parseMilliseconds } from '../time.ts';
 import { UsageError } from '../usage.ts';
 import { picture } from '../why-text.ts';
+import { askHold, isQuestion } from './hold-question.ts';
 
 /** As a shell reports a command that it cannot start. */
 const notFound = 127;
@@ -31,19 +30,12 @@ const notExecutable = 126;
 const lastLinesMs = 2_000;
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
-  const asksStatus = invocation.flag('status') === true;
-  const asksRestart = invocation.flag('restart') === true;
-  if (asksStatus || asksRestart) {
-    if (asksStatus && asksRestart) throw new UsageError('Give --status or --restart, not both');
-    if (invocation.rest !== null) throw new UsageError('A running hold is asked without a command after --');
-    const endpoint = onlyEndpoint(invocation);
-    return asksStatus ? status(endpoint, invocation, io) : restart(endpoint, invocation, io);
-  }
+  if (isQuestion(invocation)) return askHold(invocation, io);
   const command = invocation.rest ?? [];
   if (command.length === 0)
     throw new UsageError('A command is needed after --, such as: rebind hold 3000 -- npm start');
   if (invocation.flag('unit') === true) return unit(command, invocation, io);
-  if (invocation.flag('json') === true) throw new UsageError('--json goes with --status, --restart and --unit');
+  if (invocation.flag('json') === true) throw new UsageError('--json goes with --status, --restart, --stop and --unit');
   demand(os(), 'passSockets');
   return serve(command, invocation, io);
 }
@@ -163,29 +155,6 @@ function hasTerminal(): boolean {
   return os().processes.terminal() !== 'none' && [1, 2].some((fd) => isatty(fd));
 }
 
-async function status(endpoint: ParsedEndpoint, invocation: Invocation, io: Io): Promise<number> {
-  const answer = await holdStatus(endpoint);
-  if (answer === null) return noHold(invocation, io);
-  io.stdout.write(invocation.flag('json') ? print(answer) : statusText(answer, canvas(io), io.now()));
-  return exit.ok;
-}
-
-async function restart(endpoint: ParsedEndpoint, invocation: Invocation, io: Io): Promise<number> {
-  const result = await holdRestart(endpoint);
-  if (result === null) return noHold(invocation, io);
-  if (invocation.flag('json')) io.stdout.write(print({ schema: 1, ...result }));
-  else if (result.outcome === 'done') io.stdout.write(`Generation ${result.generation} serves\n`);
-  else io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${escapeText(result.why ?? '')}\n`);
-  return result.outcome === 'done' ? exit.ok : exit.blocked;
-}
-
-function noHold(invocation: Invocation, io: Io): number {
-  const sentence = `No hold of this user keeps ${escapeText(invocation.operands[0] ?? '')}`;
-  if (invocation.flag('json')) io.stdout.write(print({ schema: 1, error: { kind: 'no-hold', message: sentence } }));
-  io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${sentence}\n`);
-  return exit.blocked;
-}
-
 async function unit(command: readonly string[], invocation: Invocation, io: Io): Promise<number> {
   if (invocation.operands.length === 0) throw new UsageError('--unit needs an endpoint: systemd cannot learn one');
   const found = findCommand(command[0] ?? '', process.env, process.cwd());
@@ -205,13 +174,6 @@ async function unit(command: readonly string[], invocation: Invocation, io: Io):
       `# /etc/systemd/system/${pair.name}.socket\n${pair.socket}\n# /etc/systemd/system/${pair.name}.service\n${pair.service}`,
     );
   return exit.ok;
-}
-
-function onlyEndpoint(invocation: Invocation): ParsedEndpoint {
-  const [word, ...others] = invocation.operands;
-  if (word === undefined || others.length > 0)
-    throw new UsageError('Give the one endpoint of the hold to ask, such as: rebind hold --status 3000');
-  return read(word);
 }
 
 function read(word: string): ParsedEndpoint {

@@ -2,7 +2,8 @@
  * What hold and the programs it runs tell each other over the control socket: one JSON document a line.
  */
 import type { Endpoint } from '../../model/endpoint.ts';
-import type { PassedSocket } from './passed.ts';
+import { endpointShape, type PassedSocket, passedSocketShape, socketIdentity } from './passed.ts';
+import { boolean, byKind, either, fields, number, orNull, recordOf, type Shape, text, whole } from './shape.ts';
 
 /** How connections ended when a program was asked to drain. */
 export interface DrainCounts {
@@ -81,14 +82,83 @@ export interface DrainOrder {
 }
 
 /** From another terminal to hold. */
-export type Ask = { readonly kind: 'status' } | { readonly kind: 'restart' };
+export type Ask = { readonly kind: 'status' } | { readonly kind: 'restart' } | { readonly kind: 'stop' };
 
-/** Splits text into JSON lines. The function it returns answers false when the other side does not speak this protocol. */
-export function readLines(onLine: (value: unknown) => void, limit = 1_048_576): (chunk: string) => boolean {
+/** Hold's first line to another terminal, sent at once: it was heard, and the outcome comes within this time. */
+export interface Heard {
+  readonly heard: true;
+  readonly withinMs: number;
+}
+
+/** What is cut off where it is sent, because a longer message would not be accepted: an error with its stack, a title. */
+export const mostText = 16_384;
+/** The length of one line to hold. JSON writes a character as six at most. */
+const mostLine = 7 * mostText;
+/** Milliseconds in a message. */
+const milliseconds = number(0, 2 ** 31);
+const count = whole(0, Number.MAX_SAFE_INTEGER);
+const pid = whole(0, 2 ** 31 - 1);
+const host = orNull(text(256));
+
+/** Every message that a program may send. @internal Exported for the fuzz test. */
+export const agentMessage: Shape<AgentMessage> = byKind<AgentMessage>({
+  hello: fields({
+    token: text(256),
+    pid,
+    parent: pid,
+    thread: count,
+    generation: count,
+    title: text(mostText),
+  }),
+  listening: fields({ identity: socketIdentity, note: orNull(text(mostText)), receiver: orNull(text(4_096)) }),
+  ready: fields({}),
+  unmanaged: fields({
+    endpoint: endpointShape,
+    asked: fields({ host, port: whole(0, 65_535) }),
+    descriptor: pid,
+    identity: socketIdentity,
+  }),
+  blocked: fields({ endpoint: endpointShape, code: text(64) }),
+  failed: fields({ token: text(256), generation: count, message: text(mostText) }),
+  stopped: fields({}),
+  drained: fields({ counts: fields<DrainCounts>({ finished: count, idle: count, killed: count, handedOff: count }) }),
+  give: fields({ token: text(256), identity: socketIdentity, host, v6Only: boolean }),
+});
+
+/** Every order that hold may send. */
+export const holdMessage: Shape<HoldMessage> = byKind<HoldMessage>({
+  stop: fields({}),
+  drain: fields<DrainOrder>({
+    graceMs: milliseconds,
+    lingerMs: milliseconds,
+    receivers: recordOf(socketIdentity, text(4_096), 1_024),
+  }),
+});
+
+/** Every question of another terminal. */
+export const askMessage: Shape<Ask> = byKind<Ask>({ status: fields({}), restart: fields({}), stop: fields({}) });
+
+/** The answer to `give`. */
+export const giveAnswer: Shape<GiveAnswer> = either(
+  fields<{ socket: PassedSocket }>({ socket: passedSocketShape }),
+  fields<{ why: string }>({ why: text(mostText) }),
+);
+
+export const heardMessage: Shape<Heard> = fields<Heard>({
+  heard: (value) => (value === true ? true : undefined),
+  withinMs: milliseconds,
+});
+
+/**
+ * Splits text into JSON lines. The function it returns answers false when the other side does not speak this protocol: a line that is longer
+ * than `limit` characters, is no JSON, or is refused by `onLine`.
+ */
+export function readLines(onLine: (value: unknown) => boolean, limit = mostLine): (chunk: string) => boolean {
   let rest = '';
   return (chunk) => {
     rest += chunk;
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
+      if (end > limit) return false;
       const line = rest.slice(0, end);
       rest = rest.slice(end + 1);
       let value: unknown;
@@ -97,7 +167,7 @@ export function readLines(onLine: (value: unknown) => void, limit = 1_048_576): 
       } catch {
         return false;
       }
-      onLine(value);
+      if (!onLine(value)) return false;
     }
     return rest.length <= limit;
   };

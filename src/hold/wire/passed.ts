@@ -4,7 +4,13 @@
  * A descriptor is recognised by device and inode, never by its number: a wrapper that drops descriptor 3 may well
  * have something else at 3 (in a child of Node it is an epoll descriptor).
  */
-import type { Endpoint } from '../../model/endpoint.ts';
+import type { Endpoint, InetEndpoint, UnixEndpoint } from '../../model/endpoint.ts';
+import { boolean, either, fields, listOf, matching, oneOf, orNull, type Shape, text, whole } from './shape.ts';
+
+/** Longer than any address with a zone, name of a host (RFC 1035), and path (PATH_MAX). */
+const mostAddress = 128;
+const mostHost = 256;
+const mostPath = 4_096;
 
 /** The variable that carries `Passed` as JSON. */
 export const passedVariable = 'REBIND_HOLD';
@@ -33,8 +39,10 @@ export interface Passed {
   readonly version: 1;
   /** The process that holds. */
   readonly pid: number;
-  /** Its control socket; a leading `@` is Linux's abstract namespace. */
+  /** Its control socket: a path, or `@name` in Linux's abstract namespace. */
   readonly control: string;
+  /** What fstat(2) shows of the descriptor by which a process that changed its user reaches the control socket; null where there is none. */
+  readonly reference: string | null;
   /** Proves that a process was started by this hold, even after it changed user. */
   readonly token: string;
   readonly generation: number;
@@ -50,13 +58,48 @@ export interface Passed {
   readonly sockets: readonly PassedSocket[];
 }
 
+/** `dev:inode` of a socket. */
+export const socketIdentity = matching(/^\d{1,20}:\d{1,20}$/, 41);
+
+/** Checks an endpoint that another process described. */
+export const endpointShape: Shape<Endpoint> = either(
+  fields<InetEndpoint>({ protocol: oneOf('tcp', 'udp'), address: text(mostAddress), port: whole(0, 65_535) }),
+  fields<UnixEndpoint>({ protocol: oneOf('unix'), path: text(mostPath) }),
+);
+export const askedShape = orNull(fields({ host: orNull(text(mostHost)), port: whole(0, 65_535) }));
+
+/** Checks a socket that another process described. */
+export const passedSocketShape: Shape<PassedSocket> = fields<PassedSocket>({
+  endpoint: endpointShape,
+  identity: socketIdentity,
+  explicit: boolean,
+  asked: askedShape,
+  // An earlier hold did not say.
+  v6Only: (value) => boolean(value ?? false),
+});
+
+const passedShape: Shape<Passed> = fields<Passed>({
+  version: oneOf(1),
+  pid: whole(0, 2 ** 31 - 1),
+  control: text(mostPath),
+  // An earlier hold, whose programs load this file after an update, has none.
+  reference: (value) => orNull(socketIdentity)(value ?? null),
+  token: text(256),
+  generation: whole(0, Number.MAX_SAFE_INTEGER),
+  readyBy: oneOf(...readyWays),
+  backlog: whole(0, 2 ** 31 - 1),
+  copies: whole(1, 64),
+  learn: boolean,
+  handOff: boolean,
+  sockets: listOf(passedSocketShape, 1_024),
+});
+
 /** Reads what hold passed; null when this process does not run under hold. */
 export function readPassed(environment: NodeJS.ProcessEnv): Passed | null {
-  const text = environment[passedVariable];
-  if (text === undefined || text === '') return null;
+  const variable = environment[passedVariable];
+  if (variable === undefined || variable === '') return null;
   try {
-    const passed = JSON.parse(text) as Passed;
-    return passed.version === 1 && Array.isArray(passed.sockets) ? passed : null;
+    return passedShape(JSON.parse(variable)) ?? null;
   } catch {
     // Somebody else's variable, or cut off: the same as not running under hold.
     return null;

@@ -13,6 +13,7 @@ import { processes } from './calls/pidfd.ts';
 import { sessions } from './calls/session.ts';
 import { sockets } from './calls/socket.ts';
 import { streams } from './calls/streams.ts';
+import { channels } from './channels/index.ts';
 import { reading } from './read.ts';
 
 // These number their options differently (include/uapi/asm/socket.h of each architecture).
@@ -33,6 +34,7 @@ export const linux: Os = {
   processes,
   sockets,
   events,
+  channels,
   files,
   sessions,
   orphans,

@@ -8,6 +8,8 @@ import { check, libc } from './libc.ts';
 
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
+const SCM_CREDENTIALS = 2;
+const MSG_PEEK = 0x2;
 const MSG_CTRUNC = 0x8;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const EAGAIN = 11;
@@ -53,25 +55,50 @@ export function sendDescriptors(fd: number, descriptors: readonly number[], data
  * @throws {NativeError}
  */
 export function receiveDescriptors(fd: number): { data: Buffer; descriptors: number[] } | null {
+  const message = receiveMessage(fd, { descriptors: true });
+  if (message === null) return null;
+  const { data, descriptors } = message;
+  if (!message.truncated) return { data, descriptors };
+  for (const descriptor of descriptors) libc().close(descriptor);
+  throw new NativeError('recvmsg', EMSGSIZE, 'some of the descriptors did not fit');
+}
+
+/** One message as the kernel hands it over. */
+export interface ReceivedMessage {
+  readonly data: Buffer;
+  readonly descriptors: number[];
+  /** Who sent it, where the socket asks for that (SO_PASSCRED); null elsewhere. */
+  readonly sender: { readonly pid: number; readonly uid: number } | null;
+  /** It carried more than there was room for: without room for descriptors, that it carried any. */
+  readonly truncated: boolean;
+}
+
+/**
+ * @param how `peek`: leave it where it is (MSG_PEEK). `descriptors`: make room for them; without, the kernel closes those of a message that is taken.
+ * @throws {NativeError}
+ */
+export function receiveMessage(
+  fd: number,
+  how: { readonly peek?: boolean; readonly descriptors: boolean },
+): ReceivedMessage | null {
   const data = Buffer.alloc(mostData);
-  const control = Buffer.alloc(controlSize(mostDescriptors));
+  const control = Buffer.alloc(controlSize(3) + (how.descriptors ? controlSize(mostDescriptors) : 0));
   let flags = 0;
   let controlLength = 0;
   const received = retry('recvmsg', () =>
     withMessage(data, control, (message) => {
-      const result = libc().recvmsg(fd, message, MSG_CMSG_CLOEXEC);
+      const result = libc().recvmsg(fd, message, MSG_CMSG_CLOEXEC | (how.peek === true ? MSG_PEEK : 0));
       controlLength = readWord(message, 5 * pointerSize);
       flags = readInt(message, 6 * pointerSize);
       return result;
     }),
   );
   if (received === null) return null;
-  const descriptors = readRights(control.subarray(0, controlLength));
-  if ((flags & MSG_CTRUNC) !== 0) {
-    for (const descriptor of descriptors) libc().close(descriptor);
-    throw new NativeError('recvmsg', EMSGSIZE, 'some of the descriptors did not fit');
-  }
-  return { data: data.subarray(0, received), descriptors };
+  return {
+    data: data.subarray(0, received),
+    ...readControl(control.subarray(0, controlLength)),
+    truncated: (flags & MSG_CTRUNC) !== 0,
+  };
 }
 
 function retry(syscall: string, call: () => number): number | null {
@@ -102,18 +129,25 @@ function withMessage(data: Buffer, control: Buffer, call: (message: Buffer) => n
 
 function keepAlive(..._buffers: Buffer[]): void {}
 
-function readRights(control: Buffer): number[] {
+/** What came beside the data (cmsg(3)). */
+export function readControl(control: Buffer): Pick<ReceivedMessage, 'descriptors' | 'sender'> {
   const descriptors: number[] = [];
+  let sender: ReceivedMessage['sender'] = null;
   const header = pointerSize + 8;
   for (let at = 0; at + header <= control.length; ) {
     const length = readWord(control, at);
     if (length < header || at + length > control.length) break;
-    if (readInt(control, at + pointerSize) === SOL_SOCKET && readInt(control, at + pointerSize + 4) === SCM_RIGHTS) {
+    const isSocket = readInt(control, at + pointerSize) === SOL_SOCKET;
+    const type = readInt(control, at + pointerSize + 4);
+    if (isSocket && type === SCM_RIGHTS) {
       for (let i = at + header; i + 4 <= at + length; i += 4) descriptors.push(readInt(control, i));
+    } else if (isSocket && type === SCM_CREDENTIALS && length >= header + 12) {
+      // struct ucred: pid, uid, gid. A uid is unsigned.
+      sender = { pid: readInt(control, at + header), uid: readInt(control, at + header + 4) >>> 0 };
     }
     at += align(length);
   }
-  return descriptors;
+  return { descriptors, sender };
 }
 
 function controlSize(count: number): number {

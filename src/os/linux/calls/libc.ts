@@ -25,6 +25,7 @@ export interface Libc {
   sendmsg: Call;
   recvmsg: Call;
   fcntl: Call;
+  flock: Call;
   poll: Call;
   eventfd: Call;
   write: Call;
@@ -143,6 +144,7 @@ function declare(koffi: Koffi): Libc {
     sendmsg: fn('sendmsg', 'intptr_t', ['int', 'void *', 'int']),
     recvmsg: fn('recvmsg', 'intptr_t', ['int', 'void *', 'int']),
     fcntl: fn('fcntl', 'int', ['int', 'int', 'long']),
+    flock: fn('flock', 'int', ['int', 'int']),
     poll: fn('poll', 'int', ['void *', 'ulong', 'int']),
     eventfd: fn('eventfd', 'int', ['uint', 'int']),
     write: fn('write', 'intptr_t', ['int', 'void *', 'size_t']),
