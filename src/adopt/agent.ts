@@ -3,7 +3,7 @@
  *
  * It never keeps the program alive, and a program whose hold is gone ends itself.
  */
-import { connect, type Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { threadId } from 'node:worker_threads';
 import {
   type AgentMessage,
@@ -34,6 +34,15 @@ const mostAttempts = 3;
 /** Messages that a new connection repeats. */
 const mostRepeated = 64;
 
+/** Node's own, as it is before the program or its monitor wraps it. */
+const { connect } = Socket.prototype;
+
+function plainConnect(path: string): Socket {
+  const socket = new Socket();
+  Reflect.apply(connect, socket, [path]);
+  return socket;
+}
+
 export class Agent {
   readonly #passed: Passed;
   readonly #managed = new Set<Managed>();
@@ -62,7 +71,7 @@ export class Agent {
 
   /** @param again True when hold was met before: only its absence ends this program, not the loss of a connection. */
   #open(path: string, again: boolean): void {
-    const socket = connect(path);
+    const socket = plainConnect(path);
     this.#socket = socket;
     socket.setEncoding('utf8').unref();
     const read = readLines((value) => this.#hear(holdMessage(value)));

@@ -4,7 +4,6 @@
  * Between two requests nothing about a connection is known but its descriptor. So the old program sends that over a datagram socket of
  * the new one (SCM_RIGHTS), which reads on from there. What a client sends meanwhile waits in the kernel, and nobody loses it.
  */
-import { randomBytes } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
 import { controlPath } from '../hold/wire/passed.ts';
@@ -28,7 +27,7 @@ export interface Receiver {
 /** Takes connections in for a server from now on. Holds no process alive. Null where this user has no directory that keeps others away. */
 export function receive(server: Server, token: string): Receiver | null {
   const { sockets, events, channels } = os();
-  const name = channels.privatePath(`hand-off-${process.pid}-${randomBytes(8).toString('hex')}`);
+  const name = channels.privatePath(`hand-off-${process.pid}-${process.getBuiltinModule('node:crypto').randomBytes(8).toString('hex')}`);
   if (name === null) return null;
   const fd = sockets.open('unix-datagram', 4);
   sockets.bind(fd, { protocol: 'unix', path: name });

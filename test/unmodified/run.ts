@@ -33,7 +33,6 @@ export interface Compared {
   readonly door: Door;
   /** Both as text; null when they are the same. */
   readonly different: { readonly plain: string; readonly behind: string } | null;
-  readonly excused: string | null;
 }
 
 interface Seen {
@@ -64,6 +63,7 @@ for (const program of programs) await compare(program);
 async function compare(program: Program): Promise<void> {
   let plain = await run(program, null);
   for (const door of ['explain', 'own port', 'another port', 'learned port'] as const) {
+    if (program.except?.[door] !== undefined) continue;
     let behind = await run(program, door);
     for (let attempt = 1; attempt < attempts && !same(plain, behind, door); attempt++) {
       plain = await run(program, null);
@@ -76,7 +76,6 @@ async function compare(program: Program): Promise<void> {
       program: program.name,
       door,
       different,
-      excused: program.except?.[door] ?? null,
     };
     process.stdout.write(`${JSON.stringify(compared)}\n`);
   }
