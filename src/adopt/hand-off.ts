@@ -27,7 +27,9 @@ export interface Receiver {
 /** Takes connections in for a server from now on. Holds no process alive. Null where this user has no directory that keeps others away. */
 export function receive(server: Server, token: string): Receiver | null {
   const { sockets, events, channels } = os();
-  const name = channels.privatePath(`hand-off-${process.pid}-${process.getBuiltinModule('node:crypto').randomBytes(8).toString('hex')}`);
+  const name = channels.privatePath(
+    `hand-off-${process.pid}-${process.getBuiltinModule('node:crypto').randomBytes(8).toString('hex')}`,
+  );
   if (name === null) return null;
   const fd = sockets.open('unix-datagram', 4);
   sockets.bind(fd, { protocol: 'unix', path: name });
