@@ -173,7 +173,7 @@ type GetServer = (this: unknown, of: object, ...rest: unknown[]) => unknown;
 
 /**
  * In a cluster worker a server listens on a handle that its primary has. Node asks for it with `cluster._getServer`, and calls `_setServerData`
- * of the server or UDP socket, which none has, when the answer has come (lib/internal/cluster/child.js). Calls back then, before anything is emitted.
+ * of the server or UDP socket when the answer has come (lib/internal/cluster/child.js); tls.Server has one, for its tickets. Calls back then, before anything is emitted.
  */
 export function onPrimaryAnswer(answered: (of: object) => void): void {
   const { moduleLoadList: loaded } = process as unknown as { moduleLoadList?: readonly string[] };
@@ -187,7 +187,8 @@ export function onPrimaryAnswer(answered: (of: object) => void): void {
       if (before === undefined) Reflect.deleteProperty(of, '_setServerData');
       else Object.defineProperty(of, '_setServerData', before);
       safely(() => answered(of));
-      if (typeof before?.value === 'function') Reflect.apply(before.value, this, data);
+      const { _setServerData: own } = of as { _setServerData?: unknown };
+      if (typeof own === 'function') Reflect.apply(own, this, data);
     };
     Object.defineProperty(of, '_setServerData', { value, configurable: true, writable: true });
     return Reflect.apply(plain, this, [of, ...rest]);

@@ -192,13 +192,17 @@ function outcome(
 
 /** Without what differs from run to run: the folder, ports, pids, times. */
 function normal(text: string, folder: string, port: number): string {
-  return text
-    .replaceAll(folder, 'FOLDER')
-    .replaceAll(String(port), 'P')
-    .replaceAll(String(port + 1), 'Q')
-    .replaceAll(String(port + 2), 'R')
-    .replace(/\(node:\d+\)/g, '(node:PID)')
-    .replace(/\bpid \d+/g, 'pid PID')
-    .replace(/duration_ms:? .*/g, 'duration')
-    .replace(/\d+(?:\.\d+)? ?ms\b/g, 'MS');
+  return (
+    text
+      .replaceAll(folder, 'FOLDER')
+      .replaceAll(String(port), 'P')
+      .replaceAll(String(port + 1), 'Q')
+      .replaceAll(String(port + 2), 'R')
+      // The runner of node --test repeats NODE_OPTIONS on the command line of its children.
+      .replace(/,?--require=[^\s,]*\/preload\/(?:adopt|explain)\.js/g, '')
+      .replace(/\(node:\d+\)/g, '(node:PID)')
+      .replace(/\bpid \d+/g, 'pid PID')
+      .replace(/duration_ms:? .*/g, 'duration')
+      .replace(/\d+(?:\.\d+)? ?ms\b/g, 'MS')
+  );
 }

@@ -279,6 +279,13 @@ const more: Program[] = [
     ),
   },
   {
+    name: 'cluster: TLS tickets are shared by the workers',
+    source: clusterOf(
+      `const tls = require('tls'); let up = 0, session = null, left = 4; const go = () => { const client = tls.connect({ port: P, host: '127.0.0.1', session, rejectUnauthorized: false, maxVersion: 'TLSv1.2' }, () => { log(client.isSessionReused()); client.end(); }); client.on('session', (one) => { session = one; }); client.on('close', () => { if (--left > 0) go(); else { for (const worker of Object.values(cluster.workers)) worker.kill(); process.exit(); } }); client.resume(); }; for (let i = 0; i < 2; i++) cluster.fork().on('message', () => { if (++up === 2) go(); });`,
+      `require('tls').createServer(${keys}, (socket) => socket.end('x')).listen(P, () => process.send('up'));`,
+    ),
+  },
+  {
     name: 'cluster: reusePort in two workers',
     since: 24,
     source: clusterOf(

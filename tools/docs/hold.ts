@@ -23,12 +23,12 @@ A bare port follows the program: when the program asks for 127.0.0.1 only, that 
 
 ## What a program can notice
 
-A program under hold sees the events, errors, exit statuses and globals that it would see without hold. The held socket is opened by Node's own handle, so \`server.address()\`, \`server._handle\`, what is sent to child processes and cluster workers, and the errors with their stack traces are Node's own; no listener is added and no function of a server is replaced. A ring of more than 200 programs says so on Node 20, 22, 24 and 26 (\`npm run unmodified\`), and so do Node's own tests: of those of net, dgram, cluster, child_process, worker_threads, process, dns, async_hooks and events that pass on Node 20, these five differ, for the reasons below (\`npm run node-tests -- FOLDER\` runs them):
+A program under hold sees the events, errors, exit statuses and globals that it would see without hold. The held socket is opened by Node's own handle, so \`server.address()\`, \`server._handle\`, what is sent to child processes and cluster workers, and the errors with their stack traces are Node's own; no listener is added and no function of a server is replaced. A ring of more than 200 programs says so on Node 20, 22, 24 and 26 (\`npm run unmodified\`), and so do Node's own tests: of the 1,579 of net, http, https, http2, tls, dgram, cluster, child_process, worker_threads, process, dns, async_hooks and events that pass on Node 20, these six differ, for the reasons below (\`npm run node-tests -- FOLDER\` runs them):
 
 | test | door | why |
 |---|---|---|
 | sequential/test-net-better-error-messages-port, sequential/test-net-connect-handle-econnrefused, sequential/test-net-reconnect-error | its own port held | a held port accepts where the test wants to be refused |
-| sequential/test-net-localport | its own port held | a client cannot bind a held port |
+| sequential/test-net-localport, sequential/test-https-connect-localport | its own port held | a client cannot bind a held port |
 | parallel/test-dgram-error-message-address | \`rebind/explain\` | the message says more than the test expects |
 
 What is inherent in holding a port:
