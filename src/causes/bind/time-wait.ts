@@ -35,7 +35,7 @@ export default cause({
     const where = at.length === 1 && at[0] === endpoint ? '' : ` on ${list(at.slice(0, 3))}`;
     const time = waitMs === null ? '' : ` for another ${seconds(waitMs)}`;
     // Whose it was, a server's or a client's, nobody knows any more.
-    const because = optionMissingNow ? '' : `, because their program did not set SO_REUSEADDR`;
+    const because = optionMissingNow ? '' : `, because that program did not set SO_REUSEADDR`;
     return `${endpoint} is held by ${what}${where}${time}${because}`;
   },
   remedies(_args, question) {
