@@ -17,7 +17,9 @@ for (const { id } of registry) {
     encoding: 'utf8',
     env: { PATH: process.env['PATH'] ?? '', NO_COLOR: '1', LANG: 'C.UTF-8' },
   });
-  const answer = /^(?:\$ rebind|> await) why[\s\S]*?(?=\n\n(?:The demo has stopped|The answer names))/m.exec(stdout)?.[0];
+  const answer = /^(?:\$ rebind|> await) why[\s\S]*?(?=\n\n(?:The demo has stopped|The answer names))/m.exec(
+    stdout,
+  )?.[0];
   if (status !== 0 || answer === undefined) {
     console.error(`${id}: not recorded. ${stderr.trim()}`);
     process.exitCode = 1;
