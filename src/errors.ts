@@ -2,27 +2,15 @@
  * The errors of the library. Compare `code`, never the text; the guards work across copies of the package.
  */
 import { getSystemErrorMap } from 'node:util';
+import type { Report, Verdict } from './causes/bind/index.ts';
 import { formatEndpoint } from './model/endpoint.ts';
 import { escapeText } from './model/text.ts';
-import type { Blocker, Finding, Remedy, Report } from './model/verdict.ts';
+import type { Blocker, Remedy } from './model/verdict.ts';
 
 export { isNativeError, isUnsupportedError, NativeError, UnsupportedError } from './os/errors.ts';
 
 /** The same symbol as os/errors.ts brands its errors with. */
 const brand = Symbol.for('rebind.error');
-
-/** What `BlockedPortError` adds to Node's own error, and what it keeps of it. */
-export interface BlockedPortFields {
-  readonly code: string;
-  readonly errno: number;
-  readonly syscall: string;
-  readonly address: string;
-  readonly port: number;
-  readonly verdict: Finding | null;
-  readonly plan: readonly Remedy[];
-  readonly blockers: readonly Blocker[];
-  readonly report: Report;
-}
 
 /**
  * The endpoint is blocked. Has the shape of Node's own error (`code`, `errno`, `syscall`, `address`, `port`) and says why.
@@ -38,7 +26,7 @@ export interface BlockedPortFields {
  * }
  * ```
  */
-export class BlockedPortError extends Error implements BlockedPortFields {
+export class BlockedPortError extends Error {
   override readonly name = 'BlockedPortError';
   /** Such as `EADDRINUSE`. */
   readonly code: string;
@@ -49,7 +37,7 @@ export class BlockedPortError extends Error implements BlockedPortFields {
   readonly address: string;
   /** For a Unix socket -1, as in Node's own error. */
   readonly port: number;
-  readonly verdict: Finding | null;
+  readonly verdict: Verdict | null;
   readonly plan: readonly Remedy[];
   readonly blockers: readonly Blocker[];
   /** The whole answer of `why`. */

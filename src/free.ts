@@ -15,7 +15,7 @@ import {
   type WhyEndpoint,
   type WhyOptions,
 } from './ask/request.ts';
-import { causes } from './causes/bind/index.ts';
+import { causes, type Report, type Verdict } from './causes/bind/index.ts';
 import { checkOptions as checkNames } from './check.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Gap, Holder } from './model/facts.ts';
@@ -23,7 +23,7 @@ import { answer, bindable } from './model/judge.ts';
 import type { ActResult, PlannedStep, StepTarget } from './model/step.ts';
 import { isFutile, isPlainlySafe, planSteps } from './model/steps.ts';
 import { withNeeds } from './model/steps-needed.ts';
-import type { Finding, Question, Remedy, RemedyId, Report } from './model/verdict.ts';
+import type { Question, Remedy, RemedyId } from './model/verdict.ts';
 import { os as thisOs } from './os/index.ts';
 import type { Os } from './os/os.ts';
 
@@ -80,7 +80,7 @@ export interface FreeReport {
   readonly bindable: boolean | null;
   readonly errno: string | null;
   /** Why it was blocked when `free` was called when it is bindable now, else why it still is; null when it was never blocked. */
-  readonly verdict: Finding | null;
+  readonly verdict: Verdict | null;
   readonly steps: readonly FreeStep[];
   /** What would help besides. Empty when bindable. */
   readonly plan: readonly Remedy[];

@@ -12,11 +12,10 @@ import {
   type WhyEndpoint,
   type WhyOptions,
 } from './ask/request.ts';
-import { causes } from './causes/bind/index.ts';
+import { causes, type Report } from './causes/bind/index.ts';
 import { checkOptions as checkNames } from './check.ts';
 import type { Request } from './model/endpoint.ts';
 import { answer } from './model/judge.ts';
-import type { Report } from './model/verdict.ts';
 import { os as thisOs } from './os/index.ts';
 import type { HolderSearch, Os } from './os/os.ts';
 

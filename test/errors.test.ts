@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
+import type { Report } from '../src/causes/bind/index.ts';
 import {
   BlockedPortError,
   isBlockedPortError,
@@ -21,7 +22,7 @@ const cause = {
   say: () => sentence,
   remedies: () => [],
 };
-const report = answer(ask(request(), facts({ sockets: [socket()] }), { errno: 'EADDRINUSE', port }), [cause]);
+const report = answer(ask(request(), facts({ sockets: [socket()] }), { errno: 'EADDRINUSE', port }), [cause]) as Report;
 
 test("BlockedPortError keeps the fields of Node's own error, and the error as its cause", async () => {
   const first = createServer();
@@ -67,7 +68,7 @@ test('what an uncaught BlockedPortError prints holds no control character of the
 });
 
 test('BlockedPortError of a Unix socket has the path as address and -1 as port, as Node has', () => {
-  const unix = answer(ask(request({ protocol: 'unix', path: '/run/app' }), facts(), null), []);
+  const unix = answer(ask(request({ protocol: 'unix', path: '/run/app' }), facts(), null), []) as Report;
   const error = new BlockedPortError({ ...unix, errno: 'EADDRINUSE' });
   assert.equal(error.address, '/run/app');
   assert.equal(error.port, -1);

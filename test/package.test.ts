@@ -50,7 +50,10 @@ describe('the published package', () => {
     const { status, stderr } = run(['--import', 'rebind/explain', '-e', program]);
     server.close();
     assert.equal(status, 1);
-    assert.match(stderr, new RegExp(`EADDRINUSE.*:${at.port}\\n +node \\(pid ${process.pid}\\) already listens`));
+    assert.match(
+      stderr,
+      new RegExp(`EADDRINUSE.*:${at.port}\\n +node package.test.js \\(pid ${process.pid}\\) already listens`),
+    );
   });
 
   test('rebind/adopt does nothing where no socket was passed', () => {

@@ -42,7 +42,7 @@ const below = ['why', 'ask', 'act', 'check', 'errors', 'causes', 'os', 'model'];
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   model: [],
   os: ['check', 'model'],
-  errors: ['os', 'model'],
+  errors: ['causes', 'os', 'model'],
   check: ['model'],
   // Only the types of what a stage offers.
   causes: ['model', 'stage'],

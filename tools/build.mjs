@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,26 @@ const tsc = createRequire(import.meta.url)
   .resolve('typescript/package.json')
   .replace('package.json', 'bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+keepReachable(Object.values(manifest.exports).filter((path) => path.endsWith('.js')));
+
+/** Removes the declarations that no public one refers to, and the folders that are empty then. */
+function keepReachable(modules) {
+  const kept = new Set();
+  const visit = (file) => {
+    if (kept.has(file)) return;
+    kept.add(file);
+    for (const [, path] of readFileSync(file, 'utf8').matchAll(/(?:from |import ?\(?)["'](\.[^"']+)\.ts["']/g))
+      visit(join(dirname(file), `${path}.d.ts`));
+  };
+  for (const module of modules) visit(join(module.replace(/\.js$/, '.d.ts')));
+  for (const file of readdirSync('dist', { recursive: true })) {
+    const path = join('dist', file);
+    if (file.endsWith('.d.ts') && !kept.has(path)) rmSync(path);
+  }
+  const folders = readdirSync('dist', { recursive: true, withFileTypes: true }).filter((each) => each.isDirectory());
+  const deepestFirst = folders.map((each) => join(each.parentPath, each.name)).sort((a, b) => b.length - a.length);
+  for (const folder of deepestFirst) if (readdirSync(folder).length === 0) rmdirSync(folder);
+}
 
 /** The table, read from its source. */
 async function tableOfCommands() {

@@ -32,6 +32,16 @@ export interface JudgeCause {
   remedies(args: object, question: Question): readonly Remedy[];
 }
 
+/** What a cause finds: its id, its sentence and its own arguments. */
+export type FoundBy<C extends JudgeCause> = C extends {
+  readonly id: infer Id;
+  recognise(question: Question): infer Args;
+}
+  ? string extends Id
+    ? Finding
+    : { readonly cause: Id; readonly sentence: string; readonly args: Exclude<Args, null> }
+  : never;
+
 /** The cause that is asked when the kernel and the rules disagree. */
 const unexplained = 'unexplained';
 
@@ -63,7 +73,7 @@ export function ask(request: Request, facts: Facts, probe: Probe | null, beside:
 }
 
 /** The report on a question. */
-export function answer(question: Question, causes: readonly JudgeCause[]): Report {
+export function answer<C extends JudgeCause>(question: Question, causes: readonly C[]): Report<FoundBy<C>> {
   const { request, facts, errno } = question;
   const here = causes.filter((cause) => cause.on.includes(facts.platform));
   const recognised = here
@@ -72,14 +82,16 @@ export function answer(question: Question, causes: readonly JudgeCause[]): Repor
   // Something recognised is an explanation, so `unexplained` only ever stands alone.
   const explained = recognised.filter((entry) => entry.finding.cause !== unexplained);
   const entries = explained.length > 0 ? explained : recognised;
-  const [verdict = null, ...also] = entries.map((entry) => entry.finding);
+  const found = [...entries.map((entry) => entry.finding), ...findBehind(question, here, entries)];
+  // Each has the id and the arguments of the cause that found it, which the list has lost.
+  const [verdict = null, ...also] = found as FoundBy<C>[];
   return {
     endpoint: request.endpoint,
     options: request.options,
     bindable: bindable(question),
     errno,
     verdict,
-    also: [...also, ...findBehind(question, here, entries)],
+    also,
     blockers: question.blockers.map((candidate) => blocker(candidate, question)),
     plan: plan(entries.flatMap(({ cause, args }) => cause.remedies(args, question))),
     gaps: facts.gaps,

@@ -100,7 +100,7 @@ export interface Finding {
 }
 
 /** The answer of `why`; `--json` prints it with `schema: 1` in front. */
-export interface Report {
+export interface Report<Found extends Finding = Finding> {
   readonly endpoint: Endpoint;
   readonly options: BindOptions;
   /** Null when it could not be told. */
@@ -108,8 +108,8 @@ export interface Report {
   /** What bind or listen would report, null when bindable. */
   readonly errno: string | null;
   /** Null when bindable and nothing is worth saying. */
-  readonly verdict: Finding | null;
-  readonly also: readonly Finding[];
+  readonly verdict: Found | null;
+  readonly also: readonly Found[];
   readonly blockers: readonly Blocker[];
   readonly plan: readonly Remedy[];
   readonly gaps: readonly Gap[];

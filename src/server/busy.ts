@@ -5,9 +5,9 @@
 import type { Server } from 'node:net';
 import { resolve } from 'node:path';
 import type { Lock } from '../act/lock.ts';
+import type { Report } from '../causes/bind/index.ts';
 import { BlockedPortError } from '../errors.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
-import type { Report } from '../model/verdict.ts';
 import { isUnsupportedError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import { isServer } from './arguments.ts';

@@ -3,13 +3,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { look } from '../ask/look.ts';
-import { causes } from '../causes/bind/index.ts';
+import { causes, type Verdict } from '../causes/bind/index.ts';
 import { isWildcard } from '../model/address.ts';
 import type { Endpoint, Request } from '../model/endpoint.ts';
 import type { Facts, Holder, Socket } from '../model/facts.ts';
 import { answer } from '../model/judge.ts';
 import { listenersOn } from '../model/reach.ts';
-import type { Finding } from '../model/verdict.ts';
 import { UnsupportedError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import type { Clock, End, WaitOptions, WaitReport } from './options.ts';
@@ -113,7 +112,7 @@ function whoListens(os: Os, request: Request, pid: number | undefined): Opened |
 }
 
 /** A server that hangs between bind and listen is what a timeout would not tell. */
-function whoOnlyBound(os: Os, request: Request): Finding | null {
+function whoOnlyBound(os: Os, request: Request): Verdict | null {
   const { verdict } = answer(look(request, os), causes);
   return verdict?.cause === 'bound-not-listening' ? verdict : null;
 }

@@ -3,10 +3,10 @@
  */
 
 import { bindOptionNames, type WhyOptions } from '../ask/request.ts';
+import type { Verdict } from '../causes/bind/index.ts';
 import { nameOf } from '../check.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap } from '../model/facts.ts';
-import type { Finding } from '../model/verdict.ts';
 
 /** What to wait for, and how long. */
 export interface WaitOptions extends Omit<WhyOptions, 'holders'> {
@@ -26,7 +26,7 @@ export interface WaitProgress {
   /** What bind reports now, such as `EADDRINUSE`; null with `open`. */
   readonly errno: string | null;
   /** Why it is not free yet; null with `open`. */
-  readonly verdict: Finding | null;
+  readonly verdict: Verdict | null;
   /** When the kernel will have forgotten the last leftover, if that is all that blocks; null when nobody knows. */
   readonly expiresInMs: number | null;
 }
@@ -61,7 +61,7 @@ export interface WaitReport {
   /** With `open`: where they listen, the path of a Unix socket with port 0. Also those whose process cannot be seen. */
   readonly addresses: readonly Address[];
   /** With `free`: why it is still blocked. With `open`: who has bound it and does not listen. Else null. */
-  readonly verdict: Finding | null;
+  readonly verdict: Verdict | null;
   readonly gaps: readonly Gap[];
   readonly elapsedMs: number;
 }

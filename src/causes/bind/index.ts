@@ -2,7 +2,8 @@
  * Every known cause. The order is precedence: the first that recognises a question is the verdict, the others come along.
  */
 
-import type { Cause } from '../cause.ts';
+import type { FoundBy } from '../../model/judge.ts';
+import type { Report as ReportOf } from '../../model/verdict.ts';
 import addressNotHere from './address-not-here.ts';
 import boundNotListening from './bound-not-listening.ts';
 import containerPort from './container-port.ts';
@@ -62,7 +63,8 @@ export const causes = [
   unexplained,
 ] as const;
 
-type VerdictOf<C> = C extends Cause<infer Id, infer Args> ? { readonly cause: Id; readonly args: Args } : never;
+/** A cause that applies: its id, one plain sentence, and what it found. A closed union, so that `cause` tells what is in `args`, and a `switch` over it can be exhaustive. */
+export type Verdict = FoundBy<(typeof causes)[number]>;
 
-/** What a verdict can be: a closed union, so that a `switch` over `cause` knows the arguments and can be exhaustive. */
-export type Verdict = VerdictOf<(typeof causes)[number]>;
+/** The answer of `why`; `--json` prints it with `schema: 1` in front. */
+export interface Report extends ReportOf<Verdict> {}
