@@ -6,6 +6,7 @@ import { hasAccepted } from '../../model/may-end.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { holdersOf } from './kinds.ts';
 
+/** Why a server that holds the port does not answer. */
 export type Conduct =
   /** The program that asks has the port itself. */
   | 'this-process'
