@@ -130,7 +130,7 @@ const children: Program[] = [
   {
     name: 'child: detached',
     source: inChild(
-      `const child = spawn(process.execPath, [__filename, 'child'], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] }); child.stdout.on('data', (data) => log(String(data).split('\\n')[0])); child.on('exit', (status) => log('exit', status));`,
+      `const child = spawn(process.execPath, [__filename, 'child'], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] }); let text = ''; child.stdout.on('data', (data) => { text += data; }); child.on('close', (status) => log(text.split('\\n')[0], 'exit', status));`,
       `console.log('detached', process.pid === require('os').userInfo().pid); process.exit(4);`,
     ),
   },
