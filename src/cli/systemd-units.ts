@@ -5,6 +5,7 @@
 import { basename, resolve } from 'node:path';
 import { formatAddress } from '../model/address.ts';
 import type { Endpoint } from '../model/endpoint.ts';
+import { quoted } from '../model/text.ts';
 
 export interface UnitOptions {
   readonly endpoints: readonly Endpoint[];
@@ -18,13 +19,14 @@ export interface UnitOptions {
   readonly nodeOptions: string;
 }
 
-/** Two unit files. The name is that of the program's script, or of the program. */
+/** The text of two unit files. The name is that of the program's script, or of the program. */
 export interface Units {
   readonly name: string;
   readonly socket: string;
   readonly service: string;
 }
 
+/** @throws {RangeError} for a directory or a socket that no unit file can name. */
 export function units(options: UnitOptions): Units {
   const { endpoints, command, program, cwd, graceMs, stopSignal } = options;
   const name = unitName(command);
@@ -55,8 +57,9 @@ export function units(options: UnitOptions): Units {
     `After=${name}.socket network.target`,
     '',
     '[Service]',
-    `WorkingDirectory=${withoutSpecifiers(cwd)}`,
-    `ExecStart=${[program, ...command.slice(1)].map(quote).join(' ')}`,
+    `WorkingDirectory=${plain('The working directory', directoryOf(cwd))}`,
+    // The program is not looked up in the environment, so that its `$` stays single (systemd.service(5), "Command lines").
+    `ExecStart=${[quote(program), ...command.slice(1).map((word) => quote(word.replaceAll('$', '$$$$')))].join(' ')}`,
     ...(isNode ? [`Environment=${quote(`NODE_OPTIONS=${options.nodeOptions}`)}`] : []),
     'Restart=on-failure',
     ...(stopSignal === 'SIGTERM' ? [] : [`KillSignal=${stopSignal}`]),
@@ -70,27 +73,52 @@ export function units(options: UnitOptions): Units {
 }
 
 function listenOf(endpoint: Endpoint, cwd: string): string {
-  if (endpoint.protocol === 'unix')
-    return endpoint.path.startsWith('\0')
-      ? `@${endpoint.path.slice(1)}`
-      : withoutSpecifiers(resolve(cwd, endpoint.path));
-  return formatAddress(endpoint.address, endpoint.port);
+  if (endpoint.protocol !== 'unix') return withoutSpecifiers(formatAddress(endpoint.address, endpoint.port));
+  const isAbstract = endpoint.path.startsWith('\0');
+  return plain('The socket', isAbstract ? `@${endpoint.path.slice(1)}` : resolve(cwd, endpoint.path));
 }
 
+/** A unit is named by letters, digits and `:-_.\` (systemd.unit(5)); one that began with `-` would be an option of systemctl. */
 function unitName(command: readonly string[]): string {
   const script = command.slice(1).find((part) => !part.startsWith('-') && /\.[cm]?[jt]s$/.test(part));
-  const text = basename(script ?? command[0] ?? 'program').replace(/\.[cm]?[jt]s$/, '');
-  return text.replace(/[^A-Za-z0-9_.-]/g, '-') || 'program';
+  const text = basename(script ?? command[0] ?? '').replace(/\.[cm]?[jt]s$/, '');
+  return (
+    text
+      .replace(/[^A-Za-z0-9_.-]/g, '-')
+      .replace(/^[-.]+/, '')
+      .slice(0, longestName) || 'program'
+  );
 }
+
+/** With `.service` it is a file name of at most 255 bytes. */
+const longestName = 200;
 
 /** `%` begins a specifier in every setting (systemd.unit(5)). */
 function withoutSpecifiers(text: string): string {
   return text.replaceAll('%', '%%');
 }
 
-/** Quoted as systemd.service(5), "Command lines": `$` begins a variable there. */
+/** A setting of one value, which systemd takes as it stands: nothing in it can be quoted. @throws {RangeError} */
+function plain(what: string, text: string): string {
+  // Blanks at the end are cut off, and a backslash there joins the next line (systemd.syntax(7)).
+  if (/[\u0000-\u001f\u007f]|[\s\\]$/.test(text))
+    throw new RangeError(`${what} ${quoted(text)} has characters that a unit file cannot hold: use another path`);
+  return withoutSpecifiers(text);
+}
+
+/** The same directory, by a name that does not end in what systemd cuts off. */
+function directoryOf(cwd: string): string {
+  return /[\s\\]$/.test(cwd) ? `${cwd}/.` : cwd;
+}
+
+/** A word of a list, quoted as systemd.syntax(7) has it: with C escapes. */
 function quote(word: string): string {
-  const escaped = withoutSpecifiers(word).replaceAll('$', '$$$$');
-  if (/^[A-Za-z0-9_@%+=:,./$-]+$/.test(escaped)) return escaped;
-  return `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n').replaceAll('\t', '\\t')}"`;
+  const text = withoutSpecifiers(word);
+  if (/^[A-Za-z0-9_@%+=:,./$-]+$/.test(text)) return text;
+  const escaped = text.replace(/["\\]/g, '\\$&').replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    const code = character.charCodeAt(0);
+    // A byte above 7f alone would be no UTF-8.
+    return code < 0x80 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  });
+  return `"${escaped}"`;
 }

@@ -1,6 +1,7 @@
 /**
  * The width of text in a terminal.
  */
+import { shellWord } from '../model/text.ts';
 
 /** Columns that a text takes in a terminal; escape it first. */
 export function columnsOf(text: string): number {
@@ -98,5 +99,5 @@ function takeColumns(text: string, columns: number): string {
 
 /** Words as a shell would need them typed: quoted where they hold more than plain characters. Escape the result before it is printed. */
 export function shellWords(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+  return words.map((word) => (/^[\w@%+=:,./~-]+$/.test(word) ? word : shellWord(word))).join(' ');
 }

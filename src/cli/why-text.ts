@@ -79,9 +79,9 @@ function headline(report: Report, canvas: Canvas, nowMs: number): string[] {
     return said === null ? lines : [...lines, ...wrap(`${said}.`, canvas.width)];
   }
   const lines = marked('bad', `${subject} is in use`, ` by ${holder}`, canvas);
-  return said === null || report.verdict?.cause === 'other-listener'
-    ? lines
-    : [...lines, ...wrap(`${said}.`, canvas.width)];
+  // The plain case is said by the first line; that the program is suspended, or accepts nothing, is not.
+  const isPlain = report.verdict?.cause === 'other-listener' && (report.verdict.args['conduct'] ?? null) === null;
+  return said === null || isPlain ? lines : [...lines, ...wrap(`${said}.`, canvas.width)];
 }
 
 /** The process to name first, or null where the port is blocked by something else than a process. */

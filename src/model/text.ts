@@ -49,7 +49,19 @@ export function escapeJson(json: string): string {
   );
 }
 
-/** A word as a POSIX shell takes it. */
+/**
+ * A word as a shell takes it. What a terminal would act on is spelled as bash, zsh, ksh and POSIX.1-2024 read it back: a pasted line must name
+ * the same file.
+ */
 export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  // zsh replaces a word that begins with `=` by the path of a command.
+  if (/^[\w@%+:,./-][\w@%+=:,./-]*$/.test(text)) return text;
+  if (text.search(dangerous) < 0) return `'${text.replaceAll("'", `'\\''`)}'`;
+  // By the number of the character: `\\xad` would be a byte.
+  const spelled = text.replace(/['\\]/g, '\\$&').replace(dangerous, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+    return code < 0x10000 ? `\\u${code.toString(16).padStart(4, '0')}` : `\\U${code.toString(16).padStart(8, '0')}`;
+  });
+  return `$'${spelled}'`;
 }

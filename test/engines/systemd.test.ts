@@ -2,13 +2,38 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { units } from '../../src/cli/systemd-units.ts';
 import { bootSystemd, checkout, lacks, type World } from './world.ts';
 
 const skip = lacks('systemd-nspawn', 'nsenter', 'ss');
 /** Beside the units, where the container sees it. */
 const server = (port: number): string => `${process.execPath} /etc/systemd/system/server.cjs ${port}`;
 
-const units = {
+/** What a unit file, a shell or a path could read as something else than itself. */
+const odd = `a b\t100% %n $HOME \${HOME} "q" 'q' \\n \\ # ; é 日`;
+const printing = units({
+  endpoints: [
+    { protocol: 'unix', path: `/run/${odd.replace('\t', ' ')}.sock` },
+    { protocol: 'unix', path: '\0rebind-%n-$HOME' },
+    { protocol: 'tcp', address: '127.0.0.1', port: 5000 },
+  ],
+  command: ['node', '/etc/systemd/system/print.cjs', odd, ';', '-x', '', 'line\nline\r', '\u0085'],
+  program: process.execPath,
+  cwd: `/run/${odd.replace('\t', ' ')}\\`,
+  graceMs: 10_000,
+  stopSignal: 'SIGTERM',
+  nodeOptions: '--title="%n $HOME \\"q\\" \\\\n é"',
+});
+
+const files = {
+  'print.socket': printing.socket,
+  'print.service': printing.service,
+  'print.cjs': `const { argv, env } = process;
+    const linked = require('node:fs').readFileSync('/proc/net/unix', 'utf8');
+    const seen = { argv: argv.slice(2), cwd: process.cwd(), options: env.NODE_OPTIONS, descriptors: env.LISTEN_FDS, linked };
+    require('node:fs').writeFileSync('/run/print.new', JSON.stringify(seen));
+    require('node:fs').renameSync('/run/print.new', '/run/print.json');
+    setInterval(() => {}, 1000);\n`,
   'shop.service': `[Service]\nExecStart=${server(3000)}\nRestart=always\nRestartSec=100ms\n`,
   'activated.socket': '[Socket]\nListenStream=4000\n',
   'activated.service': '[Service]\nExecStart=/usr/bin/sleep infinity\n',
@@ -19,7 +44,7 @@ const units = {
 describe('systemd', { skip }, () => {
   let world: World;
   before(async () => {
-    world = await bootSystemd(units);
+    world = await bootSystemd(files);
   });
   after(async () => {
     await world?.[Symbol.asyncDispose]();
@@ -47,6 +72,21 @@ describe('systemd', { skip }, () => {
     const freed = await world.rebind(['free', '3000', '--yes']);
     assert.equal(freed.status, 0, freed.text);
     assert.equal((await world.run(['systemctl', 'is-active', 'shop.service'])).stdout, 'inactive\n');
+  });
+
+  test('what hold --unit printed starts the command with exactly its words, directory, sockets and environment', async () => {
+    const cwd = `/run/${odd.replace('\t', ' ')}\\`;
+    await world.must(['mkdir', '-p', cwd]);
+    await world.must(['systemctl', 'start', 'print.service']);
+    await world.until(['test', '-f', '/run/print.json']);
+    const seen = JSON.parse(await world.must(['cat', '/run/print.json']));
+    await world.must(['systemctl', 'stop', 'print.service', 'print.socket']);
+    assert.deepEqual(seen.argv, [odd, ';', '-x', '', 'line\nline\r', '\u0085']);
+    assert.equal(seen.cwd, cwd);
+    assert.equal(seen.options, '--title="%n $HOME \\"q\\" \\\\n é"');
+    assert.equal(seen.descriptors, '3');
+    assert.ok(seen.linked.includes(`/run/${odd.replace('\t', ' ')}.sock`));
+    assert.ok(seen.linked.includes('@rebind-%n-$HOME'));
   });
 
   test('a socket unit is stopped, and process 1 is not asked', async () => {

@@ -249,6 +249,18 @@ test('--unit prints a socket and a service that systemd accepts', {
   }
 });
 
+test('--unit names no directory, socket or program that a unit file would read as another one', () => {
+  for (const [words, wrong] of [
+    [['/tmp/a\nb.sock', '--', 'true'], /The socket "\/tmp\/a\\nb\.sock" has characters that a unit file cannot hold/],
+    [['unix:/tmp/a ', '--', 'true'], /cannot hold/],
+    [['3000', '--', 'no-such-program-here'], /There is no command "no-such-program-here"/],
+  ] as const) {
+    const { status, stderr, stdout } = ask('--unit', ...words);
+    assert.deepEqual([status, stdout], [2, ''], stderr);
+    assert.match(stderr, wrong);
+  }
+});
+
 /** The first connection may find nobody listening yet. */
 async function connectingGet(port: number): Promise<string> {
   for (let i = 0; ; i++) {

@@ -5,10 +5,10 @@ import { isBlockedPortError } from '../../errors.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
 import { defaults, type StopSignal } from '../../hold/settings.ts';
 import { adoptPath, findCommand, requireOption } from '../../hold/spawn.ts';
-import { receivedDescriptors } from '../../hold/wire/listen-fds.ts';
+import { receivedDescriptors, whyNoCount } from '../../hold/wire/listen-fds.ts';
 import type { ReadyBy } from '../../hold/wire/passed.ts';
 import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
-import { escapeText } from '../../model/text.ts';
+import { escapeText, quoted } from '../../model/text.ts';
 import { demand } from '../../os/capabilities.ts';
 import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
@@ -17,7 +17,7 @@ import { tellEvents } from '../hold-events-text.ts';
 import { canvas, type Io } from '../io.ts';
 import { print } from '../json.ts';
 import { Log } from '../log.ts';
-import { units } from '../systemd-units.ts';
+import { type UnitOptions, type Units, units } from '../systemd-units.ts';
 import { parseMilliseconds } from '../time.ts';
 import { UsageError } from '../usage.ts';
 import { picture } from '../why-text.ts';
@@ -44,12 +44,14 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
   const found = findCommand(command[0] ?? '', process.env, process.cwd());
   if (found.path === null) {
     const paint = canvas(io, 'stderr').paint;
-    const name = escapeText(JSON.stringify(command[0]));
+    const name = quoted(command[0] ?? '');
     const why = found.why === 'not-found' ? `There is no command ${name}` : `The file ${name} is not executable`;
     io.stderr.write(`${paint('bad', 'rebind:')} ${why}; nothing was started\n`);
     return found.why === 'not-found' ? notFound : notExecutable;
   }
   for (const word of invocation.operands) read(word);
+  const noCount = whyNoCount(process.env);
+  if (noCount !== null) throw new UsageError(noCount);
   leaveInspector();
   const log = new Log();
   const options = optionsOf(command, invocation, log);
@@ -158,11 +160,13 @@ function hasTerminal(): boolean {
 async function unit(command: readonly string[], invocation: Invocation, io: Io): Promise<number> {
   if (invocation.operands.length === 0) throw new UsageError('--unit needs an endpoint: systemd cannot learn one');
   const found = findCommand(command[0] ?? '', process.env, process.cwd());
+  if (found.path === null)
+    throw new UsageError(`There is no command ${quoted(command[0] ?? '')}: systemd needs the path of a program`);
   const endpoints = await Promise.all(invocation.operands.map(async (word) => (await addressesOf(read(word)))[0]));
-  const pair = units({
+  const pair = unitsOf({
     endpoints: endpoints.filter((endpoint) => endpoint !== undefined),
     command,
-    program: found.path ?? command[0] ?? '',
+    program: found.path,
     cwd: process.cwd(),
     graceMs: time(invocation, 'grace') ?? defaults.graceMs,
     stopSignal: (invocation.value('stop-signal') ?? defaults.stopSignal) as StopSignal,
@@ -174,6 +178,15 @@ async function unit(command: readonly string[], invocation: Invocation, io: Io):
       `# /etc/systemd/system/${pair.name}.socket\n${pair.socket}\n# /etc/systemd/system/${pair.name}.service\n${pair.service}`,
     );
   return exit.ok;
+}
+
+function unitsOf(options: UnitOptions): Units {
+  try {
+    return units(options);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function read(word: string): ParsedEndpoint {
