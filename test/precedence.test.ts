@@ -8,6 +8,7 @@ import { causes } from '../src/causes/bind/index.ts';
 import { nodeTcpOptions, type Request } from '../src/model/endpoint.ts';
 import type { Facts, Holder, InetSocket } from '../src/model/facts.ts';
 import { answer } from '../src/model/judge.ts';
+import { adviceFor } from '../src/model/systems/index.ts';
 import type { Question, Report } from '../src/model/verdict.ts';
 
 const port = 40_000;
@@ -221,6 +222,7 @@ function judged(rowsToShow: readonly (typeof rows)[number][]): Report {
     reusing: null,
     doubts: new Map(),
     predicted: ['EADDRINUSE'],
+    advice: adviceFor('linux'),
     disagrees: false,
   };
   return answer(question, causes);

@@ -152,6 +152,9 @@ describe('what only one part does', () => {
       if (!/^(model\/rules|os\/linux)\//.test(name))
         for (const target of importsOf(name))
           assert.doesNotMatch(target, /^model\/rules\/linux/, `${name} imports ${target}`);
+    for (const name of sources.keys())
+      if (!name.startsWith('model/systems/'))
+        for (const target of importsOf(name)) assert.doesNotMatch(target, /^model\/systems\/linux/, name);
   });
 
   test('only os/ and the stage know the numbers and files of a platform', () => {
@@ -160,6 +163,12 @@ describe('what only one part does', () => {
       if (!may.includes(partOf(name)))
         for (const target of importsOf(name))
           assert.doesNotMatch(target, /^os\/(linux|darwin|win32)\//, `${name} imports ${target}`);
+  });
+
+  test('a command of a system is named by its advice, and by nothing that advises', () => {
+    for (const [name, text] of sources)
+      if (['causes', 'act', 'ask', 'hold', 'wait', 'free', 'why'].includes(partOf(name)))
+        assert.doesNotMatch(code(text), /(command|sentence): [^\n]*\b(sudo|sysctl|journalctl|list-sockets)\b/, name);
   });
 
   test('the model touches nothing: no modules of Node, no clock, no environment', () => {

@@ -16,13 +16,6 @@ const lookEveryMs = 1_000;
 /** So many entries of one directory are looked at. */
 const mostEntries = 10_000;
 
-/** How a limit is raised, by the code of the refusal (inotify(7)). */
-const limits: Readonly<Record<string, string>> = {
-  ENOSPC: 'the limit fs.inotify.max_user_watches is reached (sudo sysctl fs.inotify.max_user_watches=524288 raises it)',
-  EMFILE:
-    'the limit fs.inotify.max_user_instances is reached (sudo sysctl fs.inotify.max_user_instances=512 raises it)',
-};
-
 export class Ears {
   readonly #onNote: (sentence: string) => void;
   readonly #onLost: () => void;
@@ -108,7 +101,7 @@ export class Ears {
 
   #tell(): void {
     const code = this.#refused ?? '';
-    const why = limits[code] ?? `the system refuses to tell of changes (${code})`;
+    const why = os().advice.watchLimits[code] ?? `the system refuses to tell of changes (${code})`;
     const count = this.#looked.size;
     this.#onNote(
       `${count} watched ${count === 1 ? 'directory is' : 'directories are'} looked at once a second, because ${why}`,

@@ -11,6 +11,7 @@ import type { Facts, Holder, InetSocket, Platform, Probe } from './facts.ts';
 import { type Manager, managers } from './managers.ts';
 import { rulesFor } from './rules/index.ts';
 import type { Prediction } from './rules/rules.ts';
+import { adviceFor } from './systems/index.ts';
 import type {
   Blocker,
   BlockerHolder,
@@ -68,6 +69,7 @@ export function ask(request: Request, facts: Facts, probe: Probe | null, beside:
     reusing: beside.reusing ?? null,
     doubts: beside.doubts ?? new Map(),
     managers: beside.managers ?? new Map(),
+    advice: adviceFor(facts.platform),
     disagrees: probe !== null && predicted !== null && !predicted.includes(probe.errno),
   };
 }

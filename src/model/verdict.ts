@@ -4,6 +4,7 @@
 import type { BindOptions, Endpoint, Request } from './endpoint.ts';
 import type { Address, Container, Facts, Gap, InetSocket, ParentProcess, Probe, Socket, SocketState } from './facts.ts';
 import type { Manager, ManagerKind } from './managers.ts';
+import type { Advice } from './systems/advice.ts';
 
 /** What a remedy does. Order is gentleness: the first is the gentlest. */
 export const remedyIds: readonly RemedyId[] = [
@@ -149,6 +150,8 @@ export interface Question {
   readonly doubts: ReadonlyMap<number, string>;
   /** What started each holder, by pid; those that nothing is known of are not in it. */
   readonly managers: ReadonlyMap<number, Manager>;
+  /** How one does on this system what a remedy advises. */
+  readonly advice: Advice;
   /** True when the kernel answered what the rules do not allow: then `unexplained` is the only cause that is asked. */
   readonly disagrees: boolean;
 }

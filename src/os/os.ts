@@ -19,6 +19,7 @@ import type {
   UnixSocket,
 } from '../model/facts.ts';
 import type { Rules } from '../model/rules/rules.ts';
+import type { Advice } from '../model/systems/advice.ts';
 import type { Capability } from './capabilities.ts';
 import type { Channels } from './channels.ts';
 import type { Events } from './events.ts';
@@ -89,6 +90,8 @@ export interface Os extends Reading, Changing {
   readonly platform: Platform;
   /** What its bind rules answer; null where they have not been measured, so that only a bind that was tried counts. Pure: causes reach it by `rulesFor`. */
   readonly rules: Rules | null;
+  /** How one does there what rebind advises. Pure: causes find it in the question. */
+  readonly advice: Advice;
   /**
    * Why this machine cannot do something, a sentence without a full stop; null when it can, as far as is known before it is tried.
    * What it lacks throws an `UnsupportedError` with the same sentence.

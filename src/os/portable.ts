@@ -5,6 +5,7 @@
 import { networkInterfaces, userInfo } from 'node:os';
 import type { Request } from '../model/endpoint.ts';
 import type { Asker, Facts, Gap, Platform, Probe, Settings } from '../model/facts.ts';
+import { plainAdvice } from '../model/systems/index.ts';
 import { type Capability, capabilities } from './capabilities.ts';
 import { UnsupportedError } from './errors.ts';
 import type { EventRequest, EventResult } from './events.ts';
@@ -38,6 +39,7 @@ export function portable(platform: string, reason: string, provides: readonly Ca
     // The name is for messages; no rule of another platform is ever applied to it.
     platform: platform as Platform,
     rules: null,
+    advice: plainAdvice,
     lacks: (capability) => (provides.includes(capability) ? null : because(capability)),
     readFacts: (): Facts => ({
       platform: platform as Platform,

@@ -64,6 +64,23 @@ function withSocket(os: Os): number {
 
 for (const [name, os] of systems) {
   describe(name, () => {
+    test('its advice is commands that can be pasted, or none', () => {
+      const { advice } = os;
+      assert.ok(advice.asAdministrator('rebind free 80').endsWith('rebind free 80'));
+      const commands = [
+        advice.unprivilegedFrom(80),
+        advice.reserve([
+          [3000, 3000],
+          [4000, 4010],
+        ]),
+        advice.moreAutomaticPorts?.command ?? null,
+        advice.serviceSockets(false),
+        advice.serviceSockets(true),
+        advice.policies?.command ?? null,
+      ];
+      for (const command of commands) if (command !== null) assert.match(command, /^[^\n]+[^\n.]$/);
+    });
+
     test('reading never throws; what cannot be seen is a gap, and said to be unseen', () => {
       for (const request of requests) {
         for (const holders of ['none', 'likely', 'all'] as const) {

@@ -21,7 +21,7 @@ export default cause({
     const from = range === null ? 'the automatic range' : `${range[0]} to ${range[1]}`;
     return `No ${protocol === 'udp' ? 'UDP' : 'TCP'} port from ${from} is free on ${address}, so the kernel cannot choose one`;
   },
-  remedies: ({ range }) => [
+  remedies: ({ range }, { advice: { moreAutomaticPorts } }) => [
     {
       remedy: 'use-port',
       sentence: 'Use a fixed port outside the automatic range',
@@ -29,13 +29,17 @@ export default cause({
       automatic: false,
       args: { range },
     },
-    {
-      remedy: 'set-option',
-      sentence: 'Widen the range of automatic ports until reboot',
-      command: 'sudo sysctl -w net.ipv4.ip_local_port_range="10240 65535"',
-      automatic: false,
-      args: { setting: 'net.ipv4.ip_local_port_range' },
-    },
+    ...(moreAutomaticPorts === null
+      ? []
+      : [
+          {
+            remedy: 'set-option' as const,
+            sentence: 'Widen the range of automatic ports until reboot',
+            command: moreAutomaticPorts.command,
+            automatic: false,
+            args: { setting: moreAutomaticPorts.setting },
+          },
+        ]),
   ],
   stages: [
     {

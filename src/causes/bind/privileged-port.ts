@@ -31,7 +31,7 @@ export default cause({
   },
   say: ({ endpoint, first, user, isRoot }) =>
     `${endpoint} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} need CAP_NET_BIND_SERVICE`,
-  remedies: ({ port, first }) => [
+  remedies: ({ port, first }, { advice }) => [
     {
       remedy: 'use-port',
       sentence: `Listen on a port from ${first} on, such as ${port + 8000}`,
@@ -42,7 +42,7 @@ export default cause({
     {
       remedy: 'grant-privilege',
       sentence: `Let every program on this machine use ports from ${port} until reboot`,
-      command: `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=${port}`,
+      command: advice.unprivilegedFrom(port),
       automatic: false,
       args: { port },
     },

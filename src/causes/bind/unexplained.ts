@@ -36,19 +36,13 @@ export default cause({
   },
   remedies({ errno, gaps }, question): Remedy[] {
     const command = `rebind why ${typed(question.request)}`;
+    const { advice } = question;
     const refused = errno === 'EPERM' || errno === 'EACCES';
     return [
       ...(gaps > 0 && question.facts.asker.uid !== 0
-        ? [investigate('Ask again as root, who sees most', `sudo ${command}`)]
+        ? [investigate('Ask again as root, who sees most', advice.asAdministrator(command))]
         : []),
-      ...(refused
-        ? [
-            investigate(
-              'Check whether a policy refuses it: a sandbox or container (seccomp, Landlock), SELinux, AppArmor, or SocketBindDeny= of the systemd unit; the kernel logs most of them',
-              "sudo journalctl -k --since '-10min' --grep 'denied|audit|seccomp'",
-            ),
-          ]
-        : []),
+      ...(refused && advice.policies !== null ? [investigate(advice.policies.sentence, advice.policies.command)] : []),
       investigate('If you find nothing, report this answer: rebind lacks a cause', `${command} --json`),
     ];
   },

@@ -1,7 +1,7 @@
 import { shellWord } from '../../model/text.ts';
 import type { Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
-import { typed } from '../shared/remedies.ts';
+import { rebindFree } from '../shared/remedies.ts';
 import { asked } from '../shared/words.ts';
 
 /** A path that is occupied by a file and by no socket. */
@@ -40,7 +40,7 @@ export default cause({
         {
           ...remedy,
           sentence: proven ? 'Remove the leftover file' : 'Check as root, and remove the file if it is a leftover',
-          command: `${mine ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+          command: rebindFree(question, mine),
           automatic: mine && proven,
         },
       ];

@@ -26,6 +26,12 @@ export function typed({ endpoint, options }: Request): string {
   return [shellWord(text), ...flags].join(' ');
 }
 
+/** What frees the endpoint: as the administrator where this user may not. */
+export function rebindFree(question: Question, allowed: boolean): string {
+  const command = `rebind free ${typed(question.request)}`;
+  return allowed ? command : question.advice.asAdministrator(command);
+}
+
 /**
  * Gets rid of the connections of programs that are no servers on this port, a browser or a database for instance; rebind
  * does neither unless it is told to. Cutting a connection frees a port that the kernel chose for it, and its program goes
@@ -57,7 +63,7 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
     {
       remedy: 'remove-leftovers',
       sentence: `Cut ${owned.length === 1 ? 'the connection' : 'the connections'} of ${lower(processes(owners.map(who), first.uid))}, if that program does not need it`,
-      command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)} --force`,
+      command: `${rebindFree(question, allowed)} --force`,
       automatic: false,
       args: { cookies: owned.flatMap(({ linux }) => linux?.cookie ?? []) },
     },
@@ -100,7 +106,7 @@ export function removeLeftovers(sockets: readonly InetSocket[], question: Questi
   return {
     remedy: 'remove-leftovers',
     sentence: `Remove ${what} now${allowed ? '' : ' (needs root)'}; no process has ${sockets.length === 1 ? 'it' : 'them'} open`,
-    command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+    command: rebindFree(question, allowed),
     automatic: allowed,
     args: { cookies: sockets.flatMap(({ linux }) => linux?.cookie ?? []) },
   };
@@ -135,15 +141,13 @@ export function reservePort(question: Question): Remedy[] {
   const reserved = reservedPorts.some(([first, last]) => port >= first && port <= last);
   // Outside of the range no client is ever given the port, so there is nothing to reserve it from.
   if (reserved || automaticPorts === null || port < automaticPorts[0] || port > automaticPorts[1]) return [];
-  const ranges = [
-    ...reservedPorts.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)),
-    `${port}`,
-  ];
+  const command = question.advice.reserve([...reservedPorts, [port, port]]);
+  if (command === null) return [];
   return [
     {
       remedy: 'reserve-port',
       sentence: `Keep the kernel from giving port ${port} to outgoing connections from now on, until the next start of the machine`,
-      command: `sudo sysctl -w net.ipv4.ip_local_reserved_ports=${ranges.join(',')}`,
+      command,
       automatic: false,
       args: { port },
     },

@@ -8,7 +8,7 @@ import { doubtAboutManager, isMainProcess, type Stop, stopsOf } from '../../mode
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { blockersOf, holdersOf } from './kinds.ts';
 import { listenersOf } from './listeners.ts';
-import { typed } from './remedies.ts';
+import { rebindFree, typed } from './remedies.ts';
 import { list, processes, who } from './words.ts';
 
 /**
@@ -87,7 +87,7 @@ function askToEnd(holders: readonly Holder[], sentence: string, question: Questi
   return {
     remedy: 'stop-process',
     sentence: `${sentence} and verify that the ${thing} is available${asks}`,
-    command: `${allowed ? '' : 'sudo '}rebind free ${typed(question.request)}`,
+    command: rebindFree(question, allowed),
     automatic: allowed && doubt === undefined,
     args: { pids: holders.map(({ pid }) => pid) },
   };
@@ -134,7 +134,7 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
       ...base,
       remedy: 'stop-unit',
       sentence: 'Find the socket unit that uses the port, and stop it with systemctl stop',
-      command: `systemctl ${user ? '--user ' : ''}list-sockets`,
+      command: question.advice.serviceSockets(user),
     };
   }
   if (manager?.kind === 'pm2')
@@ -159,7 +159,7 @@ function stopHidden(question: Question): Remedy {
   return {
     remedy: 'stop-process',
     sentence: 'Stop its process as its user or as root, who can see it',
-    command: `sudo rebind free ${typed(question.request)}`,
+    command: rebindFree(question, false),
     automatic: false,
     args: { pids: [] },
   };

@@ -2,6 +2,7 @@
  * Linux: what reads (read.ts) and what changes (pidfd.ts, socket.ts, events.ts), as one operating system.
  */
 import { rulesFor } from '../../model/rules/index.ts';
+import { adviceFor } from '../../model/systems/index.ts';
 import type { Capability } from '../capabilities.ts';
 import type { Os } from '../os.ts';
 import { events } from './calls/events.ts';
@@ -25,6 +26,7 @@ const withoutLibc: ReadonlySet<Capability> = new Set(['listSockets', 'identitySa
 export const linux: Os = {
   platform: 'linux',
   rules: rulesFor('linux'),
+  advice: adviceFor('linux'),
   lacks: (capability) => {
     if (capability === 'socketOptions' && otherNumbers.has(process.arch))
       return `The numbers of the socket options of ${process.arch} are not known to rebind`;

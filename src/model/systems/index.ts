@@ -1,0 +1,21 @@
+/**
+ * The advice of each system that is known.
+ */
+import type { Platform } from '../facts.ts';
+import type { Advice } from './advice.ts';
+import { linuxAdvice } from './linux.ts';
+
+/** Of a system that nobody has written the advice of: the commands of rebind alone, and none of the system's. */
+export const plainAdvice: Advice = {
+  asAdministrator: (command) => command,
+  unprivilegedFrom: () => null,
+  reserve: () => null,
+  moreAutomaticPorts: null,
+  serviceSockets: () => null,
+  policies: null,
+  watchLimits: {},
+};
+
+export function adviceFor(platform: Platform): Advice {
+  return platform === 'linux' ? linuxAdvice : plainAdvice;
+}
