@@ -8,6 +8,8 @@ import { causes } from '../src/causes/bind/index.ts';
 import { nodeTcpOptions, type Request } from '../src/model/endpoint.ts';
 import type { Facts, Holder, InetSocket } from '../src/model/facts.ts';
 import { answer } from '../src/model/judge.ts';
+import type { Manager, StopOrder } from '../src/model/managers.ts';
+import { suspect } from '../src/model/suspect.ts';
 import { adviceFor } from '../src/model/systems/index.ts';
 import type { Question, Report } from '../src/model/verdict.ts';
 
@@ -102,16 +104,24 @@ test('an IPv6 connection that blocks 0.0.0.0 comes after the cause that says wha
 
 test('a service of systemd is stopped by its unit, because systemd would start a killed process again', () => {
   const unit = { unit: 'shop.service', parents: [{ pid: 1, command: 'systemd' }], accepts: true, command: 'node' };
-  const { plan } = judged([['other-listener', { state: 'LISTEN', reusePort: false }, [unit]]]);
+  const row: (typeof rows)[number] = ['other-listener', { state: 'LISTEN', reusePort: false }, [unit]];
+  const { plan } = judged([row], stopping('sudo systemctl stop shop.service'));
   assert.deepEqual(
     plan.map(({ remedy, command }) => [remedy, command]),
     [['stop-unit', 'sudo systemctl stop shop.service']],
   );
+  // What no manager confirmed is only a name: its process is asked to stop, after a yes.
+  const [unconfirmed] = judged([row]).plan;
+  assert.equal(unconfirmed?.remedy, 'stop-process');
+  assert.equal(unconfirmed.automatic, false);
 });
 
 test("a user's own service is stopped without sudo", () => {
   const unit = { unit: 'shop.service', userUnit: true, parents: [{ pid: 900, command: 'systemd' }], accepts: true };
-  const { plan } = judged([['other-listener', { state: 'LISTEN', reusePort: false }, [unit]]]);
+  const { plan } = judged(
+    [['other-listener', { state: 'LISTEN', reusePort: false }, [unit]]],
+    stopping('systemctl --user stop shop.service'),
+  );
   assert.deepEqual(
     plan.map(({ command }) => command),
     ['systemctl --user stop shop.service'],
@@ -150,13 +160,16 @@ test('docker-proxy does not know its container, but docker does', () => {
   const { plan } = judged([rows[0] ?? assert.fail()]);
   assert.deepEqual(
     plan.map(({ remedy, command }) => [remedy, command]),
-    [['stop-container', `docker stop $(docker ps --quiet --filter publish=${port})`]],
+    [['stop-container', `docker ps --filter publish=${port}`]],
   );
 });
 
 test('a server inside a container that shares the network is stopped with its container', () => {
   const container = { id: 'a'.repeat(64), name: null, runtime: 'docker' as const };
-  const { verdict, plan } = judged([['', { state: 'LISTEN', reusePort: false }, [{ container, accepts: true }]]]);
+  const { verdict, plan } = judged(
+    [['', { state: 'LISTEN', reusePort: false }, [{ container, accepts: true }]]],
+    stopping('docker stop aaaaaaaaaaaa'),
+  );
   assert.equal(verdict?.cause, 'container-port');
   assert.deepEqual(
     plan.map(({ command }) => command),
@@ -164,7 +177,7 @@ test('a server inside a container that shares the network is stopped with its co
   );
 });
 
-test('the socket unit is guessed from the service that it started', () => {
+test('pid 1 is never stopped for a socket that it holds: its units are listed', () => {
   const { plan } = judged([
     [
       '',
@@ -176,8 +189,11 @@ test('the socket unit is guessed from the service that it started', () => {
     ],
   ]);
   assert.deepEqual(
-    plan.map(({ command }) => command),
-    ['sudo systemctl stop shop.socket shop.service'],
+    plan.map(({ remedy, command, automatic }) => [remedy, command, automatic]),
+    [
+      ['stop-unit', 'systemctl list-sockets', false],
+      ['stop-process', `rebind free 0.0.0.0:${port} --reuse-port`, false],
+    ],
   );
 });
 
@@ -195,7 +211,13 @@ test('a master that leaves accepting to its workers is part of the server, and n
   assert.equal(verdict?.cause, 'other-listener');
 });
 
-function judged(rowsToShow: readonly (typeof rows)[number][]): Report {
+/** A manager that confirmed the holder, and says how it is stopped. */
+function stopping(shown: string): Partial<Manager> {
+  const [program = '', ...args] = shown.split(' ');
+  return { confirmed: true, order: { shown, work: { kind: 'command', program, args, uid: null } } satisfies StopOrder };
+}
+
+function judged(rowsToShow: readonly (typeof rows)[number][], answered: Partial<Manager> = {}): Report {
   const holders = new Map<number, Holder[]>();
   const sockets = rowsToShow.map(([, socket, held], index) => {
     const inode = socket.inode ?? 100 + index;
@@ -210,15 +232,16 @@ function judged(rowsToShow: readonly (typeof rows)[number][]): Report {
     endpoint: { protocol: 'tcp', address: '0.0.0.0', port },
     options: { ...nodeTcpOptions, reusePort: true },
   };
+  const seen = facts(sockets, holders);
   const question: Question = {
     request,
-    facts: facts(sockets, holders),
+    facts: seen,
     probe: { errno: 'EADDRINUSE', port },
     errno: 'EADDRINUSE',
     blockers: sockets.map((socket) => ({ socket, conflict: 'yes' })),
     bystanders: [],
     behind: [],
-    managers: new Map(),
+    managers: managersOf(seen, answered),
     reusing: null,
     doubts: new Map(),
     predicted: ['EADDRINUSE'],
@@ -226,6 +249,19 @@ function judged(rowsToShow: readonly (typeof rows)[number][]): Report {
     disagrees: false,
   };
   return answer(question, causes);
+}
+
+/** Who is suspected to manage each holder, as the kernel's names tell; nobody is asked. */
+function managersOf({ holders, asker }: Facts, answered: Partial<Manager>): ReadonlyMap<number, Manager> {
+  const found = new Map<number, Manager>();
+  for (const holder of [...holders.values()].flat()) {
+    const suspicion = suspect(holder, asker, () => null);
+    if (suspicion === null) continue;
+    const { kind, name, pid, part } = suspicion;
+    const unasked = { confirmed: false, unconfirmed: null, paused: false, order: null, process: null };
+    found.set(holder.pid, { kind, name, pid, part, ...unasked, ...answered });
+  }
+  return found;
 }
 
 function someSocket(inode: number): InetSocket {

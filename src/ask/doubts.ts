@@ -6,6 +6,7 @@ import { homedir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import type { Asker, Facts, Holder } from '../model/facts.ts';
 import { mayEnd as decide, type MayEnd } from '../model/may-end.ts';
+import { isTestRunner } from '../model/suspect.ts';
 
 /** Files that make a folder the root of a project, the strongest first. */
 const marks = [
@@ -31,17 +32,20 @@ export function mayEnd(holder: Holder, facts: Facts): MayEnd {
   return decide(
     holder,
     facts,
-    [isSibling(holder, asker) ? 'it is another worker of the run that this process belongs to' : null, project].filter(
-      (doubt) => doubt !== null,
-    ),
+    [
+      isSibling(holder, asker) ? 'it is another worker of the test run that this process belongs to' : null,
+      project,
+    ].filter((doubt) => doubt !== null),
   );
 }
 
-/** Started by the same process to run the same script, as the workers of a test runner are. */
-function isSibling({ parents, argv }: Holder, { ancestors }: Asker): boolean {
-  const [, script] = process.argv;
+/**
+ * Another worker of the test runner that started this process. A shell, a script or a test that starts two programs is no runner: the second
+ * may be meant to take the place of the first.
+ */
+function isSibling({ parents }: Holder, { ancestors }: Asker): boolean {
   const [parent] = parents;
-  return script !== undefined && parent !== undefined && parent.pid === ancestors[0] && argv.includes(script);
+  return parent !== undefined && parent.pid === ancestors[0] && isTestRunner(parent);
 }
 
 function aboutProject(holder: Holder, asker: Asker): string | null {

@@ -170,6 +170,15 @@ function recognise(kind: ManagerKind, { command, argv }: Words): string | null {
   return managers[kind].recognise?.({ command, argv }, programsOf(argv)) ?? null;
 }
 
+/** Starts workers that belong together: what one of them listens on is no leftover that another may end. */
+export function isTestRunner({ command, argv = [] }: Pick<ParentProcess, 'command' | 'argv'>): boolean {
+  const programs = programsOf(argv);
+  return (
+    (['jest', 'vitest', 'node-test'] as const).some((kind) => recognise(kind, { command, argv }) !== null) ||
+    ['mocha', 'ava', 'playwright'].some((name) => programs.includes(name))
+  );
+}
+
 /** `sshd: ann@pts/0`, `sshd-session: ann@notty`: the user whose session it is. The daemon itself is titled `sshd: /usr/sbin/sshd … [listener] …`. */
 function forwardedFor({ command, argv }: Words): string | null {
   if (!/^sshd/.test(command)) return null;

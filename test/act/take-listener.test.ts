@@ -65,17 +65,37 @@ describe('the listener that is taken', () => {
     assert.equal(refusal(tcp('0.0.0.0', port), false), 'taken');
   });
 
-  test('is not taken from this process, nor from one that this process runs in', async () => {
+  test('is not taken from this process, nor from one that this process runs in', async (t) => {
     const server = createServer().listen(0, '127.0.0.1');
+    t.after(() => server.close());
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
     assert.match(refusal(tcp('127.0.0.1', port), true), /it is this very process$/);
     const code = `import { takeListener } from '${new URL('../../src/act/take-listener.js', import.meta.url).href}'; import { os } from '${new URL('../../src/os/index.js', import.meta.url).href}';
       try { takeListener(os(), { endpoint: { protocol: 'tcp', address: '127.0.0.1', port: ${port} }, options: ${JSON.stringify(nodeTcpOptions)} }, true, new Set()); console.log('ready taken') } catch (error) { console.log('ready ' + error.cause.message) }`;
     const child = await world.run([process.execPath, '--input-type=module', '-e', code], /^ready/m);
-    assert.match(child.printed(), /because this command runs inside of it/);
-    server.close();
+    assert.match(child.printed(), /because this command runs inside it/);
   });
+
+  for (const [starter, outcome] of [
+    ['jest', 'another worker of the test run'],
+    ['start', 'taken'],
+  ] as const)
+    test(`of another program that the same ${starter} started: ${outcome}`, async () => {
+      const port = await freePort();
+      const serve = `require('net').createServer().listen(${port}, '127.0.0.1', () => console.log('up'))`;
+      const taking = `import { takeListener } from '${new URL('../../src/act/take-listener.js', import.meta.url).href}'; import { os } from '${new URL('../../src/os/index.js', import.meta.url).href}';
+        try { takeListener(os(), { endpoint: { protocol: 'tcp', address: '127.0.0.1', port: ${port} }, options: ${JSON.stringify(nodeTcpOptions)} }, true, new Set()); console.log('ready taken') } catch (error) { console.log('ready ' + error.cause.message) }`;
+      const file = join(world.directory, `${starter}.js`);
+      writeFileSync(
+        file,
+        `const { spawn } = require('child_process'); const server = spawn(process.execPath, ['-e', ${JSON.stringify(serve)}]);
+        server.stdout.once('data', () => { const taking = spawn(process.execPath, ['--input-type=module', '-e', ${JSON.stringify(taking)}], { stdio: 'inherit' });
+        taking.on('exit', () => server.kill()) })`,
+      );
+      const { printed } = await world.run([process.execPath, file], /^ready .*\n/m);
+      assert.match(printed(), new RegExp(outcome));
+    });
 
   test('is not taken when another port would end with it, unless that one is taken, too', async () => {
     const [one, other] = [await freePort(), await freePort()];
@@ -182,9 +202,9 @@ describe('descriptors that a service manager passes', () => {
       assert.match(whyNotListener(os(), make('unix')) ?? '', /does not listen/);
       assert.match(whyNotListener(os(), make('unix-datagram')) ?? '', /another kind/);
       for (const fd of [openSync('/dev/null', 'r'), openSync('/', 'r')]) {
-        assert.match(whyNotListener(os(), fd) ?? '', /no socket/);
+        assert.match(whyNotListener(os(), fd) ?? '', /not a socket/);
         closeSync(fd);
-        assert.match(whyNotListener(os(), fd) ?? '', /not open/);
+        assert.match(whyNotListener(os(), fd) ?? '', /not a socket/);
       }
     } finally {
       for (const fd of open) sockets.close(fd);

@@ -26,7 +26,7 @@ function lineAt(columns: number, situation: Situation): string {
   return stripVTControlCharacters(written).replace('\r', '');
 }
 
-const leftovers = { text: 'waiting until the kernel releases leftover connections', leftMs: 45_000, wholeMs: 60_000 };
+const leftovers = { text: 'waiting for leftover connections to expire', leftMs: 45_000, wholeMs: 60_000 };
 
 test('an ordinary terminal shows the bar, what is waited for, and how long it still takes', () => {
   assert.equal(lineAt(80, leftovers), `${'█'.repeat(5)}${'░'.repeat(15)} ${leftovers.text} (45 s left)`);

@@ -40,18 +40,18 @@ function reasons(report: FreeReport): (string | null)[] {
 }
 
 describe('whose process it is', () => {
-  test('a process of another project is only stopped after a yes', async () => {
+  test('a process in another directory is only stopped after a yes', async () => {
     const port = stage.freePort();
     const server = await world.node(listen(port), { cwd: world.directory });
     const without = await rebind(['free', String(port)]);
     assert.equal(without.status, 1);
     assert.deepEqual(outcomes(without.json), ['stop-process refused']);
-    assert.match(without.json.steps[0].why, /another (project|directory): .*; confirm with --yes$/);
+    assert.match(without.json.steps[0].why, /it runs in another directory: .*; confirm with --yes$/);
     assert.ok(server.isAlive());
     const asked: string[] = [];
     const no = await free(port, { confirm: (steps) => !asked.push(...steps.map((step) => step.doubt ?? '')) });
     assert.equal(no.bindable, false);
-    assert.match(asked.join(), /another project/);
+    assert.match(asked.join(), /another directory/);
     assert.ok(server.isAlive());
     assert.equal((await free(port, { confirm: async () => true })).bindable, true);
     await server.closed();

@@ -169,14 +169,14 @@ describe('whoever starts it again', () => {
     process.kill(json.respawn.pid, 'SIGKILL');
   });
 
-  test('node --watch does not start it again, so the port is free', async () => {
+  test('node --watch is stopped with its program, because it would start it again', async () => {
     const port = stage.freePort();
     const file = join(world.directory, 'server.js');
     writeFileSync(file, server(port));
     const watcher = await world.run([process.execPath, '--watch', file], /ready \d+/);
     const { status, json } = await rebind(['free', `127.0.0.1:${port}`]);
     assert.equal(status, 0, JSON.stringify(json));
-    assert.ok(watcher.isAlive());
+    await watcher.ended();
     await assertBindable(port);
   });
 

@@ -209,7 +209,7 @@ test('a server that an earlier hold left behind is named as that, and --take-ove
   assert.equal(await second.ended, 1);
   assert.match(
     second.stderr().replace(/\s+/g, ' '),
-    new RegExp(`1\\. Add --take-over: .* process ${pid}, which an earlier hold left`),
+    new RegExp(`Or Add --take-over: .* process ${pid}, which an earlier hold left behind`),
   );
 });
 

@@ -83,7 +83,7 @@ test('wrong options are refused by name, before anything is opened', async () =>
   for (const [options, message] of [
     [{ overlap: 'no' }, /^overlap is true or false, not 'no'$/],
     [{ mostFailures: 1.5 }, /^mostFailures is a whole number from 0, not 1\.5$/],
-    [{ backlog: 0 }, /^A backlog is a whole number from 1, not 0$/],
+    [{ backlog: 1.5 }, /^A backlog is a whole number, not 1\.5$/],
     [{ graceMs: '5s' }, /^graceMs is a number of milliseconds/],
     [{ watch: 'src' }, /^watch must be an array of strings/],
     [{ descriptors: [-1] }, /^descriptors is a whole number from 0, not -1$/],

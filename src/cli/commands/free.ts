@@ -90,7 +90,7 @@ function optionsOf(request: Request, invocation: Invocation, io: Io, status: Sta
       const { waiting } = progress;
       const text =
         waiting.for === 'expiry'
-          ? 'waiting until the kernel releases leftover connections'
+          ? 'waiting for leftover connections to expire'
           : `waiting for ${waiting.pids.length === 1 ? `pid ${waiting.pids[0]}` : `${waiting.pids.length} processes`} to exit`;
       status.show({ text, leftMs: waiting.leftMs, wholeMs: waiting.for === 'expiry' ? waiting.leftMs : null });
     },
