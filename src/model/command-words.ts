@@ -6,7 +6,7 @@
 export function programsOf(argv: readonly string[]): string[] {
   const [first = '', ...rest] = argv;
   const program = baseOf(first.split(' ')[0] ?? '');
-  if (!/^(node|nodejs|bun|deno|python[\d.]*|ruby[\d.]*|MainThread)$/.test(program)) return [program];
+  if (!/^(node|nodejs|bun|deno|python[\d.]*|ruby[\d.]*|perl|sh|bash|dash|MainThread)$/.test(program)) return [program];
   const script = scriptAt(rest);
   return script === null ? [program] : [program, script];
 }
@@ -32,7 +32,7 @@ function scriptAt(words: readonly string[]): string | null {
     if (word === '-m') return words[index + 1] ?? null;
     if (word === '-e' || word === '-c' || word === '-p') return null;
     if (withValue.has(word)) index++;
-    else if (!word.startsWith('-')) return baseOf(word).replace(/\.(?:[cm]?js|py|rb)$/, '');
+    else if (!word.startsWith('-')) return baseOf(word).replace(/\.(?:[cm]?js|py|rb|pl|sh)$/, '');
   }
   return null;
 }
@@ -47,7 +47,6 @@ export function isNode(argv: readonly string[]): boolean {
   return /^(node|nodejs)$/.test(baseOf(argv[0] ?? ''));
 }
 
-/** Options before the script: those after it are the program's own. */
 /** Options before the script: those after it are the program's own. */
 export function ownFlags(argv: readonly string[]): readonly string[] {
   const words = argv.slice(1);

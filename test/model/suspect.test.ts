@@ -57,6 +57,7 @@ describe('a parent is recognised by what it runs', () => {
       'hold',
       'npm start',
     ],
+    [above('watchexec', '/bin/sh', '/usr/local/bin/watchexec', 'node', 'server.js'), 'reloader', 'watchexec'],
     [above('code', '/usr/share/code/code', '--type=utility'), 'editor', 'code'],
     [above('claude', 'claude'), 'agent', 'claude'],
   ];
