@@ -6,19 +6,19 @@ import { EventEmitter } from 'node:events';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import type { ProcessIdentity } from '../model/facts.ts';
 import { type AgentConnection, Control } from './control.ts';
+import { ControlNames } from './control-names.ts';
 import { Decisions } from './decisions.ts';
 import { statusOf, statusOfSignal } from './exit.ts';
 import { describeFailure, describeOutcome, describeStartFailure, linesOf } from './failure.ts';
 import { Faults } from './faults.ts';
-import { askFormer } from './former.ts';
+import { askFormer } from './former-holders.ts';
 import { Generation } from './generation.ts';
+import { GenerationEnd } from './generation-end.ts';
 import { Guard } from './guard.ts';
 import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
 import { Past } from './history.ts';
-import { Leaving } from './leaving.ts';
 import type { Because, Order } from './machine.ts';
 import { notifyManager, passOn } from './notify.ts';
-import { Published } from './published.ts';
 import { Reaper } from './reaper.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
 import { describeStatus, type HoldStatus, queueOf } from './status.ts';
@@ -39,11 +39,11 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #left = new Map<number, Promise<void>>();
   readonly #past = new Past();
   readonly #faults: Faults;
-  readonly #leaving: Leaving;
+  readonly #leaving: GenerationEnd;
   readonly #reaper: Reaper;
   readonly #decisions: Decisions;
   #control: Control | null = null;
-  #published: Published | null = null;
+  #names: ControlNames | null = null;
   #watch: Watch | null = null;
   #lastTicket = 0;
   readonly #tickets = new Map<number, (result: RestartResult) => void>();
@@ -62,7 +62,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     const { overlap, watch, mostFailures } = settings;
     const rules = { overlap, watching: watch.length > 0, mostFailures };
     this.#decisions = new Decisions(rules, (order) => this.#carryOut(order));
-    this.#leaving = new Leaving(settings, this.#past, {
+    this.#leaving = new GenerationEnd(settings, this.#past, {
       draining: (event) => this.#tell('draining', event),
       retired: (event) => this.#tell('retired', event),
       note: this.#note,
@@ -93,8 +93,8 @@ export class Hold extends EventEmitter<HoldEvents> {
         hold: this,
         settings: this.#settings,
       });
-      this.#published = new Published(this.#control, this.#note);
-      for (const socket of this.#sockets.list) this.#published.add(socket, this.#sockets.former.length > 0);
+      this.#names = new ControlNames(this.#control, this.#note);
+      for (const socket of this.#sockets.list) this.#names.add(socket, this.#sockets.former.length > 0);
       if (watch.length > 0) this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note);
     } catch (error) {
       this.#letGo();
@@ -337,7 +337,7 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   async #thankFormer(former: readonly ProcessIdentity[]): Promise<void> {
     const left = await askFormer(former, this.#sockets.list, this.#settings, this.#note);
-    if (this.#decisions.state.now.kind !== 'over') this.#published?.addLater();
+    if (this.#decisions.state.now.kind !== 'over') this.#names?.addLater();
     for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
   }
 
@@ -362,7 +362,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     const learned = this.#sockets.learn(message, agent);
     if (typeof learned !== 'string') {
       this.#tell('learned', { endpoint: learned.endpoint });
-      this.#published?.add(learned);
+      this.#names?.add(learned);
     } else if (isMain) {
       const where = formatEndpoint(message.endpoint);
       this.#note(`Cannot learn ${where} from process ${agent.pid} (${learned}): name the endpoint`);
@@ -373,7 +373,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     const given = await this.#sockets.give(identity, address, !this.#decisions.state.everServed);
     if (given.narrowed !== null) {
       for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
-      this.#published?.add(given.narrowed);
+      this.#names?.add(given.narrowed);
       const where = formatEndpoint(given.narrowed.endpoint);
       this.#note(`The program asked for ${address.host}, so ${where} is what is held`);
     }

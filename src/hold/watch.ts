@@ -3,9 +3,9 @@
  */
 import { fstatSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Ears } from './ears.ts';
+import { DirectoryWatch } from './directory-watch.ts';
 import type { Faults } from './faults.ts';
-import { Pace } from './pace.ts';
+import { RestartLimit } from './restart-limit.ts';
 import { type Touched, WatchedPath } from './watched-path.ts';
 
 /** Quiet for this long, and the change is over. */
@@ -13,8 +13,8 @@ const quietMs = 100;
 
 export class Watch {
   readonly #watched: WatchedPath[] = [];
-  readonly #pace = new Pace();
-  readonly #ears: Ears;
+  readonly #limit = new RestartLimit();
+  readonly #directories: DirectoryWatch;
   readonly #faults: Faults;
   readonly #onChange: (path: string) => void;
   readonly #onNote: (sentence: string) => void;
@@ -35,25 +35,25 @@ export class Watch {
     this.#faults = faults;
     this.#onChange = onChange;
     this.#onNote = onNote;
-    this.#ears = new Ears(onNote, () => {
+    this.#directories = new DirectoryWatch(onNote, () => {
       for (const one of this.#watched) one.openAgain();
     });
     for (const path of paths)
       this.#watched.push(
-        new WatchedPath(path, resolve(cwd, path), this.#ears, (touched, from) => this.#touch(touched, from)),
+        new WatchedPath(path, resolve(cwd, path), this.#directories, (touched, from) => this.#touch(touched, from)),
       );
   }
 
   /** A generation starts, or is ready: what changes just afterwards may be its own work. */
   started(): void {
-    this.#pace.started();
+    this.#limit.started();
   }
 
   close(): void {
     clearTimeout(this.#quiet);
     clearTimeout(this.#heldBack);
     for (const watched of this.#watched.splice(0)) watched.close();
-    this.#ears.close();
+    this.#directories.close();
   }
 
   #touch(touched: Touched, from: WatchedPath): void {
@@ -74,7 +74,7 @@ export class Watch {
       if (stat === undefined) return !isNew;
       return !ownOutputs().has(`${stat.dev}:${stat.ino}`);
     });
-    const paced = changes.map(({ shown }) => ({ shown, ...this.#pace.changed(shown) }));
+    const paced = changes.map(({ shown }) => ({ shown, ...this.#limit.changed(shown) }));
     const [first] = paced.sort((a, b) => a.waitMs - b.waitMs);
     if (first === undefined) return;
     for (const { shown, tell } of paced)

@@ -3,7 +3,7 @@
  */
 import { lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Ear, Ears } from './ears.ts';
+import type { DirectoryWatch, Ear } from './directory-watch.ts';
 
 /** What a build or an install writes by the thousand, and what tools write for themselves. */
 const ignored =
@@ -23,7 +23,7 @@ export interface Touched {
 export class WatchedPath {
   readonly #shown: string;
   readonly #path: string;
-  readonly #ears: Ears;
+  readonly #ears: DirectoryWatch;
   readonly #onTouch: (touched: Touched, from: WatchedPath) => void;
   /** Hears of the names that lead to it: directories, links, and its own. */
   #way: Ear[] = [];
@@ -32,7 +32,12 @@ export class WatchedPath {
   readonly #visited = new Set<string>();
   #isAway = true;
 
-  constructor(shown: string, path: string, ears: Ears, onTouch: (touched: Touched, from: WatchedPath) => void) {
+  constructor(
+    shown: string,
+    path: string,
+    ears: DirectoryWatch,
+    onTouch: (touched: Touched, from: WatchedPath) => void,
+  ) {
     this.#shown = shown;
     this.#path = path;
     this.#ears = ears;

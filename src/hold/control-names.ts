@@ -6,7 +6,7 @@ import { os } from '../os/index.ts';
 import type { Control } from './control.ts';
 import type { HeldSocket } from './held-socket.ts';
 
-export class Published {
+export class ControlNames {
   readonly #control: Control;
   readonly #onNote: (sentence: string) => void;
   /** Those whose name the former holder still has. */

@@ -15,7 +15,7 @@ export interface LeavingEvents {
 }
 
 /** Each way resolves when nothing of the generation is left. */
-export class Leaving {
+export class GenerationEnd {
   readonly #settings: Pick<Settings, 'graceMs' | 'lingerMs' | 'stopSignal'>;
   readonly #past: Past;
   readonly #on: LeavingEvents;

@@ -16,7 +16,7 @@ const lookEveryMs = 1_000;
 /** So many entries of one directory are looked at. */
 const mostEntries = 10_000;
 
-export class Ears {
+export class DirectoryWatch {
   readonly #onNote: (sentence: string) => void;
   readonly #onLost: () => void;
   #watch: FileWatch | null = null;

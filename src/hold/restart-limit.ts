@@ -9,7 +9,7 @@ const most = 3;
 const firstWaitMs = 1_000;
 const mostWaitMs = 60_000;
 
-export class Pace {
+export class RestartLimit {
   #startedMs = performance.now();
   /** How often in a row a file changed just after a start, and which start that was. */
   readonly #soon = new Map<string, { readonly times: number; readonly startedMs: number }>();
