@@ -42,8 +42,8 @@ await bundle.write({
   chunkFileNames: 'chunks/[name].js',
   // The declarations have them; Node reads past 40 kB of them at every start.
   comments: false,
-  // What `import 'rebind'` loads at once is one file; the rest is loaded when it is called.
-  codeSplitting: { groups: [{ name: 'door', test: atOnce() }] },
+  // What is loaded together is one file: what `import 'rebind'` loads at once, what reads the system, what hold runs with, the command around it.
+  codeSplitting: { groups: together(['door', 'index'], ['os', 'os/index'], ['hold', 'hold/index'], ['run', 'cli/run']) },
 });
 await bundle.close();
 await buildCommand();
@@ -176,8 +176,19 @@ async function joinInto(file, input, { plugins, define = {}, dynamicImportInCjs 
   await bundle.close();
 }
 
-/** The modules that index.ts imports, directly or not, by other than `import()`. */
-function atOnce() {
+/** A file of each name: all that a module imports by other than `import()`, directly or not, and that no file before has. */
+function together(...files) {
+  const taken = new Set();
+  return files.map(([name, entry], index) => {
+    const found = atOnce(`src/${entry}.ts`).filter((file) => !taken.has(file));
+    for (const file of found) taken.add(file);
+    const names = found.map((file) => file.replaceAll('\\', '/').replaceAll('.', '\\.'));
+    return { name, test: new RegExp(`/(?:${names.join('|')})$`), priority: files.length - index };
+  });
+}
+
+/** The modules that a module imports by other than `import()`, directly or not. */
+function atOnce(entry) {
   const found = new Set();
   const visit = (file) => {
     if (found.has(file)) return;
@@ -188,10 +199,9 @@ function atOnce() {
       visit(join(dirname(file), path));
     }
   };
-  visit('src/index.ts');
-  found.delete('src/index.ts');
-  const names = [...found].map((file) => file.replaceAll('\\', '/').replace('.', '\\.'));
-  return new RegExp(`/(?:${names.join('|')})$`);
+  visit(entry);
+  found.delete(entry);
+  return [...found];
 }
 
 /**

@@ -9,15 +9,9 @@ import { canvas, type Io } from '../io.ts';
 import { print } from '../json.ts';
 import { UsageError } from '../usage.ts';
 
-const questions = ['status', 'restart', 'stop'] as const;
+type Question = 'status' | 'restart' | 'stop';
 
-/** True when the command line asks a running hold, instead of starting one. */
-export function isQuestion(invocation: Invocation): boolean {
-  return questions.some((name) => invocation.flag(name) === true);
-}
-
-export async function askHold(invocation: Invocation, io: Io): Promise<number> {
-  const asked = questions.filter((name) => invocation.flag(name) === true);
+export async function askHold(asked: readonly Question[], invocation: Invocation, io: Io): Promise<number> {
   if (asked.length > 1) throw new UsageError(`Give ${asked.map((name) => `--${name}`).join(' or ')}, not both`);
   if (invocation.rest !== null) throw new UsageError('A running hold is asked without a command after --');
   if (asked[0] === 'status')

@@ -1,28 +1,24 @@
 /** `rebind hold [endpoint...] -- command`, and its questions to a running hold. */
 import { isatty } from 'node:tty';
-import { addressesOf } from '../../ask/request.ts';
 import { isBlockedPortError } from '../../errors.ts';
 import { type Hold, type HoldOptions, hold } from '../../hold/index.ts';
 import { defaults, type StopSignal } from '../../hold/settings.ts';
-import { adoptPath, findCommand, requireOption } from '../../hold/spawn.ts';
+import { findCommand } from '../../hold/spawn.ts';
 import { receivedDescriptors, whyNoCount } from '../../hold/wire/listen-fds.ts';
 import type { ReadyBy } from '../../hold/wire/passed.ts';
-import { type ParsedEndpoint, parseEndpoint } from '../../model/endpoint.ts';
 import { escapeText, quoted } from '../../model/text.ts';
 import { demand } from '../../os/capabilities.ts';
 import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
+import { endpoint, time } from '../hold-arguments.ts';
 import { tellEvents } from '../hold-events-text.ts';
 import { canvas, type Io } from '../io.ts';
-import { print } from '../json.ts';
 import { Log } from '../log.ts';
-import { type UnitOptions, type Units, units } from '../systemd-units.ts';
-import { parseMilliseconds } from '../time.ts';
 import { UsageError } from '../usage.ts';
-import { picture } from '../why-text.ts';
-import { askHold, isQuestion } from './hold-question.ts';
 
+/** What is asked of a hold that runs. */
+const questions = ['status', 'restart', 'stop'] as const;
 /** As a shell reports a command that it cannot start. */
 const notFound = 127;
 const notExecutable = 126;
@@ -30,11 +26,18 @@ const notExecutable = 126;
 const lastLinesMs = 2_000;
 
 export async function run(invocation: Invocation, io: Io): Promise<number> {
-  if (isQuestion(invocation)) return askHold(invocation, io);
+  const asked = questions.filter((name) => invocation.flag(name) === true);
+  if (asked.length > 0) {
+    const { askHold } = await import('./hold-question.ts');
+    return askHold(asked, invocation, io);
+  }
   const command = invocation.rest ?? [];
   if (command.length === 0)
     throw new UsageError('A command is needed after --, such as: rebind hold 3000 -- npm start');
-  if (invocation.flag('unit') === true) return unit(command, invocation, io);
+  if (invocation.flag('unit') === true) {
+    const { unit } = await import('./hold-unit.ts');
+    return unit(command, invocation, io);
+  }
   if (invocation.flag('json') === true) throw new UsageError('--json goes with --status, --restart, --stop and --unit');
   demand(os(), 'passSockets');
   return serve(command, invocation, io);
@@ -49,7 +52,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     io.stderr.write(`${paint('bad', 'rebind:')} ${why}; nothing was started\n`);
     return found.why === 'not-found' ? notFound : notExecutable;
   }
-  for (const word of invocation.operands) read(word);
+  for (const word of invocation.operands) endpoint(word);
   const noCount = whyNoCount(process.env);
   if (noCount !== null) throw new UsageError(noCount);
   leaveInspector();
@@ -67,6 +70,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
         ? `${escapeText(error.cause.message)}. `
         : '';
     io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${reason}Nothing was started\n\n`);
+    const { picture } = await import('../why-text.ts');
     io.stderr.write(picture(error.report, canvas(io, 'stderr'), io.now()));
     return exit.blocked;
   }
@@ -155,51 +159,4 @@ function forwardSignals(held: Hold, stopSignal: StopSignal): () => void {
 /** One that something is printed to: not below nohup(1), and not where all goes to a file. */
 function hasTerminal(): boolean {
   return os().processes.terminal() !== 'none' && [1, 2].some((fd) => isatty(fd));
-}
-
-async function unit(command: readonly string[], invocation: Invocation, io: Io): Promise<number> {
-  if (invocation.operands.length === 0) throw new UsageError('--unit needs an endpoint: systemd cannot learn one');
-  const found = findCommand(command[0] ?? '', process.env, process.cwd());
-  if (found.path === null)
-    throw new UsageError(`There is no command ${quoted(command[0] ?? '')}: systemd needs the path of a program`);
-  const endpoints = await Promise.all(invocation.operands.map(async (word) => (await addressesOf(read(word)))[0]));
-  const pair = unitsOf({
-    endpoints: endpoints.filter((endpoint) => endpoint !== undefined),
-    command,
-    program: found.path,
-    cwd: process.cwd(),
-    graceMs: time(invocation, 'grace') ?? defaults.graceMs,
-    stopSignal: (invocation.value('stop-signal') ?? defaults.stopSignal) as StopSignal,
-    nodeOptions: requireOption(adoptPath),
-  });
-  if (invocation.flag('json')) io.stdout.write(print({ schema: 1, ...pair }));
-  else
-    io.stdout.write(
-      `# /etc/systemd/system/${pair.name}.socket\n${pair.socket}\n# /etc/systemd/system/${pair.name}.service\n${pair.service}`,
-    );
-  return exit.ok;
-}
-
-function unitsOf(options: UnitOptions): Units {
-  try {
-    return units(options);
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  }
-}
-
-function read(word: string): ParsedEndpoint {
-  try {
-    return parseEndpoint(word);
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  }
-}
-
-/** Undefined where it was not typed: what holds then is said in one place, hold/settings.ts. */
-function time(invocation: Invocation, name: string): number | undefined {
-  const text = invocation.value(name);
-  return text === undefined ? undefined : parseMilliseconds(text, name);
 }

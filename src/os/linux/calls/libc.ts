@@ -32,6 +32,7 @@ export interface Libc {
   read: Call;
   prctl: Call;
   setsid: Call;
+  getsid: Call;
   waitpid: Call;
   inotify_init1: Call;
   inotify_add_watch: Call;
@@ -151,6 +152,7 @@ function declare(koffi: Koffi): Libc {
     read: fn('read', 'intptr_t', ['int', 'void *', 'size_t']),
     prctl: fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),
     setsid: fn('setsid', 'int', []),
+    getsid: fn('getsid', 'int', ['int']),
     waitpid: fn('waitpid', 'int', ['int', 'void *', 'int']),
     inotify_init1: fn('inotify_init1', 'int', ['int']),
     inotify_add_watch: fn('inotify_add_watch', 'int', ['int', 'str', 'uint32']),

@@ -97,6 +97,7 @@ export class LinuxSession implements Session {
     const proc = openProc('/proc');
     const found: { handle: ProcessHandle; stat: ProcessStat; isNew: boolean }[] = [];
     for (const pid of proc.pids()) {
+      if (isElsewhere(pid, this.leader.pid)) continue;
       const stat = statOf(proc, pid);
       if (stat === null || stat.session !== this.leader.pid || stat.state === 'X') continue;
       // A process of another start time has the number: then nothing of this session was left when it was given away.
@@ -158,6 +159,13 @@ export class LinuxSession implements Session {
       throw error;
     }
   }
+}
+
+/** True for a process of another session, or that is gone: getsid(2) says it without a file to open and to parse. */
+function isElsewhere(pid: number, session: number): boolean {
+  const found = libc().getsid(pid);
+  // A security module may refuse to tell (EPERM).
+  return found === -1 ? libc().errno() === ESRCH : found !== session;
 }
 
 /** Null when it is gone or hidden. @throws {ProcError} when there is no descriptor left to read it with: that is no sign that it is gone. */
