@@ -4,7 +4,7 @@
 import type { ServerResponse } from 'node:http';
 import type { ServerHttp2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
-import { noteOf } from './connections.ts';
+import { upgradeOf } from './connections.ts';
 import { hidden, sessionOn, tlsSocketOn } from './hidden.ts';
 
 export class Connection {
@@ -29,12 +29,15 @@ export class Connection {
 
   /** What an HTTP/1.1 upgrade turned it into: `websocket`, another protocol's name, `unknown`, or null. */
   get upgraded(): string | null {
-    const noted = noteOf(this.raw);
-    if (noted !== null) return noted;
-    // The package `ws` marks the sockets that it owns.
+    // The package `ws`, which engine.io and others use, marks the sockets that it owns, after it has accepted them.
     if (hidden(this.outer, 'websocket') !== undefined) return 'websocket';
-    // Node gives each HTTP/1.1 connection a parser at once, and takes it away when the program gets the socket.
-    return this.#speaks === 'http1' && parserOf(this.outer) === null ? 'unknown' : null;
+    const asked = upgradeOf(this.raw);
+    // Before the program's 101 a frame would be read as a part of the answer.
+    if (asked !== null) return this.outer.bytesWritten > asked.bytesWritten ? asked.protocol : 'unknown';
+    if (this.#speaks !== 'http1') return null;
+    // Node gives each HTTP/1.1 connection a parser at once, and takes it away when the program gets the socket; since Node 25 only after
+    // the body of the request, so that until then the program has a stream on top of the socket.
+    return parserOf(this.outer) === null || hidden(this.outer, 'UpgradeStream') !== undefined ? 'unknown' : null;
   }
 
   /** True for TLS. */

@@ -93,10 +93,18 @@ function* handlesOf(server: Server): Iterable<Socket> {
   }
 }
 
-const upgrades = new WeakMap<Socket, string>();
+/** What a client asked to upgrade a connection to. */
+export interface Upgrade {
+  /** `websocket`, another protocol's name, or `connect`. */
+  readonly protocol: string;
+  /** `bytesWritten` of the socket when it was asked: more than that, and the program has answered. */
+  readonly bytesWritten: number;
+}
 
-/** What a connection was upgraded to as far as `followUpgrades` saw: `websocket`, another protocol's name, or null. */
-export function noteOf(raw: Socket): string | null {
+const upgrades = new WeakMap<Socket, Upgrade>();
+
+/** The upgrade of a connection as far as `followUpgrades` saw. */
+export function upgradeOf(raw: Socket): Upgrade | null {
   return upgrades.get(raw) ?? null;
 }
 
@@ -110,8 +118,10 @@ export function followUpgrades(server: Server): void {
   const speaksHttp = 'maxHeadersCount' in server || 'updateSettings' in server;
   if (followed.has(server) || !speaksHttp) return;
   followed.add(server);
-  const note = (request: IncomingMessage, socket: Socket): void => {
-    upgrades.set(rawSocketOf(socket), (request.headers.upgrade ?? request.method ?? 'unknown').toLowerCase());
+  // Not the event's own socket: for a request with a body newer Nodes give a stream that is none.
+  const note = ({ socket, headers, method }: IncomingMessage): void => {
+    const protocol = (headers.upgrade ?? method ?? 'unknown').toLowerCase();
+    upgrades.set(rawSocketOf(socket), { protocol, bytesWritten: socket.bytesWritten });
   };
   for (const event of ['upgrade', 'connect']) {
     if (server.listenerCount(event) > 0) server.prependListener(event, note);

@@ -166,16 +166,21 @@ export class Drain {
       watched.quietSinceMs = nowMs;
     }
     const quietMs = nowMs - watched.quietSinceMs;
-    const { idleMs } = this.#patience;
+    const patienceMs = Math.max(this.#patience.idleMs, leaveMs);
     if (watched.parting === 'idle') {
       // It was told and does not go; nothing is in flight, and a reset leaves nothing behind.
-      if (quietMs >= Math.max(idleMs, leaveMs)) reset(connection);
+      if (quietMs >= patienceMs) reset(connection);
     } else if (session !== null) {
-      watched.farewell ??= new Farewell(connection, session, Math.max(idleMs, leaveMs));
+      watched.farewell ??= new Farewell(connection, session, patienceMs);
       watched.farewell.look(nowMs, quietMs);
-      if (watched.farewell.isOver && quietMs >= Math.max(idleMs, leaveMs)) reset(connection);
+      if (watched.farewell.isOver && quietMs >= patienceMs) reset(connection);
     } else if (upgraded === 'websocket') {
       if (watched.parting === 'no' && nowMs >= this.#lingerEndMs) tellRestart(connection, watched);
+      // A client answers a close frame at once (RFC 6455 §5.5.1); this one is gone.
+      else if (watched.parting === 'told' && quietMs >= patienceMs) part(connection, watched, nowMs);
+    } else if (upgraded !== null && outer.writableFinished) {
+      // The program has said its last, and the client sends nothing either.
+      if (quietMs >= patienceMs) part(connection, watched, nowMs);
     } else if (answer !== null) {
       if (watched.parting === 'no' && nowMs >= this.#lingerEndMs && isEndless(answer)) {
         watched.parting = 'told';
@@ -184,9 +189,7 @@ export class Drain {
     } else if (upgraded !== null || connection.isOpaque || connection.isHalfOpen) {
       // It ends by itself, or at the end of the grace.
     } else if (quietMs >= this.#allowedMs(outer) && !connection.isHalfRead) {
-      watched.parting = 'idle';
-      watched.quietSinceMs = nowMs;
-      outer.end();
+      part(connection, watched, nowMs);
     }
   }
 
@@ -240,6 +243,13 @@ const restartFrame = Uint8Array.of(0x88, 0x02, 1012 >> 8, 1012 & 255);
 function tellRestart(connection: Connection, watched: Watched): void {
   watched.parting = 'told';
   if (connection.outer.writable) connection.outer.write(restartFrame);
+}
+
+/** Says goodbye to a connection on which nothing is in flight. */
+function part({ outer }: Connection, watched: Watched, nowMs: number): void {
+  watched.parting = 'idle';
+  watched.quietSinceMs = nowMs;
+  outer.end();
 }
 
 /** A reset leaves neither FIN_WAIT nor TIME_WAIT behind (tcp(7), SO_LINGER 0). */

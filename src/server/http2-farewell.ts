@@ -30,6 +30,11 @@ const settleMs = 100;
 const soonMs = 200;
 const pingBytes = 17;
 const pauseMs = 1;
+/**
+ * Without a stream for this long a client rests. Before that it may be about to send its next request, so that the notice waits for that: while
+ * it is answered, a client that asks one thing after the other sends nothing.
+ */
+const restMs = 100;
 
 /** What cannot be written now is tried again after this. */
 const againMs = 10;
@@ -42,6 +47,7 @@ export class Farewell {
   #answeredAtMs: number | null = null;
   /** Node sent the notice, so that it ignores what the client sends from then on. */
   #ignores = false;
+  #streamlessSinceMs: number | null = null;
   /** False once a stream was seen: then the session finished something. */
   empty = true;
 
@@ -99,9 +105,20 @@ export class Farewell {
   /** Over TLS, what is on its way is lost: what the client sent together with its answer is awaited, and it gets nothing to react to. */
   #afterPause(untilMs: number, bytesWritten: number): void {
     setTimeout(() => {
-      if (this.#connection.outer.bytesWritten === bytesWritten) this.#notify();
+      if (this.#connection.outer.bytesWritten === bytesWritten && this.#isCalm) this.#notify();
       else this.#begin(untilMs);
     }, pauseMs);
+  }
+
+  /** True while a stream is open, and when none was for a while. */
+  get #isCalm(): boolean {
+    if (this.#session.destroyed || openStreams(this.#session) !== 0) {
+      this.#streamlessSinceMs = null;
+      return true;
+    }
+    const nowMs = performance.now();
+    this.#streamlessSinceMs ??= nowMs;
+    return nowMs - this.#streamlessSinceMs >= restMs;
   }
 
   get #isWaiting(): boolean {

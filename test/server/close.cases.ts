@@ -6,13 +6,14 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import WebSocket, { WebSocketServer } from 'ws';
 import { os } from '../../src/os/index.ts';
 import { close } from '../../src/server/close.ts';
-import { connectionsOf } from '../../src/server/connections.ts';
+import { connectionsOf, followUpgrades } from '../../src/server/connections.ts';
 import { descriptor } from '../../src/server/descriptor.ts';
 
 const certificates = new URL('../../../test/fixtures/', import.meta.url);
@@ -50,6 +51,10 @@ class Client {
     this.socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
     while (!this.text.slice(before).endsWith('done')) await once(this.socket, 'data');
   }
+}
+
+function upgradeTo(protocol: string, fields = ''): string {
+  return `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${fields}\r\n`;
 }
 
 function app(delayMs = 0): http.RequestListener {
@@ -305,6 +310,135 @@ test("WebSocket: a program that listens for 'drain' says goodbye itself", async 
   const gone = once(client, 'close');
   await close(server);
   assert.equal((await gone)[0], 4000);
+});
+
+test('WebSocket: a client that never answers the close frame costs the linger and not the grace', async () => {
+  const server = http.createServer(app());
+  const sockets = new WebSocketServer({ server });
+  const client = new Client(await start(server));
+  client.socket.write(
+    upgradeTo('websocket', 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'),
+  );
+  await once(client.socket, 'data');
+  const closed = await close(server, { idleMs: 150 });
+  assert.deepEqual(counts(closed), [0, 1, 0]);
+  assert.ok(closed.elapsedMs < 3000, String(closed.elapsedMs));
+  sockets.close();
+});
+
+test('WebSocket: one that the program has not accepted yet gets no frame before the answer', async () => {
+  const server = http.createServer(app());
+  connectionsOf(server);
+  followUpgrades(server);
+  const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+  server.on('upgrade', (_request, socket) => {
+    setTimeout(() => socket.write(answer), 400);
+    socket.on('data', () => socket.end());
+  });
+  const client = new Client(await start(server));
+  client.socket.write(upgradeTo('websocket'));
+  await once(server, 'upgrade');
+  const closed = close(server, { idleMs: 100 });
+  const frame = String.fromCharCode(0x88, 0x02);
+  client.socket.setEncoding('latin1');
+  await waitUntil(() => client.text.includes(frame));
+  assert.ok(client.text.startsWith(answer + frame), client.text);
+  client.socket.write('goodbye');
+  await closed;
+});
+
+for (const [what, head] of [
+  ['an upgrade to another protocol', upgradeTo('echo')],
+  ['an upgrade whose request has a body', `${upgradeTo('echo', 'Content-Length: 2\r\n')}b`],
+  ['a tunnel of CONNECT', 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n'],
+] as const) {
+  test(`${what} is never taken for idle, and ends by itself`, async () => {
+    const server = http.createServer(app());
+    const give = (_request: http.IncomingMessage, socket: Duplex): void => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+      socket
+        .on('error', () => {})
+        .on('end', () => socket.end('bye'))
+        .resume();
+    };
+    server.on('upgrade', give).on('connect', give);
+    const client = new Client(await start(server));
+    client.socket.write(head);
+    await once(client.socket, 'data');
+    const closed = close(server, { idleMs: 100, graceMs: 8000 });
+    await sleep(700);
+    assert.equal(client.socket.readyState, 'open');
+    if (head.endsWith('b')) client.socket.write('c');
+    client.socket.end('x');
+    await client.ended;
+    assert.match(client.text, /bye$/);
+    assert.deepEqual(counts(await closed), [1, 0, 0]);
+  });
+}
+
+test('an upgraded connection that the program has ended, and whose client stays, costs the linger and not the grace', async () => {
+  const server = http.createServer(app());
+  server.on('upgrade', (_request, socket) => socket.resume().end('HTTP/1.1 101 Switching Protocols\r\n\r\n'));
+  const socket = net.connect({ port: await start(server), host: '127.0.0.1', allowHalfOpen: true });
+  socket
+    .on('error', () => {})
+    .resume()
+    .write(upgradeTo('echo'));
+  await once(socket, 'end');
+  const closed = await close(server, { idleMs: 150 });
+  assert.deepEqual(counts(closed), [0, 1, 0]);
+  assert.ok(closed.elapsedMs < 3000, String(closed.elapsedMs));
+  socket.destroy();
+});
+
+test('a body that the client was told to continue with is awaited, however long it takes within the grace', async () => {
+  const server = http.createServer((request, response) => {
+    request.resume().on('end', () => response.end('done'));
+  });
+  const client = new Client(await start(server));
+  client.socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n');
+  await once(client.socket, 'data');
+  const closed = close(server, { idleMs: 100 });
+  await sleep(600);
+  client.socket.write('body');
+  assert.equal(await client.ended, 'end');
+  assert.match(client.text, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 .*Connection: close.*done/s);
+  assert.deepEqual(counts(await closed), [1, 0, 0]);
+});
+
+test('a TLS handshake that was begun and is not finished costs the linger and not the grace', async () => {
+  const server = https.createServer(tls, app());
+  const client = new Client(await start(server));
+  // The head of a record that never comes whole.
+  client.socket.write(Uint8Array.of(0x16, 0x03, 0x01, 0x02, 0x00, 0x01));
+  await once(server, 'connection');
+  await sleep(50);
+  const closed = await close(server, { idleMs: 150, firstByteMs: 300 });
+  assert.deepEqual(counts(closed), [0, 1, 0]);
+  assert.ok(closed.elapsedMs < 3000, String(closed.elapsedMs));
+});
+
+test('a half-open connection is waited for only while the program can still answer', async () => {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {}).resume();
+    socket.on('end', () => setTimeout(() => socket.end('answer'), 500));
+  });
+  const port = await start(server);
+  const asking = new Client(port);
+  asking.socket.end('question');
+  // It has the answer, and does not go.
+  const staying = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  staying.on('error', () => {});
+  const accepted = await new Promise<net.Socket>((resolve) =>
+    server.on('connection', (socket) => {
+      if (socket.remotePort === staying.localPort) resolve(socket);
+    }),
+  );
+  accepted.end();
+  const closed = await close(server, { idleMs: 100 });
+  assert.equal(asking.text, 'answer');
+  assert.deepEqual(counts(closed), [1, 1, 0]);
+  assert.ok(closed.elapsedMs < 4000, String(closed.elapsedMs));
 });
 
 test('an event stream is ended after the linger', async () => {
