@@ -43,7 +43,9 @@ await bundle.write({
   // The declarations have them; Node reads past 40 kB of them at every start.
   comments: false,
   // What is loaded together is one file: what `import 'rebind'` loads at once, what reads the system, what hold runs with, the command around it.
-  codeSplitting: { groups: together(['door', 'index'], ['os', 'os/index'], ['hold', 'hold/index'], ['run', 'cli/run']) },
+  codeSplitting: {
+    groups: together(['door', 'index'], ['os', 'os/index'], ['hold', 'hold/index'], ['run', 'cli/run']),
+  },
 });
 await bundle.close();
 await buildCommand();
