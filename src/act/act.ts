@@ -3,27 +3,14 @@
  */
 
 import type { Request } from '../model/endpoint.ts';
-import type { Holder } from '../model/facts.ts';
 import type { ActResult, PlannedStep } from '../model/step.ts';
-import type { Os } from '../os/os.ts';
 import { destroySockets, removeSocketFile } from './leftovers.ts';
 import { stopManaged } from './manager.ts';
 import { mark } from './mark.ts';
-import { stopProcesses } from './stop.ts';
+import { type StopContext, stopProcesses } from './stop.ts';
 
-export interface ActContext {
-  readonly os: Os;
+export interface ActContext extends Omit<StopContext, 'port' | 'onWaiting'> {
   readonly request: Request;
-  readonly graceMs: number;
-  readonly force: boolean;
-  /** Kill at once: asking was tried. */
-  readonly withoutAsking: boolean;
-  readonly uid: number;
-  readonly signal: AbortSignal | undefined;
-  /** The caller's own bind. */
-  isFree(): boolean;
-  /** Which of these have a blocker open now. */
-  stillHolding(holders: readonly Holder[]): readonly Holder[];
   /** Called when a wait begins. */
   onWaiting(waiting: Waiting): void;
 }

@@ -3,6 +3,8 @@
  * the process chose: escape it before it is printed, and believe nothing of it.
  */
 
+import { baseOf, isInterpreter, scriptOf } from './command-words.ts';
+
 /** What is known of a process that has a name. */
 export interface Named {
   /** The kernel's name, at most 15 bytes. */
@@ -10,27 +12,6 @@ export interface Named {
   /** Empty when it was not readable. */
   readonly argv: readonly string[];
 }
-
-/** Programs whose first argument without a dash is the program that runs. */
-const interpreters =
-  /^(node|nodejs|bun|deno|tsx|python[\d.]*|pypy[\d.]*|ruby[\d.]*|perl[\d.]*|php[\d.]*|bash|dash|sh|zsh)$/;
-
-/** Options of interpreters that take the next word as their value. */
-const withValue = new Set([
-  '-r',
-  '--require',
-  '--import',
-  '--loader',
-  '--experimental-loader',
-  '-C',
-  '--conditions',
-  '-W',
-  '-X',
-  '-I',
-]);
-
-/** Options after which comes a program as text, or the name of a module. */
-const inline = new Set(['-e', '--eval', '-p', '--print', '-c']);
 
 /** A name is part of a sentence. */
 const longest = 60;
@@ -48,9 +29,9 @@ export function programName({ command, argv }: Named): string {
   const [first = '', ...words] = argv;
   if (first === '') return command;
   if (words.every((word) => word === '') && first.includes(' ') && !first.startsWith('/')) return short(title(first));
-  const program = base(first).replace(/^-/, '');
+  const program = baseOf(first).replace(/^-/, '');
   if (program === '') return command;
-  return short(interpreters.test(program) ? scriptName(program, words) : program);
+  return short(isInterpreter(program) ? scriptName(program, argv) : program);
 }
 
 /** A title that the program set (setproctitle(3)): up to the first path, address or bracket, without its own command line. */
@@ -60,16 +41,11 @@ function title(text: string): string {
   return text.replace(/ +[/([*].*$/, '').trim();
 }
 
-function scriptName(program: string, words: readonly string[]): string {
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? '';
-    if (word === '-m' && program.startsWith('py')) return `${program} -m ${words[at + 1] ?? ''}`.trim();
-    if (inline.has(word)) return `${program} ${word}`;
-    if (withValue.has(word)) at++;
-    else if (word === 'run' && (program === 'deno' || program === 'bun')) continue;
-    else if (!word.startsWith('-') && word !== '') return fileName(program, word);
-  }
-  return program;
+function scriptName(program: string, argv: readonly string[]): string {
+  const script = scriptOf(argv);
+  if (script === null) return program;
+  if (script.kind === 'file') return fileName(program, script.word);
+  return `${program} ${script.kind === 'module' ? `-m ${script.word}` : script.word}`.trim();
 }
 
 /** Commands of a package and programs of the system are known by their own name; others by how they are started. */
@@ -79,12 +55,8 @@ function fileName(program: string, path: string): string {
   );
   const name = inPackage?.[1] ?? inPackage?.[2];
   if (name !== undefined) return name;
-  if (/(^|\/)s?bin\/[^/.]+$/.test(path)) return base(path);
-  return `${program} ${base(path)}`;
-}
-
-function base(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
+  if (/(^|\/)s?bin\/[^/.]+$/.test(path)) return baseOf(path);
+  return `${program} ${baseOf(path)}`;
 }
 
 function short(name: string): string {

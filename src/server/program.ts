@@ -3,6 +3,7 @@
  */
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { scriptOf } from '../model/command-words.ts';
 import type { Holder } from '../model/facts.ts';
 import type { Os } from '../os/os.ts';
 
@@ -12,29 +13,6 @@ export interface Program {
   /** The script that it runs, without links and without extension; null for none. */
   readonly script: string | null;
 }
-
-/** Node's options that take the next word as their value (`node --help`). */
-const withValue = new Set([
-  '-r',
-  '--require',
-  '--import',
-  '--loader',
-  '--experimental-loader',
-  '-C',
-  '--conditions',
-  '--env-file',
-  '--env-file-if-exists',
-  '--title',
-  '--icu-data-dir',
-  '--openssl-config',
-  '--diagnostic-dir',
-  '--redirect-warnings',
-  '--input-type',
-  '--watch-path',
-  '--inspect-port',
-  '--stack-trace-limit',
-  '--disable-warning',
-]);
 
 /** This process. */
 export function thisProgram(): Program {
@@ -47,24 +25,13 @@ export function programOf(os: Os, holder: Holder): Program {
   const script = scriptOf(holder.argv);
   return {
     executable: os.processes.executable(holder.pid),
-    script: script === null || holder.cwd === null ? null : plain(holder.cwd, script),
+    script: script?.kind !== 'file' || holder.cwd === null ? null : plain(holder.cwd, script.word),
   };
 }
 
 /** True when both are known and the same. A program without a script (a bundle in the executable) is its executable. */
 export function isSameProgram(one: Program, other: Program): boolean {
   return one.executable !== null && one.executable === other.executable && one.script === other.script;
-}
-
-/** The first word that is neither an option nor the value of one. */
-export function scriptOf(argv: readonly string[]): string | null {
-  for (let at = 1; at < argv.length; at++) {
-    const word = argv[at] ?? '';
-    if (withValue.has(word)) at++;
-    else if (word === '-e' || word === '--eval' || word === '-p' || word === '--print' || word === '-') return null;
-    else if (!word.startsWith('-')) return word;
-  }
-  return null;
 }
 
 /** `server` and `./server.js` are one script: Node completes the name, and process.argv has the completed one only sometimes. */

@@ -6,26 +6,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
+import { tcpStates as stateNames } from '../os/linux/tcp-states.ts';
 
 const tries = 1000;
 const settleMs = 5_000;
 const glanceMs = 2;
-
-/** The states of /proc/net/tcp by their number (include/net/tcp_states.h). */
-const stateNames = [
-  '',
-  'ESTABLISHED',
-  'SYN_SENT',
-  'SYN_RECV',
-  'FIN_WAIT1',
-  'FIN_WAIT2',
-  'TIME_WAIT',
-  'CLOSE',
-  'CLOSE_WAIT',
-  'LAST_ACK',
-  'LISTEN',
-  'CLOSING',
-];
 
 /**
  * A port that nobody has on any address, TCP or UDP. It lies outside of the automatic range, so that no client is given it
@@ -69,7 +54,7 @@ export function tcpStates(port: number, remotePort: number | null = null): strin
     for (const line of readFileSync(table, 'utf8').split('\n')) {
       const [, local, remote, state] = line.trim().split(/\s+/);
       if (local?.endsWith(ending(port)) && (remotePort === null || remote?.endsWith(ending(remotePort))))
-        states.push(stateNames[Number.parseInt(state ?? '', 16)] ?? '');
+        states.push(stateNames[Number.parseInt(state ?? '', 16) - 1] ?? '');
     }
   }
   return states;

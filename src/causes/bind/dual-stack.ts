@@ -1,13 +1,13 @@
 import { canonical } from '../../model/rules/span.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
-import { conductOf, conductWords, listenOnce } from '../shared/conduct.ts';
-import { holdersOf } from '../shared/kinds.ts';
+import { conductWords, listenOnce } from '../shared/conduct.ts';
+import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback, worksWith } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { andThen, asked, hears, list, localOf, managed, named, processes, reach, who } from '../shared/words.ts';
+import { andThen, hears, list, named, processes, reach } from '../shared/words.ts';
 
 /** IPv4 and IPv6 that meet on one port: a `::` socket also has IPv4. */
 export default cause({
@@ -28,15 +28,9 @@ export default cause({
     const [first] = sockets;
     if (first === undefined) return null;
     return {
-      endpoint: asked(question),
-      protocol: first.protocol,
+      ...listenerArgs(first, sockets, question),
       wants: reach(endpoint.address, options.v6Only),
-      at: [...new Set(sockets.map(localOf))],
       has: reach(canonical(first.local.address), first.v6Only === true),
-      uid: first.uid,
-      holders: holdersOf(sockets, question).map(who),
-      managed: managed(holdersOf(sockets, question), question),
-      conduct: conductOf(sockets, question),
     };
   },
   say({ endpoint, protocol, wants, at, has, uid, holders, conduct, managed: by }) {

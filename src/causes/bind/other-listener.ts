@@ -1,10 +1,10 @@
 import { cause } from '../cause.ts';
-import { conductOf, conductWords, listenOnce } from '../shared/conduct.ts';
-import { holdersOf } from '../shared/kinds.ts';
+import { conductWords, listenOnce } from '../shared/conduct.ts';
+import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { connected, listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { andThen, asked, hears, list, localOf, managed, named, processes, who } from '../shared/words.ts';
+import { andThen, hears, list, named, processes } from '../shared/words.ts';
 
 /** The plain case: somebody listens exactly there. */
 export default cause({
@@ -22,15 +22,7 @@ export default cause({
     const sockets = listenersOf(question, 'plain');
     const [first] = sockets;
     if (first === undefined) return null;
-    return {
-      endpoint: asked(question),
-      protocol: first.protocol,
-      at: [...new Set(sockets.map(localOf))],
-      uid: first.uid,
-      holders: holdersOf(sockets, question).map(who),
-      managed: managed(holdersOf(sockets, question), question),
-      conduct: conductOf(sockets, question),
-    };
+    return listenerArgs(first, sockets, question);
   },
   say: ({ protocol, at, uid, holders, conduct, managed: by }) =>
     conduct === 'this-process'

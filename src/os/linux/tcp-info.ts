@@ -1,9 +1,11 @@
 /**
  * TCP_INFO: what the kernel knows about one connection (tcp(7); struct tcp_info in include/uapi/linux/tcp.h).
  */
+
 import type { SocketState } from '../../model/facts.ts';
 import { littleEndian } from '../byte-order.ts';
 import type { Codec } from '../option-codec.ts';
+import { tcpStates } from './tcp-states.ts';
 
 /** The fields that every kernel since 4.9 fills. Of a listener, `unacknowledged` is the length of the accept queue and `selectivelyAcknowledged` its limit. */
 export interface TcpInfo {
@@ -32,22 +34,6 @@ export interface TcpInfo {
   readonly smallestRoundTripUs: number;
 }
 
-/** include/net/tcp_states.h, from 1. */
-const states = [
-  'ESTABLISHED',
-  'SYN_SENT',
-  'SYN_RECV',
-  'FIN_WAIT1',
-  'FIN_WAIT2',
-  'TIME_WAIT',
-  'CLOSE',
-  'CLOSE_WAIT',
-  'LAST_ACK',
-  'LISTEN',
-  'CLOSING',
-  'NEW_SYN_RECV',
-] as const;
-
 const size = 152;
 
 export const tcpInfo: Codec<TcpInfo> = {
@@ -62,7 +48,7 @@ export const tcpInfo: Codec<TcpInfo> = {
     const long = (offset: number): number =>
       Number(littleEndian ? all.readBigUInt64LE(offset) : all.readBigUInt64BE(offset));
     return {
-      state: states[(all[0] ?? 7) - 1] ?? 'CLOSE',
+      state: tcpStates[(all[0] ?? 7) - 1] ?? 'CLOSE',
       retransmits: all[2] ?? 0,
       probes: all[3] ?? 0,
       retransmissionTimeoutUs: at(8),

@@ -1,6 +1,7 @@
 import { formatIpv6 } from '../../../model/address.ts';
 import type { InetSocket, LinuxSocket, SocketState } from '../../../model/facts.ts';
 import { littleEndian } from '../../byte-order.ts';
+import { tcpStates } from '../tcp-states.ts';
 import { eachAttribute, encodeAttribute } from './attributes.ts';
 import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
 
@@ -66,21 +67,11 @@ const INET_DIAG_BC_AUTO = 6;
 /** idiag_timer of a TIME_WAIT structure (inet_twsk_diag_fill). */
 const timeWaitTimer = 3;
 
-/** include/net/tcp_states.h, by number. CLOSE is a bound socket here: the kernel shows no other. */
+/** By number. CLOSE is a bound socket here: the kernel shows no other. */
 export const stateNames: readonly (SocketState | undefined)[] = [
   undefined,
-  'ESTABLISHED',
-  'SYN_SENT',
-  'SYN_RECV',
-  'FIN_WAIT1',
-  'FIN_WAIT2',
-  'TIME_WAIT',
-  'BOUND',
-  'CLOSE_WAIT',
-  'LAST_ACK',
-  'LISTEN',
-  'CLOSING',
-  'SYN_RECV',
+  ...tcpStates.map((state) => (state === 'CLOSE' ? 'BOUND' : state === 'NEW_SYN_RECV' ? 'SYN_RECV' : state)),
+  // TCP_BOUND_INACTIVE.
   'BOUND',
 ];
 
