@@ -2,34 +2,11 @@
  * A client that survives restarts of its server: it connects again, with growing pauses, and never to itself.
  */
 import { EventEmitter } from 'node:events';
-import { createRequire } from 'node:module';
-import net, { type NetConnectOpts, type Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
-import { checkSignal, milliseconds, portNumber, show } from '../check.ts';
-import { parseEndpoint } from '../model/endpoint.ts';
-import { checkOptions } from './arguments.ts';
+import type { NetConnectOpts, Socket } from 'node:net';
+import { attemptOnce } from './connect-attempt.ts';
+import { type ConnectOptions, type ConnectTarget, type Plan, readOptions, readTarget } from './connect-options.ts';
 
-/** Where to connect, and how patiently. */
-export interface ConnectOptions {
-  /** A number, also as text. */
-  readonly port?: number | string;
-  /** @default 'localhost' */
-  readonly host?: string;
-  /** A Unix socket instead. */
-  readonly path?: string;
-  /** TLS, with the options of `tls.connect`; `true` for none. */
-  readonly tls?: boolean | ConnectionOptions;
-  /** How long one outage may last, the first connection included, until it is given up. @default 30000 */
-  readonly deadlineMs?: number;
-  /** How long one try may take. @default 5000 */
-  readonly attemptMs?: number;
-  /** The first pause; each further one is twice as long, up to `longestPauseMs`, with up to a quarter less at random. A server that hangs up at once is paused for alike. @default 25 */
-  readonly firstPauseMs?: number;
-  /** @default 1000 */
-  readonly longestPauseMs?: number;
-  /** Aborting ends the connection and the tries. */
-  readonly signal?: AbortSignal;
-}
+export type { ConnectOptions, ConnectTarget } from './connect-options.ts';
 
 /** What happened between two connections. */
 export interface Retry {
@@ -53,14 +30,6 @@ export interface ClientEvents {
   error: [error: Error];
   /** Nothing follows. */
   close: [];
-}
-
-/** A port, a text such as `localhost:3000` or `./app.sock`, or options. */
-export type ConnectTarget = number | string | ConnectOptions;
-
-/** Refused by ourselves: the kernel had connected the socket to itself. */
-class SelfConnectError extends Error {
-  readonly code = 'ECONNREFUSED';
 }
 
 /**
@@ -213,12 +182,6 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncIterable<
   }
 }
 
-interface Plan extends Required<Pick<ConnectOptions, 'deadlineMs' | 'attemptMs' | 'firstPauseMs' | 'longestPauseMs'>> {
-  readonly to: NetConnectOpts;
-  readonly tls: ConnectionOptions | null;
-  readonly signal: AbortSignal | undefined;
-}
-
 /** With the fields of the last error, which is its cause. */
 function gaveUp(to: NetConnectOpts, last: NodeJS.ErrnoException, afterMs: number, attempts: number): Error {
   const where = 'path' in to ? to.path : `${to.host}:${to.port}`;
@@ -236,58 +199,6 @@ function gaveUp(to: NetConnectOpts, last: NodeJS.ErrnoException, afterMs: number
 function reasonOf(error: Error): string {
   if (!(error instanceof AggregateError)) return error.message;
   return [...new Set(error.errors.map((each: Error) => each.message))].join(', ');
-}
-
-/** One try, over when the connection stands and is not one to itself. */
-function attemptOnce({ to, tls: secure, attemptMs }: Plan, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = secure === null ? net.connect(to) : connectTls({ ...secure, ...to } as ConnectionOptions);
-    const timer = setTimeout(() => {
-      socket.destroy(
-        Object.assign(new Error(`connect ETIMEDOUT: no answer in ${attemptMs} ms`), { code: 'ETIMEDOUT' }),
-      );
-    }, attemptMs);
-    const abort = (): void => void socket.destroy(signal.reason);
-    const settle = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-      socket.removeListener('error', fail);
-    };
-    const fail = (error: Error): void => {
-      settle();
-      reject(error);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    socket.on('error', fail);
-    // The TCP connection, below TLS: a socket that is connected to itself waits for ever for the other side's hello.
-    socket.once('connect', () => {
-      if (!isSelf(socket)) return;
-      // A reset, so that no TIME_WAIT keeps the server from its port.
-      socket.resetAndDestroy();
-      fail(new SelfConnectError('connect ECONNREFUSED: nobody listens, and the kernel connected the socket to itself'));
-    });
-    socket.once(secure === null ? 'connect' : 'secureConnect', () => {
-      if (socket.destroyed) return;
-      settle();
-      // The program may listen for errors or not: an ended connection is not one here, since another follows.
-      socket.on('error', () => {});
-      resolve(socket);
-    });
-  });
-}
-
-/** Node's TLS is loaded by who needs it: it is the larger part of Node's own start. */
-function connectTls(options: ConnectionOptions): Socket {
-  return (createRequire(import.meta.url)('node:tls') as typeof import('node:tls')).connect(options);
-}
-
-/** Both ends are one socket: what happens when the kernel picks the port of a server that is down as the client's own. */
-function isSelf(socket: Socket): boolean {
-  return (
-    socket.localPort !== undefined &&
-    socket.localPort === socket.remotePort &&
-    socket.localAddress === socket.remoteAddress
-  );
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -308,40 +219,4 @@ function defer<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
     resolve = done;
   });
   return { promise, resolve };
-}
-
-const names = ['port', 'host', 'path', 'tls', 'deadlineMs', 'attemptMs', 'firstPauseMs', 'longestPauseMs', 'signal'];
-
-function readTarget(target: ConnectTarget): ConnectOptions {
-  if (typeof target === 'number') return { port: target };
-  if (typeof target !== 'string') {
-    checkOptions('connect()', target, names);
-    return target;
-  }
-  const parsed = parseEndpoint(target);
-  if (parsed.protocol === 'unix') return { path: parsed.path };
-  if (parsed.protocol === 'udp') throw new TypeError(`${show(target)} is a UDP endpoint, and UDP has no connections`);
-  return { port: parsed.port, ...(parsed.host !== null && { host: parsed.host }) };
-}
-
-function readOptions(options: ConnectOptions): Plan {
-  checkOptions('connect()', options, names);
-  checkSignal(options.signal);
-  const { port, host = 'localhost', path, tls: secure = false } = options;
-  if (typeof secure !== 'boolean' && (typeof secure !== 'object' || secure === null))
-    throw new TypeError(`tls is true, false, or the options of tls.connect, not ${show(secure)}`);
-  if ((port === undefined) === (path === undefined)) throw new TypeError('connect() needs either a port or a path');
-  if (path !== undefined && (typeof path !== 'string' || path === ''))
-    throw new TypeError(`A path is a text that is not empty, not ${show(path)}`);
-  if (typeof host !== 'string') throw new TypeError(`A host is an address or a name, not ${show(host)}`);
-  if (port !== undefined && portNumber(port) === 0) throw new RangeError('Nobody can be reached on port 0');
-  return {
-    to: path === undefined ? { port: portNumber(port), host } : { path },
-    tls: secure === false ? null : secure === true ? {} : secure,
-    deadlineMs: milliseconds('deadlineMs', options.deadlineMs, 30_000),
-    attemptMs: milliseconds('attemptMs', options.attemptMs, 5000),
-    firstPauseMs: milliseconds('firstPauseMs', options.firstPauseMs, 25),
-    longestPauseMs: milliseconds('longestPauseMs', options.longestPauseMs, 1000),
-    signal: options.signal,
-  };
 }
