@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import type { Asker, Facts, Holder } from '../model/facts.ts';
 import { mayEnd as decide, type MayEnd } from '../model/may-end.ts';
-import { isTestRunner } from '../model/suspect.ts';
+import { isSibling } from '../model/suspect.ts';
 
 /** Files that make a folder the root of a project, the strongest first. */
 const marks = [
@@ -37,15 +37,6 @@ export function mayEnd(holder: Holder, facts: Facts): MayEnd {
       project,
     ].filter((doubt) => doubt !== null),
   );
-}
-
-/**
- * Another worker of the test runner that started this process. A shell, a script or a test that starts two programs is no runner: the second
- * may be meant to take the place of the first.
- */
-function isSibling({ parents }: Holder, { ancestors }: Asker): boolean {
-  const [parent] = parents;
-  return parent !== undefined && parent.pid === ancestors[0] && isTestRunner(parent);
 }
 
 function aboutProject(holder: Holder, asker: Asker): string | null {

@@ -170,8 +170,19 @@ function recognise(kind: ManagerKind, { command, argv }: Words): string | null {
   return managers[kind].recognise?.({ command, argv }, programsOf(argv)) ?? null;
 }
 
-/** Starts workers that belong together: what one of them listens on is no leftover that another may end. */
-export function isTestRunner({ command, argv = [] }: Pick<ParentProcess, 'command' | 'argv'>): boolean {
+/**
+ * Another worker of the test runner that started the asker: what one of them listens on is no leftover that another may end. A shell, a script or a
+ * test that starts two programs is no runner: the second may be meant to take the place of the first.
+ */
+export function isSibling(
+  { pid, parents }: Pick<Holder, 'pid' | 'parents'>,
+  asker: Pick<Asker, 'pid' | 'ancestors'>,
+): boolean {
+  const [parent] = parents;
+  return pid !== asker.pid && parent !== undefined && parent.pid === asker.ancestors[0] && isTestRunner(parent);
+}
+
+function isTestRunner({ command, argv = [] }: Pick<ParentProcess, 'command' | 'argv'>): boolean {
   const programs = programsOf(argv);
   return (
     (['jest', 'vitest', 'node-test'] as const).some((kind) => recognise(kind, { command, argv }) !== null) ||

@@ -17,7 +17,6 @@ import type { BindOptions, Endpoint, Request } from '../model/endpoint.ts';
 import type { Report } from '../model/verdict.ts';
 import { noAddress, takenForPath } from './misread.ts';
 import { sayUnlessPrinted } from './printed.ts';
-import { relative } from './relative.ts';
 
 const explained = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL']);
 const load = createRequire(import.meta.url);
@@ -95,8 +94,7 @@ function explain(of: object, error: unknown, protocol: 'tcp' | 'udp', options: P
   try {
     const misread = protocol === 'tcp' ? takenForPath(error) : null;
     const report = explained.has(error.code ?? '') ? reportOf(of, error, protocol, options) : null;
-    const ours = report === null ? null : relative(report, process);
-    const lines = misread ?? ours ?? linesOf(report);
+    const lines = misread ?? linesOf(report);
     if (lines.length > 0) addTo(of, error, lines, report);
   } catch (failure) {
     const why = failure instanceof Error ? failure.message : String(failure);

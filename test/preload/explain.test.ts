@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const preload = new URL('../../src/preload/explain.js', import.meta.url).href;
+const library = new URL('../../src/index.js', import.meta.url).href;
 const nodes = [
   process.execPath,
   ...['22', '24', '26'].map((version) =>
@@ -109,6 +110,54 @@ test('a CommonJS program, by --import and by --require, and a worker of a cluste
         `${node} ${args[0]}`,
       );
     }
+  }
+});
+
+test('what the program itself has, or another worker of its test run, is not to be stopped', async () => {
+  const { stdout, stderr } = run(
+    process.execPath,
+    `import net from 'node:net'; import { once } from 'node:events';
+     const first = net.createServer(() => {}).listen(0, '127.0.0.1');
+     await once(first, 'listening');
+     const [error] = await once(net.createServer(() => {}).listen(first.address().port, '127.0.0.1'), 'error').catch((error) => [error]);
+     console.log(error.message);
+     first.close();`,
+  );
+  assert.match(
+    stdout,
+    /^listen EADDRINUSE.*\n {2}This very process, .*: listen was called twice, or by two parts of the program\n {2}Listen once: /,
+    stderr,
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'rebind-worker-'));
+  const program = `import net from 'node:net'; import { once } from 'node:events'; import { existsSync, writeFileSync } from 'node:fs';
+     import { setTimeout as sleep } from 'node:timers/promises'; import { listen } from ${JSON.stringify(library)};
+     const server = net.createServer(() => {});
+     const blocked = await (process.env.LIBRARY ? listen(server, { port: Number(process.env.PORT), host: '127.0.0.1' }).then(() => null, (error) => error)
+       : once(server.listen(process.env.PORT, '127.0.0.1'), 'listening').then(() => null, (error) => error));
+     if (blocked) writeFileSync(process.env.OUT, [blocked.message, ...blocked.plan.map(({ remedy, sentence }) => remedy + ' ' + sentence)].join('\\n'));
+     for (let i = 0; i < 500 && !existsSync(process.env.OUT); i++) await sleep(20);
+     server.close();`;
+  try {
+    for (const name of ['a.mjs', 'b.mjs']) writeFileSync(join(folder, name), program);
+    for (const LIBRARY of ['', '1']) {
+      const out = join(folder, `answer${LIBRARY}`);
+      const free = net.createServer().listen(0, '127.0.0.1');
+      await new Promise((resolve) => free.once('listening', resolve));
+      const PORT = String((free.address() as AddressInfo).port);
+      await new Promise((resolve) => free.close(resolve));
+      const { NODE_TEST_CONTEXT: _ours, ...environment } = process.env;
+      const { stdout: said } = spawnSync(
+        process.execPath,
+        ['--no-warnings', '--test', '--test-concurrency=2', '--import', preload, 'a.mjs', 'b.mjs'],
+        { cwd: folder, encoding: 'utf8', timeout: 60_000, env: { ...environment, LIBRARY, PORT, OUT: out } },
+      );
+      const answer = existsSync(out) ? readFileSync(out, 'utf8') : said;
+      assert.match(answer, /which is another worker of the same test run/);
+      assert.match(answer, /\nuse-port Let each test listen on port 0/);
+      assert.doesNotMatch(answer, /stop-process/);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

@@ -1,7 +1,7 @@
 import { canonical } from '../../model/rules/span.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
-import { conductWords, listenOnce } from '../shared/conduct.ts';
+import { amongOurselves, conductWords } from '../shared/conduct.ts';
 import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback, worksWith } from '../shared/remedies.ts';
@@ -42,7 +42,7 @@ export default cause({
   remedies: ({ conduct }, question) => [
     ...useLoopback(question),
     ...v6Only(question),
-    ...(conduct === 'this-process' ? [listenOnce] : stopServers(question)),
+    ...(amongOurselves(conduct) ?? stopServers(question)),
   ],
   stages: [
     {

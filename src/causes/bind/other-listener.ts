@@ -1,5 +1,5 @@
 import { cause } from '../cause.ts';
-import { conductWords, listenOnce } from '../shared/conduct.ts';
+import { amongOurselves, conductWords } from '../shared/conduct.ts';
 import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { connected, listening } from '../shared/scenes.ts';
@@ -26,9 +26,9 @@ export default cause({
   },
   say: ({ protocol, at, uid, holders, conduct, managed: by }) =>
     conduct === 'this-process'
-      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${list(at)}`
+      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${list(at)}: ${protocol === 'udp' ? 'bind' : 'listen'} was called twice, or by two parts of the program`
       : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}${andThen(by)}`,
-  remedies: ({ conduct }, question) => (conduct === 'this-process' ? [listenOnce] : stopServers(question)),
+  remedies: ({ conduct }, question) => amongOurselves(conduct) ?? stopServers(question),
   stages: [
     {
       title: 'a Node server listens on ::, and you want ::',

@@ -1,5 +1,5 @@
 import { cause } from '../cause.ts';
-import { conductWords, listenOnce } from '../shared/conduct.ts';
+import { amongOurselves, conductWords } from '../shared/conduct.ts';
 import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback } from '../shared/remedies.ts';
@@ -39,7 +39,7 @@ export default cause({
   },
   remedies: ({ conduct }, question) => [
     ...useLoopback(question),
-    ...(conduct === 'this-process' ? [listenOnce] : stopServers(question)),
+    ...(amongOurselves(conduct) ?? stopServers(question)),
   ],
   stages: [
     {

@@ -3,6 +3,7 @@
  */
 import type { Holder, InetSocket } from '../../model/facts.ts';
 import { hasAccepted } from '../../model/may-end.ts';
+import { isSibling } from '../../model/suspect.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { holdersOf } from './kinds.ts';
 
@@ -10,6 +11,8 @@ import { holdersOf } from './kinds.ts';
 export type Conduct =
   /** The program that asks has the port itself. */
   | 'this-process'
+  /** Another worker of the test run that asks has it. */
+  | 'same-test-run'
   /** Stopped by Ctrl-Z or SIGSTOP. */
   | 'suspended'
   | 'stopped-by-debugger'
@@ -24,7 +27,11 @@ export function conductOf(sockets: readonly InetSocket[], question: Question): C
   const holders = holdersOf(sockets, question);
   if (holders.length === 0) return null;
   const all = (is: (holder: Holder) => boolean): boolean => holders.every(is);
-  if (all(({ pid }) => pid === facts.asker.pid)) return 'this-process';
+  const has = (is: (holder: Holder) => boolean): boolean =>
+    sockets.every((socket) => holdersOf([socket], question).some(is));
+  // Whoever has it besides got it from this process.
+  if (has(({ pid }) => pid === facts.asker.pid)) return 'this-process';
+  if (has((holder) => isSibling(holder, facts.asker))) return 'same-test-run';
   // T and t of proc_pid_stat(5).
   if (all(({ processState }) => processState === 'T')) return 'suspended';
   if (all(({ processState }) => processState === 't')) return 'stopped-by-debugger';
@@ -37,6 +44,8 @@ export function conductWords(conduct: Conduct | null): string {
   switch (conduct) {
     case 'this-process':
       return ', which is this very process';
+    case 'same-test-run':
+      return ', which is another worker of the same test run';
     case 'suspended':
       return ' and is suspended, by Ctrl-Z or SIGSTOP, so it does not answer';
     case 'stopped-by-debugger':
@@ -53,8 +62,30 @@ export function conductWords(conduct: Conduct | null): string {
 /** For a program that is in its own way: nothing is to be stopped. */
 export const listenOnce: Remedy = {
   remedy: 'investigate',
-  sentence: 'Look for the second call: this program listens on the port twice, for example in app.js and in bin/www',
+  sentence:
+    'Listen once: often the file that makes the app listens, and the file that starts it (bin/www, a test) does so again',
   command: null,
   automatic: false,
   args: {},
 };
+
+/** For a program that holds the port by something else than a listener. */
+export const closeFirst: Remedy = {
+  ...listenOnce,
+  sentence: 'This process has the port open itself: close that socket or connection first',
+};
+
+const portEach: Remedy = {
+  remedy: 'use-port',
+  sentence:
+    'Let each test listen on port 0 and read the port from server.address(), or run the files one after the other',
+  command: null,
+  automatic: false,
+  args: {},
+};
+
+/** What helps where the program, or the run that it belongs to, is in its own way; null where the holders are strangers. */
+export function amongOurselves(conduct: Conduct | null): Remedy[] | null {
+  if (conduct === 'this-process') return [listenOnce];
+  return conduct === 'same-test-run' ? [portEach] : null;
+}

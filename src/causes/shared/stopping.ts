@@ -6,6 +6,7 @@ import { label, managedBy, managedName, managedThing } from '../../model/manager
 import { type Manager, managers } from '../../model/managers.ts';
 import { doubtAboutManager, isMainProcess, type Stop, stopsOf } from '../../model/stops.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
+import { closeFirst, listenOnce } from './conduct.ts';
 import { blockersOf, holdersOf } from './kinds.ts';
 import { listenersOf } from './listeners.ts';
 import { rebindFree, typed } from './remedies.ts';
@@ -106,12 +107,10 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
       command: `rebind hold ${typed(question.request)} --stop`,
       args: { manager: 'hold', name: manager.name, ...args },
     };
-  if (holder.pid === question.facts.asker.pid)
-    return {
-      ...base,
-      remedy: 'investigate',
-      sentence: 'This process already listens on the port: listen once, or close that server first',
-    };
+  if (holder.pid === question.facts.asker.pid) {
+    const own = question.blockers.filter(({ socket }) => holdersOf([socket], question).includes(holder));
+    return { ...(own.some(({ socket }) => socket.state === 'LISTEN') ? listenOnce : closeFirst), args };
+  }
   if (isMainProcess(holder))
     return {
       ...base,
