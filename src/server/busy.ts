@@ -111,6 +111,10 @@ async function inTurn<Result>(plan: Plan, blocked: unknown, work: (os: Os) => Pr
   }
   try {
     return await work(os);
+  } catch (error) {
+    // What this system cannot do is no reason to hide that the port is taken.
+    if (isUnsupportedError(error)) throw blocked;
+    throw error;
   } finally {
     // After the caller's next lines: by then it may have said what it does at SIGTERM, which the next one sends.
     setImmediate(() => lock.release());
