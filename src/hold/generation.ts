@@ -1,12 +1,12 @@
 /**
  * One run of the command: from its start, through being ready, to the end of its last connection and process.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
-import type { Session } from '../os/sessions.ts';
 import { Agents } from './agents.ts';
+import { CommandSession } from './command-session.ts';
 import type { AgentConnection } from './control.ts';
 import { type Exit, isOfSignal } from './exit.ts';
 import type { Faults } from './faults.ts';
@@ -17,9 +17,9 @@ import { NotifySocket } from './notify.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
 import { endRunaways } from './runaways.ts';
 import type { StopSignal } from './settings.ts';
-import { spawning, stdinFor } from './spawn.ts';
+import { spawnCommand } from './spawn.ts';
 import type { AgentMessage, DrainCounts, DrainOrder } from './wire/messages.ts';
-import type { Passed, ReadyBy } from './wire/passed.ts';
+import type { ReadyBy } from './wire/passed.ts';
 
 export type GenerationState = 'starting' | 'ready' | 'draining' | 'ending' | 'ended';
 
@@ -59,10 +59,6 @@ export interface GenerationOptions {
   readonly onNotify: (variables: ReadonlyMap<string, string>) => void;
 }
 
-/** How often the end of a session is looked for; there is no event for it. */
-const sessionCheckMs = 20;
-/** What is in the pipe of a command that is gone is read at once. */
-const lastWordsMs = 100;
 /** Endpoints outside hold that are remembered, of a program that listens on one port after the other. */
 const mostRemembered = 256;
 /** What SIGKILL needs, also under load. */
@@ -96,8 +92,7 @@ export class Generation {
   readonly sockets: HeldSocket[];
   readonly #startedMs = performance.now();
   readonly #child: ChildProcess;
-  /** Everything that it started and that stayed in its session; null when it did not start. */
-  readonly #session: Session | null;
+  readonly #session: CommandSession;
   readonly #lastLines: LastLines;
   readonly #notify: NotifySocket | null;
   readonly #kernel: KernelWatch | null;
@@ -116,7 +111,7 @@ export class Generation {
     });
     this.#notify = options.readyBy === 'auto' || options.readyBy === 'notify' ? this.#openNotify() : null;
     try {
-      this.#child = this.#spawn();
+      this.#child = spawnCommand(options, this.#notify?.name ?? null);
     } catch (error) {
       this.#notify?.close();
       throw error;
@@ -130,42 +125,11 @@ export class Generation {
       });
     });
     this.#lastLines = options.stderr === null ? readBack() : passThrough(this.#child.stderr ?? null, options.stderr);
-    this.#session = this.#child.pid === undefined ? null : os().sessions.ofChild(this.#child.pid);
-    if (this.#session !== null) options.guard.watch(this.#session.leader);
+    this.#session = new CommandSession(this.#child, options.guard, options.faults, options.onNote);
     this.#kernel = this.#watchKernel();
     if (options.assumeReadyMs !== null) {
       this.#readyTimer = setTimeout(() => this.#isReady('assumed'), options.assumeReadyMs);
     }
-  }
-
-  #spawn(): ChildProcess {
-    const options = this.#options;
-    const passed: Omit<Passed, 'sockets' | 'copies' | 'version'> = {
-      pid: process.pid,
-      control: options.control.name,
-      reference: options.control.reference?.identity ?? null,
-      token: options.control.token,
-      generation: options.number,
-      readyBy: options.readyBy,
-      backlog: options.backlog,
-      learn: options.learn,
-      handOff: options.handOff,
-    };
-    const how = spawning(
-      options.command,
-      options.sockets,
-      passed,
-      options.environment,
-      this.#notify?.name ?? options.environment['NOTIFY_SOCKET'] ?? null,
-      options.control.reference === null ? [] : [options.control.reference.fd],
-    );
-    return spawn(how.file, [...how.args], {
-      cwd: options.cwd,
-      env: how.environment,
-      // A session of its own: the whole tree can be signalled, and the terminal's Ctrl-C reaches it once, through us.
-      detached: true,
-      stdio: [stdinFor(), 'inherit', options.stderr === null ? 'inherit' : 'pipe', ...how.descriptors],
-    });
   }
 
   /** How its connections ended; null while it has not said. */
@@ -204,7 +168,7 @@ export class Generation {
 
   /** True when processes of the command are there. */
   hasLeft(): boolean {
-    return this.#session !== null && this.#session.members().length > 0;
+    return this.#session.hasLeft();
   }
 
   /** By the kernel's word: its command, or below it, or in its session. */
@@ -272,33 +236,31 @@ export class Generation {
     // What could not be signalled now is killed when the time is over.
     const send = (which: NodeJS.Signals) => this.#options.faults.guard(`Sending ${which}`, () => this.signal(which));
     send(signal);
-    const forced = !(await this.#sessionEnded(graceMs));
+    const forced = !(await this.#allEnded(graceMs));
     if (forced) {
       send('SIGKILL');
-      await this.#sessionEnded(afterKillMs);
+      await this.#allEnded(afterKillMs);
     }
     const startedBy = { token: this.#options.control.token, generation: this.number };
     const ended = endRunaways(this.sockets, startedBy, graceMs);
     const runaways = await this.#options.faults.settle('Ending what left the session of the command', ended);
     this.runaways += runaways?.length ?? 0;
-    await this.#lastWords();
+    await this.#session.lastWords();
     return { forced };
-  }
-
-  /** Reads what it wrote last. What has stderr open still is no part of the command any more, and must not keep hold alive. */
-  async #lastWords(): Promise<void> {
-    const { stderr } = this.#child;
-    // Undefined, against its type, when it could not be started.
-    if (!stderr || stderr.destroyed) return;
-    if (!stderr.isPaused())
-      await Promise.race([new Promise((resolve) => stderr.once('close', resolve)), sleep(lastWordsMs)]);
-    stderr.destroy();
   }
 
   /** Sends a signal to every process of the command. */
   signal(signal: NodeJS.Signals): void {
-    if (this.#session?.signal(signal) === 'denied')
-      this.#options.onNote(`Not permitted to send ${signal} to the command: its processes belong to another user now`);
+    this.#session.signal(signal);
+  }
+
+  /** True when no process of the command is left; false when the time is over. */
+  async #allEnded(withinMs: number): Promise<boolean> {
+    const leader = { exited: this.exited, isOver: () => this.exit !== null };
+    if (!(await this.#session.ended(leader, withinMs))) return false;
+    this.state = 'ended';
+    this.#session.close();
+    return true;
   }
 
   #openNotify(): NotifySocket {
@@ -349,51 +311,11 @@ export class Generation {
   #end(exit: Exit, resolve: (exit: Exit) => void): void {
     if (this.exit !== null) return;
     this.exit = exit;
-    this.#options.faults.guard('Looking at what the command left', () => this.#leaderReaped());
+    this.#options.faults.guard('Looking at what the command left', () => this.#session.leaderReaped());
     this.#kernel?.close();
     this.#notify?.close();
     clearTimeout(this.#readyTimer);
     this.#settle({ ready: false, why: 'exit' });
     resolve(exit);
-  }
-
-  /** Node has read the status of the command's own process. Its number is kept only by what it left behind. */
-  #leaderReaped(): void {
-    if (this.#session === null) return;
-    this.#session.leaderReaped();
-    this.#tellGuard();
-  }
-
-  #tellGuard(): boolean {
-    if (this.#session === null) return false;
-    const members = this.#session.members();
-    if (members.length > 0) this.#options.guard.watch(this.#session.leader, members);
-    return members.length > 0;
-  }
-
-  /** True when no process of the session is left; false when the time is over. */
-  async #sessionEnded(withinMs: number): Promise<boolean> {
-    if (this.#session === null) return this.#ended();
-    const until = performance.now() + withinMs;
-    for (;;) {
-      // What cannot be looked at is not gone.
-      const left = this.#options.faults.guard('Looking for what is left of the command', () => this.#tellGuard());
-      if (this.exit !== null && left === false) return this.#ended();
-      const leftMs = until - performance.now();
-      if (leftMs <= 0) return false;
-      await Promise.race([
-        sleep(Math.min(sessionCheckMs, leftMs)),
-        this.exit === null ? this.exited : sleep(sessionCheckMs),
-      ]);
-    }
-  }
-
-  #ended(): true {
-    this.state = 'ended';
-    if (this.#session !== null) {
-      this.#options.guard.forget(this.#session.leader);
-      this.#session.close();
-    }
-    return true;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * How the held sockets reach the command: descriptors from 3 upward, and the environment that tells about them.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, resolve } from 'node:path';
 import { isatty } from 'node:tty';
@@ -76,7 +77,7 @@ export function passedOf({ endpoint, identity, explicit, asked, v6Only }: HeldSo
 }
 
 /** The command's stdin. The kernel would not stop it, in a session of its own, from reading what is typed for the shell while hold is in the background. */
-export function stdinFor(): 'inherit' | 'ignore' {
+function stdinFor(): 'inherit' | 'ignore' {
   return isatty(0) && os().processes.terminal() === 'background' ? 'ignore' : 'inherit';
 }
 
@@ -148,4 +149,54 @@ function stateOf(path: string): 'ok' | 'not-found' | 'not-executable' {
   } catch {
     return 'not-executable';
   }
+}
+
+/** What of a generation its processes are started with. */
+export interface CommandOptions {
+  readonly number: number;
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly sockets: readonly HeldSocket[];
+  readonly control: {
+    readonly name: string;
+    readonly token: string;
+    readonly reference: { readonly fd: number; readonly identity: string } | null;
+  };
+  readonly readyBy: Passed['readyBy'];
+  readonly backlog: number;
+  readonly learn: boolean;
+  readonly handOff: boolean;
+  readonly stderr: NodeJS.WritableStream | null;
+}
+
+/** Starts the command. @param notify Where it says that it is ready, as sd_notify(3) does; null leaves that to the manager of hold. */
+export function spawnCommand(options: CommandOptions, notify: string | null): ChildProcess {
+  const { control } = options;
+  const passed: Omit<Passed, 'sockets' | 'copies' | 'version'> = {
+    pid: process.pid,
+    control: control.name,
+    reference: control.reference?.identity ?? null,
+    token: control.token,
+    generation: options.number,
+    readyBy: options.readyBy,
+    backlog: options.backlog,
+    learn: options.learn,
+    handOff: options.handOff,
+  };
+  const how = spawning(
+    options.command,
+    options.sockets,
+    passed,
+    options.environment,
+    notify ?? options.environment['NOTIFY_SOCKET'] ?? null,
+    control.reference === null ? [] : [control.reference.fd],
+  );
+  return spawn(how.file, [...how.args], {
+    cwd: options.cwd,
+    env: how.environment,
+    // A session of its own: the whole tree can be signalled, and the terminal's Ctrl-C reaches it once, through us.
+    detached: true,
+    stdio: [stdinFor(), 'inherit', options.stderr === null ? 'inherit' : 'pipe', ...how.descriptors],
+  });
 }
