@@ -7,7 +7,7 @@
 
 import { type AgentMessage, giveAnswer, line } from '../hold/wire/messages.ts';
 import { controlPath, type Passed, type PassedSocket } from '../hold/wire/passed.ts';
-import { isNativeError } from '../os/errors.ts';
+import { isNativeError, NativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import { inheritedReference } from './inherited.ts';
 
@@ -63,7 +63,14 @@ function reach(connection: number, { control, reference }: Passed): void {
   try {
     sockets.connect(connection, { protocol: 'unix', path: controlPath(control) });
   } catch (error) {
-    const inherited = isNativeError(error) && reference !== null ? inheritedReference(reference) : null;
+    if (!isNativeError(error)) throw error;
+    const inherited = reference === null ? null : inheritedReference(reference);
+    if (inherited === null && ['EACCES', 'EPERM'].includes(error.code))
+      throw new NativeError(
+        error.syscall,
+        -error.errno,
+        'this process is of another user than hold, and a wrapper such as sudo closed the descriptor that leads to hold',
+      );
     if (inherited === null) throw error;
     sockets.connect(connection, { protocol: 'unix', path: inherited });
   }

@@ -34,14 +34,25 @@ export function receive(server: Server, token: string): Receiver | null {
   const fd = sockets.open('unix-datagram', 4);
   sockets.bind(fd, { protocol: 'unix', path: name });
   const stop = new AbortController();
+  /** A connection that did not fit (no descriptor was left) is lost; the program goes on. */
+  const next = (): ReturnType<typeof sockets.receiveDescriptors> => {
+    for (;;) {
+      try {
+        return sockets.receiveDescriptors(fd);
+      } catch (error) {
+        if (!isNativeError(error)) throw error;
+        if (error.code !== 'EMSGSIZE') return null;
+      }
+    }
+  };
   const takeAll = (): void => {
-    for (let got = sockets.receiveDescriptors(fd); got !== null && got.data.length > 0; ) {
+    for (let got = next(); got !== null && got.data.length > 0; ) {
       const [connection, ...more] = got.descriptors;
       for (const extra of more) sockets.close(extra);
       // Other users cannot reach the directory; of our own, who was started by the same hold knows the token.
       if (connection !== undefined && got.data.toString() === token) takeIn(server, connection);
       else if (connection !== undefined) sockets.close(connection);
-      got = sockets.receiveDescriptors(fd);
+      got = next();
     }
   };
   const watch = async (): Promise<void> => {

@@ -29,6 +29,8 @@ export interface AgentConnection {
   readonly pid: number;
   /** The same process, also when its number is reused later; null where /proc does not show it. */
   readonly identity: ProcessIdentity | null;
+  /** Its user when it connected. */
+  readonly uid: number;
   readonly generation: number;
   tell(message: HoldMessage): void;
   /** Called with every message after the hello. */
@@ -58,6 +60,8 @@ const mostAskers = 16;
 /** A process connects once for each of its threads that serve, and for each socket that it asks for. */
 const mostOfProcess = 128;
 const mostPrograms = 1_024;
+/** Half of them, so that a generation which uses up its own cannot keep the next one from being heard. */
+const shareOfGeneration = 0.5;
 /** A terminal that asks says so at once. A program may take long until it speaks: it starts up without its event loop. */
 const firstLineMs = 10_000;
 /** Looking at what there is. */
@@ -79,7 +83,8 @@ export const holdPrefix = 'hold-';
 
 interface Open {
   readonly peer: Peer;
-  readonly isProgram: boolean;
+  /** The run of the command that it is part of; null for a terminal that asks. */
+  readonly of: number | null;
 }
 
 export class Control {
@@ -130,17 +135,19 @@ export class Control {
   }
 
   #admits(peer: Peer): boolean {
-    const isProgram = this.#isProgram(peer.pid, null);
-    if (!isProgram && !isOurUser(peer)) return false;
-    const open = [...this.#open.values()];
-    if (!isProgram) return open.filter((one) => !one.isProgram).length < mostAskers;
-    if (open.filter((one) => one.peer.pid === peer.pid).length >= mostOfProcess) return false;
-    return open.filter((one) => one.isProgram).length < this.#mostPrograms;
+    const of = this.#generationOf(peer.pid);
+    if (of === null && !isOurUser(peer)) return false;
+    const alike = [...this.#open.values()].filter((one) => one.of === of);
+    if (of === null) return alike.length < mostAskers;
+    if (alike.filter((one) => one.peer.pid === peer.pid).length >= mostOfProcess) return false;
+    return alike.length < this.#mostPrograms * shareOfGeneration;
   }
 
   #accept({ peer, socket }: Channel): void {
-    const isProgram = this.#isProgram(peer.pid, null);
-    this.#open.set(socket, { peer, isProgram });
+    const of = this.#generationOf(peer.pid);
+    this.#open.set(socket, { peer, of });
+    // Now, and not when it speaks: it may be gone by then, and its number another process's.
+    const identity = peer.pid > 0 ? os().processes.identify(peer.pid) : null;
     let agent: AgentConnection | null = null;
     let isFirst = true;
     socket.on('close', () => {
@@ -148,13 +155,13 @@ export class Control {
       this.#open.delete(socket);
       agent?.onClose();
     });
-    const silent = isProgram ? undefined : setTimeout(() => socket.destroy(), firstLineMs).unref();
+    const silent = of !== null ? undefined : setTimeout(() => socket.destroy(), firstLineMs).unref();
     const hear = (value: unknown): boolean => {
       const message = agentMessage(value);
       if (isFirst) {
         isFirst = false;
         clearTimeout(silent);
-        agent = message?.kind === 'hello' ? this.#hello(socket, peer, message) : null;
+        agent = message?.kind === 'hello' ? this.#hello(socket, peer, identity, message) : null;
         return agent !== null || this.#first(socket, peer, message ?? askMessage(value));
       }
       // The hello comes once, and `give` and `failed` have connections of their own.
@@ -175,11 +182,17 @@ export class Control {
     socket.resume();
   }
 
-  #hello(socket: Socket, peer: Peer, message: AgentMessage & { kind: 'hello' }): AgentConnection | null {
+  #hello(
+    socket: Socket,
+    peer: Peer,
+    identity: ProcessIdentity | null,
+    message: AgentMessage & { kind: 'hello' },
+  ): AgentConnection | null {
     if (!this.#proves(peer, message)) return null;
     const connection: AgentConnection = {
       pid: peer.pid,
-      identity: peer.pid > 0 ? os().processes.identify(peer.pid) : null,
+      identity,
+      uid: peer.uid,
       generation: message.generation,
       tell: (order) => {
         if (!socket.destroyed) socket.write(line(order));
@@ -237,11 +250,9 @@ export class Control {
     return { stopped: true };
   }
 
-  /** Of one run of the command; of any when it is null. */
-  #isProgram(pid: number, generation: number | null): boolean {
-    const { generations } = this.#handlers;
-    if (generation !== null) return generations.get(generation)?.isProgram(pid) === true;
-    return [...generations.values()].some((one) => one.isProgram(pid));
+  #generationOf(pid: number): number | null {
+    for (const [number, one] of this.#handlers.generations) if (one.isProgram(pid)) return number;
+    return null;
   }
 
   /** Who asks and does not read, or does not go, keeps no descriptor of ours for ever. */
@@ -255,7 +266,9 @@ export class Control {
     const given = Buffer.from(token);
     const ours = Buffer.from(this.token);
     if (given.length !== ours.length || !timingSafeEqual(given, ours)) return false;
-    return isOurUser(peer) || this.#isProgram(peer.pid, generation ?? null);
+    if (isOurUser(peer)) return true;
+    if (generation === undefined) return this.#generationOf(peer.pid) !== null;
+    return this.#handlers.generations.get(generation)?.isProgram(peer.pid) === true;
   }
 }
 

@@ -33,6 +33,9 @@ export interface NarrowAddress {
   readonly v6Only: boolean;
 }
 
+/** Addresses of a bare port that programs may ask for: 127.0.0.0/8 alone has more than there are descriptors. */
+const mostNarrowed = 64;
+
 export class HeldSockets {
   readonly list: HeldSocket[] = [];
   /** The processes whose sockets were taken over, to be asked to finish. */
@@ -112,14 +115,14 @@ export class HeldSockets {
   }
 
   /** Takes a copy of a socket that the program opened itself, and owns it from now on; else says why it cannot. */
-  learn(message: Unmanaged, agent: Pick<AgentConnection, 'identity'>): HeldSocket | string {
+  learn(message: Unmanaged, agent: Pick<AgentConnection, 'identity' | 'uid'>): HeldSocket | string {
     const { processes, sockets } = os();
     const holder = agent.identity === null ? null : processes.open(agent.identity);
     if (holder === null) return 'it has ended';
     try {
       const taken = holder.takeDescriptor(message.descriptor);
       if (taken.fd === null) return taken.why;
-      const refused = refusalOf(taken.fd, message.identity, holder.identity);
+      const refused = refusalOf(taken.fd, message.identity, holder.identity, agent.uid);
       if (refused !== null) {
         sockets.close(taken.fd);
         return refused;
@@ -186,6 +189,8 @@ export class HeldSockets {
     const isWide = isWildcard(from.endpoint.address) && this.list.includes(from) && !this.#narrowed.has(from);
     if (isWide && !may)
       throw new Error(`the program now wants ${name}, and hold has ${where}: start hold again with that address`);
+    if (!isWide && this.list.filter((one) => this.#narrowed.has(one)).length >= mostNarrowed)
+      throw new Error(`hold keeps ${mostNarrowed} addresses of port ${port} already`);
     const { sockets } = os();
     // Every copy stops listening, also those that wrappers inherited; a bound socket with SO_REUSEADDR does not block.
     if (isWide && protocol === 'tcp') sockets.shutdown(from.fd);
@@ -207,10 +212,10 @@ export class HeldSockets {
 }
 
 /**
- * Why a copied socket is not learned; null when it is what the program said, and the program could have opened it as the user that it is now:
- * hold serves on it with rights that the program may have given up.
+ * Why a copied socket is not learned; null when it is what the program said, and the program could have opened it as the user that it is now,
+ * and as the one that it was when it connected: hold serves on it with rights that the program may have given up, or got from a set-user-ID file.
  */
-function refusalOf(fd: number, identity: string, program: ProcessIdentity): string | null {
+function refusalOf(fd: number, identity: string, program: ProcessIdentity, connectedAs: number): string | null {
   const { sockets, readProcess } = os();
   const stat = fstatSync(fd);
   if (!stat.isSocket() || `${stat.dev}:${stat.ino}` !== identity) return 'its descriptor is another one now';
@@ -218,9 +223,8 @@ function refusalOf(fd: number, identity: string, program: ProcessIdentity): stri
   const holder = readProcess(program);
   if (holder === null) return 'it has ended';
   // The kernel notes who made a socket as the owner of its inode.
-  return holder.uid === 0 || holder.uid === stat.uid
-    ? null
-    : `uid ${stat.uid} opened it, and the process is uid ${holder.uid} now`;
+  const stranger = [connectedAs, holder.uid].find((uid) => uid !== 0 && uid !== stat.uid);
+  return stranger === undefined ? null : `uid ${stat.uid} opened it, and the process is uid ${stranger}`;
 }
 
 /** The kernel's error with `why`'s answer; for a program that an earlier hold left behind there is one remedy more. */

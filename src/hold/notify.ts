@@ -57,7 +57,8 @@ export function passOn(variables: ReadonlyMap<string, string>, serves: boolean):
   const status = variables.get('STATUS');
   if (status !== undefined && serves) notifyManager({ STATUS: status });
   const watchdog = variables.get('WATCHDOG');
-  if (watchdog !== undefined) notifyManager({ WATCHDOG: watchdog });
+  // A ping of any of them shows that something lives; `trigger` makes the manager end all of them.
+  if (watchdog !== undefined && (serves || watchdog === '1')) notifyManager({ WATCHDOG: watchdog });
 }
 
 /** Longer than any status that systemd shows. */

@@ -45,6 +45,11 @@ const takeNoSocket: readonly KnownProgram[] = [
     sentence: 'redis-server binds its port itself and cannot take the socket that hold keeps',
   },
   {
+    pattern: /^(sudo|doas) (?!-E|--preserve-env)/,
+    sentence:
+      'sudo and doas close the descriptors of hold and remove its variables, so the program gets no held socket and is not asked to drain (setpriv --reuid=USER --regid=GROUP --init-groups keeps both)',
+  },
+  {
     pattern: /^(docker|podman|nerdctl) (compose|run|start)\b/,
     sentence: 'a container gets no socket from outside: run rebind hold inside of it',
   },

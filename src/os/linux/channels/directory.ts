@@ -4,7 +4,7 @@
  */
 import { accessSync, chmodSync, constants, lstatSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Place } from '../../channels.ts';
 
 /** What a name may add to the directory. sun_path holds 107 bytes (unix(7)). */
@@ -23,8 +23,8 @@ function candidates(uid: number): string[] {
   for (const parent of new Set(own ? [tmpdir(), '/tmp'] : ['/tmp'])) {
     const usual = join(parent, `rebind-${uid}`);
     places.push(usual);
-    // Only when another user sits on the usual name.
-    if (ownerOf(usual) !== null && ownerOf(usual) !== uid) places.push(...randomOnes(parent, `rebind-${uid}-`));
+    // Another user sits on the usual name, or did when one of ours was made.
+    if (ownerOf(usual) !== uid) places.push(...randomOnes(parent, `rebind-${uid}-`));
   }
   return [...new Set(places)];
 }
@@ -39,16 +39,26 @@ export function findPlace(): Place {
   const uid = effectiveUid();
   const notes: string[] = [];
   const why: string[] = [];
+  let squatted: string | null = null;
   for (const path of candidates(uid)) {
     const refused = make(path, uid);
-    if (refused === null) return { directory: path, notes };
+    if (refused === null) {
+      if (uid === 0 && why.length > 0 && notes.length === 0)
+        notes.push(
+          `Control sockets are in ${path}, because ${why[0]}: terminals and programs that see another ${dirname(path)} do not find this hold`,
+        );
+      return { directory: path, notes };
+    }
     why.push(`${path}: ${refused}`);
     const squatter = ownerOf(path);
     if (squatter === null || squatter === uid) continue;
     notes.push(`${path} belongs to uid ${squatter}, so it is not used: remove it`);
-    // The first free name of this user's own, which `candidates` finds again.
-    const other = `${path}-${process.getBuiltinModule('node:crypto').randomBytes(6).toString('hex')}`;
-    if (/\/rebind-\d+$/.test(path) && make(other, uid) === null) return { directory: other, notes };
+    if (/\/rebind-\d+$/.test(path)) squatted ??= path;
+  }
+  // Only where none of an earlier time was found above: all processes of this user must meet in one, for their locks.
+  if (squatted !== null) {
+    const other = `${squatted}-${process.getBuiltinModule('node:crypto').randomBytes(6).toString('hex')}`;
+    if (make(other, uid) === null) return { directory: other, notes };
   }
   notes.push(
     `There is no directory for control sockets (${why.join('; ')}): they get abstract names, which other users can see, and programs that change their user cannot be asked to drain`,
@@ -124,7 +134,11 @@ function parentRefusal(path: string, uid: number): string | null {
 function isUnmapped(uid: number): boolean {
   if (uid !== 65_534) return false;
   try {
-    return !/^ *0 +0 +4294967295$/m.test(readFileSync('/proc/self/uid_map', 'utf8'));
+    const ranges = readFileSync('/proc/self/uid_map', 'utf8').trim().split('\n');
+    return !ranges.some((range) => {
+      const [first = 0, , count = 0] = range.trim().split(/\s+/).map(Number);
+      return uid >= first && uid < first + count;
+    });
   } catch {
     // No user namespaces: this is the user "nobody".
     return false;

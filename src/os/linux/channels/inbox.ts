@@ -5,13 +5,13 @@
  * of a FUSE server that does not answer. So a message is looked at first (MSG_PEEK), and one of another user that carries any is thrown away by
  * a process of its own, which can be killed. Refusing them all (SO_PASSRIGHTS) would fail `systemd-notify`, which waits for a pipe to be closed.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Inbox, InboxOptions, Peer } from '../../channels.ts';
 import { receiveMessage } from '../calls/descriptors.ts';
 import { libc, type Watch } from '../calls/libc.ts';
 import { intOption, setNative, sockets } from '../calls/socket.ts';
-import { effectiveUid, findPlace } from './directory.ts';
+import { effectiveUid, findPlace, privatePart } from './directory.ts';
 import { pathOf } from './stream.ts';
 
 const SO_PASSCRED = { level: 1, name: 16 };
@@ -29,19 +29,25 @@ const discarder = `require('fs').readSync(3, Buffer.alloc(1))`;
 export function openInbox(name: string, options: InboxOptions): Inbox {
   const { directory } = findPlace();
   // Abstract only where no directory can be written; the sender is asked for in either case.
-  const address = directory === null ? `@rebind/${effectiveUid()}/${name}` : join(directory, name);
+  const bound = directory === null ? `@rebind/${effectiveUid()}/${name}` : join(privatePart(directory), name);
+  const address = directory === null ? bound : join(directory, secretName());
   const fd = sockets.open('unix-datagram', 4);
   try {
     setNative(fd, SO_PASSCRED, intOption(1));
-    sockets.bind(fd, { protocol: 'unix', path: pathOf(address) });
-    // Root's directory can be searched, so that a program which gave up root is heard; any other user's cannot.
-    if (directory !== null) chmodSync(address, 0o666);
+    sockets.bind(fd, { protocol: 'unix', path: pathOf(bound) });
+    if (directory !== null) {
+      // Root's directory can be searched, so that a program which gave up root is heard; any other user's cannot. It cannot be listed, and
+      // /proc/net/unix shows the name that was bound: the one that a file has now is known to those that were told.
+      chmodSync(bound, 0o666);
+      renameSync(bound, address);
+    }
   } catch (error) {
     sockets.close(fd);
+    if (directory !== null) removeFile(bound, inodeOf(bound));
     throw error;
   }
   const reader = new Reader(fd, options);
-  const file = directory === null ? null : lstatSync(address).ino;
+  const file = directory === null ? null : inodeOf(address);
   return {
     address,
     close() {
@@ -139,6 +145,14 @@ class Reader {
 /** Root and our own user could stop us in simpler ways. */
 function isTrusted(sender: Peer | null): boolean {
   return sender !== null && (sender.uid === 0 || sender.uid === effectiveUid());
+}
+
+function secretName(): string {
+  return `notify-${process.getBuiltinModule('node:crypto').randomBytes(16).toString('hex')}`;
+}
+
+function inodeOf(path: string): number | null {
+  return lstatSync(path, { throwIfNoEntry: false })?.ino ?? null;
 }
 
 function removeFile(path: string, inode: number | null): void {

@@ -30,6 +30,8 @@ const backlog = 128;
 const longestName = 108;
 /** Dead sockets looked at when a name is published; the next one goes on. */
 const mostSwept = 512;
+/** More holds than a user has; another user's directory must not keep root busy for ever. */
+const mostListed = 256;
 
 export async function listen(name: string, options: ListenOptions): Promise<Listener> {
   const { directory } = findPlace();
@@ -99,7 +101,10 @@ export function list(prefix: string, uid: number): string[] {
     try {
       return readdirSync(part)
         .filter((name) => name.startsWith(prefix))
-        .map((name) => join(part, name));
+        .map((name) => join(part, name))
+        // In a directory of another user, who may have put a link to somebody else's socket there.
+        .filter((path) => identityOf(path) !== null)
+        .slice(0, mostListed);
     } catch {
       // Removed meanwhile, or another user's.
       return [];
