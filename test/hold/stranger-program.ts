@@ -2,7 +2,7 @@
  * Another user of the machine, who attacks a hold: one word an argument, one line of JSON an answer. It is started as root, to load what it
  * needs, and gives root up before it does anything.
  */
-import { readFileSync, readdirSync, readlinkSync, statSync, writeSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync, writeSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Passed } from '../../src/hold/wire/passed.ts';
@@ -84,11 +84,27 @@ function send(path: string, text: string, descriptors: readonly number[] = []): 
   }
 }
 
+/** Those that are still open after a while. */
+async function flood(): Promise<Set<Socket>> {
+  const path = inherited();
+  const open = new Set<Socket>();
+  const all = Array.from({ length: Number(words[0]) }, () => {
+    const socket = connect(path);
+    open.add(socket);
+    socket.on('error', () => {}).once('close', () => open.delete(socket));
+    return new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+  });
+  await Promise.all(all);
+  await sleep(1_000);
+  return open;
+}
+
 const attacks: Readonly<Record<string, () => Promise<unknown>>> = {
   /** Every name of these processes (the first word) that the kernel shows to everybody, and the paths that follow. */
   async names() {
     const [pids = '', ...paths] = words;
-    const shown = readFileSync('/proc/net/unix', 'utf8').match(new RegExp(`\\S*rebind\\S*-(${pids})-\\S*$`, 'gm')) ?? [];
+    const shown =
+      readFileSync('/proc/net/unix', 'utf8').match(new RegExp(`\\S*rebind\\S*-(${pids})-\\S*$`, 'gm')) ?? [];
     const outcomes: Record<string, string> = {};
     for (const path of new Set([...shown, ...paths])) {
       for (const kind of ['unix', 'unix-datagram'] as const) {
@@ -109,17 +125,23 @@ const attacks: Readonly<Record<string, () => Promise<unknown>>> = {
   /** Through the descriptor of a program of the same user, with everything that its environment tells. */
   async throughProgram() {
     const pid = Number(words[0]);
-    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-    const valueOf = (name: string): string => environment.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
-    const { token, generation, reference } = JSON.parse(valueOf('REBIND_HOLD')) as Passed;
+    const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    const variableOf = (name: string): string =>
+      variables.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
+    const { token, generation, reference } = JSON.parse(variableOf('REBIND_HOLD')) as Passed;
     const path = inherited(pid, reference);
     const hello = { kind: 'hello', token, pid, parent: 1, thread: 0, generation, title: 'x' };
     const visits = [];
-    for (const text of ['null\n', line({ kind: 'status' }), line({ kind: 'stop' }), line(hello) + line({ kind: 'ready' })])
+    for (const text of [
+      'null\n',
+      line({ kind: 'status' }),
+      line({ kind: 'stop' }),
+      line(hello) + line({ kind: 'ready' }),
+    ])
       visits.push(await visit(path, text));
-    const notify = valueOf('NOTIFY_SOCKET');
-    const forged = ['READY=1', 'STOPPING=1', `MAINPID=${process.pid}`, 'WATCHDOG=trigger', 'READY=1\nFDSTORE=1'].map((text) =>
-      send(notify, text),
+    const notify = variableOf('NOTIFY_SOCKET');
+    const forged = ['READY=1', 'STOPPING=1', `MAINPID=${process.pid}`, 'WATCHDOG=trigger', 'READY=1\nFDSTORE=1'].map(
+      (text) => send(notify, text),
     );
     return { visits, forged, lingering: send(notify, 'READY=1', [await lingering()]) };
   },
@@ -149,18 +171,10 @@ const attacks: Readonly<Record<string, () => Promise<unknown>>> = {
     return outcomes;
   },
 
-  /** As many connections as it can, which say nothing, and stay. */
+  /** As many connections as it can, which say nothing. */
   async flood() {
-    const path = inherited();
-    const open = new Set<Socket>();
-    const all = Array.from({ length: Number(words[0]) }, () => {
-      const socket = connect(path);
-      open.add(socket);
-      socket.on('error', () => {}).once('close', () => open.delete(socket));
-      return new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
-    });
-    await Promise.all(all);
-    await sleep(1_000);
+    const open = await flood();
+    for (const socket of open) socket.destroy();
     return open.size;
   },
 
@@ -210,6 +224,22 @@ const attacks: Readonly<Record<string, () => Promise<unknown>>> = {
     return { own: own !== undefined };
   },
 
+  /** Takes the names by which generation 2 of a hold would say who serves, until its stdin ends. */
+  async squat() {
+    const shown =
+      readFileSync('/proc/net/unix', 'utf8').match(new RegExp(`@rebind-claim/${words[0]}/\\S*$`, 'gm')) ?? [];
+    const names = shown.map((name) =>
+      name
+        .replace(/@+$/, '')
+        .replace('@', '\0')
+        .replace(/\/1\/(\d+:\d+)$/, '/2/$1'),
+    );
+    const all = new Set(names.flatMap((name) => [name, name.padEnd(108, '\0')]));
+    for (const path of all) sockets.bind(sockets.open('unix', 4), { protocol: 'unix', path });
+    writeSync(1, `squat ${all.size}\n`);
+    for await (const _ of process.stdin);
+  },
+
   /** A descriptor whose close blocks, to the control socket. */
   async linger() {
     const fd = sockets.open('unix', 4);
@@ -241,4 +271,9 @@ say(await attacks[attack]?.());
 // The kernel does not wait for what lingers when a process exits.
 if (process.env['REBIND_HOLD'] === undefined) process.exit();
 // Serves: what it did must not be over before it was judged.
-createServer((socket) => socket.end('held')).listen(Number(process.env['PORT']), process.env['HOST']);
+const held = createServer((socket) => socket.end('held'));
+held.listen(Number(process.env['PORT']), process.env['HOST']);
+if (attack === 'flood' && passed().generation === 1) {
+  await sleep(500);
+  writeSync(1, `again ${(await flood()).size}\n`);
+}

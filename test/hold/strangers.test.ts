@@ -5,10 +5,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +15,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { passOn } from '../../src/hold/notify.ts';
 import { close, listen } from '../../src/index.ts';
 import { os } from '../../src/os/index.ts';
-import { run, type Running } from './command.ts';
+import { type Running, run } from './command.ts';
 import { fixture, freePort, get, rebind, start } from './harness.ts';
 
 const nobody = 65_534;
@@ -65,9 +64,23 @@ function goesOn(port: number): void {
 
 test('no name that the kernel shows lets another user in', { skip }, async () => {
   const port = await freePort();
-  await using held = run(['hold', '--ready', 'notify', `127.0.0.1:${port}`, '--', 'sh', '-c', 'systemd-notify --ready; exec "$@"', 'sh', ...server], {
-    env: { PORT: String(port), HOST: '127.0.0.1' },
-  });
+  await using held = run(
+    [
+      'hold',
+      '--ready',
+      'notify',
+      `127.0.0.1:${port}`,
+      '--',
+      'sh',
+      '-c',
+      'systemd-notify --ready; exec "$@"',
+      'sh',
+      ...server,
+    ],
+    {
+      env: { PORT: String(port), HOST: '127.0.0.1' },
+    },
+  );
   const door = createServer();
   await listen(door, { port: 0, host: '127.0.0.1', busy: 'take-over' });
   await held.printed(/Holding/);
@@ -81,14 +94,20 @@ test('no name that the kernel shows lets another user in', { skip }, async () =>
   // The control socket, the inbox, the door and the lock.
   assert(Object.keys(outcomes).filter((name) => name.startsWith(directory)).length >= 4, JSON.stringify(outcomes));
   // The name under which the inbox was bound leads nowhere, and nobody may look.
-  for (const [name, code] of Object.entries(outcomes)) assert.equal(code, 'EACCES', name);
+  for (const [name, code] of Object.entries(outcomes))
+    assert.equal(code, name.startsWith('@rebind-claim/') ? 'ECONNREFUSED' : 'EACCES', name);
 });
 
-test('a process of the same user as the program, and not below hold, is neither heard nor believed', { skip }, async () => {
+test('a process of the same user as the program, and not below hold, is neither heard nor believed', {
+  skip,
+}, async () => {
   const port = await freePort();
-  await using held = run(['hold', '--ready', 'notify', `127.0.0.1:${port}`, '--', ...drop, 'sh', '-c', waitingProgram], {
-    env: { PORT: String(port) },
-  });
+  await using held = run(
+    ['hold', '--ready', 'notify', `127.0.0.1:${port}`, '--', ...drop, 'sh', '-c', waitingProgram],
+    {
+      env: { PORT: String(port) },
+    },
+  );
   const pid = (await held.printed(/^pid (\d+)$/m))[1] ?? '';
   const { visits, forged, lingering } = (await attack('throughProgram', pid)) as {
     visits: { answer: string; closed: boolean }[];
@@ -120,7 +139,9 @@ test('what is no message closes its connection, and nothing else', { skip }, asy
   goesOn(port);
 });
 
-test('a program has at most 128 connections, and a generation at most half of those that hold keeps', { skip }, async () => {
+test('a program has at most 128 connections, and a generation at most half of those that hold keeps', {
+  skip,
+}, async () => {
   for (const [limit, most] of [
     [4_096, 128],
     [128, 16],
@@ -128,9 +149,11 @@ test('a program has at most 128 connections, and a generation at most half of th
     const port = await freePort();
     const { args, env } = attacker(port, 'flood', '200');
     await using held = run(args, { env, before: ['prlimit', `--nofile=${limit}`] });
-    const open = Number(await outcome(held, 'flood'));
-    assert.equal(open, most, `of ${limit} descriptors`);
+    const kept = Number(await outcome(held, 'flood'));
+    assert.equal(kept, most, `of ${limit} descriptors`);
     await held.printed(/Generation 1 .* was ready/);
+    // The first generation has as many as it can again, and the next one is heard all the same.
+    await held.printed(/^again \d+$/m);
     goesOn(port);
   }
 });
@@ -153,7 +176,9 @@ test('a program is given at most 64 addresses of a bare port', { skip }, async (
   assert.match(last, /hold keeps 64 addresses of port \d+ already/);
 });
 
-test('a program that gave up root does not get the port of a process that root runs, nor one that root opened', { skip }, async () => {
+test('a program that gave up root does not get the port of a process that root runs, nor one that root opened', {
+  skip,
+}, async () => {
   const port = await freePort();
   const victim = createTcpServer((socket) => socket.end('victim'));
   victim.listen(0, '127.0.0.1');
@@ -202,7 +227,8 @@ test('a generation that does not serve cannot make the service manager end hold 
   const { NOTIFY_SOCKET: before } = process.env;
   process.env['NOTIFY_SOCKET'] = inbox.address;
   try {
-    for (const serves of [false, true]) for (const value of ['1', 'trigger']) passOn(new Map([['WATCHDOG', value]]), serves);
+    for (const serves of [false, true])
+      for (const value of ['1', 'trigger']) passOn(new Map([['WATCHDOG', value]]), serves);
     for (const name of ['MAINPID', 'STOPPING', 'FDSTORE', 'RELOADING']) passOn(new Map([[name, '1']]), true);
     passOn(new Map([['STATUS', 'last']]), true);
     while (!heard.includes('STATUS=last')) await sleep(5);
@@ -238,7 +264,7 @@ test('16 terminals may ask at once, and one that says nothing is cut off after t
   assert(performance.now() - startMs < 12_000);
   const [one] = await open(path, 1, '{"kind":"status"}\n');
   const answer = Buffer.concat((await one?.toArray()) ?? []).toString();
-  assert.match(answer, /"heard":true[^]*"current":/);
+  assert.match(answer, /"heard":true.*\n.*"current":/);
 });
 
 test('8 visitors may stand in the take-over door, and one that drips is cut off after two seconds', async () => {
@@ -255,11 +281,13 @@ test('8 visitors may stand in the take-over door, and one that drips is cut off 
   await close(old);
 });
 
-test('a name that another user took in a shared folder is not used, and what is made instead is found', { skip }, async () => {
-  const other = 65_533;
+test('a name that another user took in a shared folder is not used, and what is made instead is found', {
+  skip,
+}, async () => {
+  // Of nobody else, whose directories would be found, too.
+  const other = 1_000_000 + process.pid;
   for (const squat of ['directory', 'link'] as const) {
-    const folder = mkdtempSync(join(tmpdir(), 'rebind-squat-'));
-    chmodSync(folder, 0o1777);
+    const folder = '/tmp';
     const usual = join(folder, `rebind-${other}`);
     if (squat === 'directory') mkdirSync(usual, { mode: 0o777 });
     else symlinkSync('/etc', usual);
@@ -292,8 +320,27 @@ test('a name that another user took in a shared folder is not used, and what is 
     child.stdin.end('on\n');
     assert.deepEqual(JSON.parse((await once(lines, 'data'))[0]).listed, listed);
     await once(child, 'exit');
-    rmSync(folder, { recursive: true });
+    rmSync(first.directory, { recursive: true });
   }
+});
+
+test("another user who takes the name of the next generation's claim does not keep it from serving", {
+  skip,
+}, async () => {
+  const port = await freePort();
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
+    env: { PORT: String(port), HOST: '127.0.0.1' },
+  });
+  await held.printed(/Generation 1 .* was ready/);
+  const squatter = spawn(process.execPath, [program, 'squat', String(held.pid)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const [line] = await once(squatter.stdout.setEncoding('utf8'), 'data');
+  // Node 20 fills the name up, later ones do not: the squatter has both.
+  assert.equal(line, 'squat 2\n');
+  goesOn(port);
+  squatter.stdin.end();
+  await once(squatter, 'exit');
 });
 
 test('all of this in a user namespace that maps a second user', {
@@ -308,7 +355,9 @@ test('all of this in a user namespace that maps a second user', {
 
 test('a service goes on while another user floods what it can reach', { skip }, async () => {
   const port = await freePort();
-  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], { env: { PORT: String(port), HOST: '127.0.0.1' } });
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
+    env: { PORT: String(port), HOST: '127.0.0.1' },
+  });
   await held.printed(/Generation 1 .* was ready/);
   const floods = Array.from({ length: 20 }, () => attack('names', String(held.pid)));
   goesOn(port);

@@ -99,12 +99,14 @@ export function find(name: string, uid: number): string[] {
 export function list(prefix: string, uid: number): string[] {
   const paths = partsOf(uid).flatMap((part) => {
     try {
-      return readdirSync(part)
-        .filter((name) => name.startsWith(prefix))
-        .map((name) => join(part, name))
-        // In a directory of another user, who may have put a link to somebody else's socket there.
-        .filter((path) => identityOf(path) !== null)
-        .slice(0, mostListed);
+      return (
+        readdirSync(part)
+          .filter((name) => name.startsWith(prefix))
+          .map((name) => join(part, name))
+          // In a directory of another user, who may have put a link to somebody else's socket there.
+          .filter((path) => identityOf(path) !== null)
+          .slice(0, mostListed)
+      );
     } catch {
       // Removed meanwhile, or another user's.
       return [];
