@@ -6,6 +6,7 @@
  */
 import { baseOf, isNode, ownFlags } from './command-words.ts';
 import type { Holder } from './facts.ts';
+import { agents, editors, heldCommand, reloaderOf, scriptOf, shells, type Words } from './manager-signs.ts';
 
 /** A manager; more may be added. */
 export type ManagerKind =
@@ -86,12 +87,6 @@ export interface StopOrder {
   /** What a person would type. */
   readonly shown: string;
   readonly work: StopWork;
-}
-
-/** What can be known of a process without asking it. */
-export interface Words {
-  readonly command: string;
-  readonly argv: readonly string[];
 }
 
 export interface Row {
@@ -269,73 +264,3 @@ export const managers: Readonly<Record<ManagerKind, Row>> = {
   },
   debugger: { role: 'place', called: 'a debugger', runs: 'the program', again: null },
 };
-
-const editors = new Set([
-  'code',
-  'code-server',
-  'codium',
-  'cursor',
-  'windsurf',
-  'zed',
-  'zed-editor',
-  'idea',
-  'webstorm',
-  'pycharm',
-  'nvim',
-  'vim',
-  'emacs',
-  'subl',
-  'fleet',
-]);
-const agents = new Set(['claude', 'codex', 'aider', 'gemini', 'opencode', 'copilot', 'goose', 'amp']);
-const shells = /^-?(sh|bash|dash|zsh|fish|ksh|ash|busybox)$/;
-
-function reloaderOf(argv: readonly string[], programs: readonly string[]): string | null {
-  const name = programs.find((program) => reloaders.has(program));
-  if (name !== undefined) return name;
-  if (programs.includes('flask') && argv.includes('run')) return 'flask';
-  if (programs.includes('manage') && argv.includes('runserver')) return 'django';
-  if (programs.includes('cargo-watch') || (programs.includes('cargo') && argv[1] === 'watch')) return 'cargo watch';
-  return programs.includes('bun') && argv.includes('--watch') ? 'bun --watch' : null;
-}
-
-const reloaders = new Set([
-  'watchexec',
-  'entr',
-  'air',
-  'reflex',
-  'ts-node-dev',
-  'tsnd',
-  'node-dev',
-  'supervisor',
-  'forever',
-  'chokidar',
-  'concurrently',
-  'hypercorn',
-  'watchfiles',
-  'watchmedo',
-  'rerun',
-]);
-
-/** `npm run dev`, which npm also writes over its command line. */
-function scriptOf(...names: readonly string[]) {
-  return ({ argv }: Words, programs: readonly string[]): string | null => {
-    if (!programs.some((program) => names.includes(program.replace(/-\d[\d.]*$/, '')))) return null;
-    const words = argv.flatMap((word) => word.split(' ')).slice(1);
-    const at = words.findIndex((word) => /^(run|run-script|exec|x|start|test|dlx)$/.test(word));
-    if (at < 0) return words.find((word) => !word.startsWith('-') && !word.includes('/')) ?? '';
-    return /^(start|test)$/.test(words[at] ?? '')
-      ? (words[at] ?? '')
-      : (words.slice(at + 1).find((word) => !word.startsWith('-')) ?? '');
-  };
-}
-
-/** The command after `rebind hold … --`; null when it is another command of rebind. */
-function heldCommand(argv: readonly string[]): string | null {
-  const at = argv.findIndex(
-    (word, index) => index > 0 && /^(hold|lease)$/.test(word) && /rebind/.test(argv[index - 1] ?? ''),
-  );
-  if (at < 0) return null;
-  const end = argv.indexOf('--', at);
-  return end < 0 ? '' : argv.slice(end + 1).join(' ');
-}

@@ -3,7 +3,8 @@
  */
 import { baseOf, programsOf } from './command-words.ts';
 import type { Asker, Container, Holder, ParentProcess } from './facts.ts';
-import { type Manager, type ManagerKind, type ManagerPart, managers, type Words } from './managers.ts';
+import type { Words } from './manager-signs.ts';
+import { type Manager, type ManagerKind, type ManagerPart, managers } from './managers.ts';
 
 /** A process that begins somebody's session: what runs below it was started by a person, not by the service above it. */
 const sessionStarters = /^(sshd.*|login|su|sudo|cron|crond|atd|tmux.*|screen|getty|agetty|systemd-logind|dropbear)$/;
