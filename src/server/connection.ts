@@ -35,9 +35,9 @@ export class Connection {
     // Before the program's 101 a frame would be read as a part of the answer.
     if (asked !== null) return this.outer.bytesWritten > asked.bytesWritten ? asked.protocol : 'unknown';
     if (this.#speaks !== 'http1') return null;
-    // Node gives each HTTP/1.1 connection a parser at once, and takes it away when the program gets the socket; since Node 25 only after
-    // the body of the request, so that until then the program has a stream on top of the socket.
-    return parserOf(this.outer) === null || hidden(this.outer, 'UpgradeStream') !== undefined ? 'unknown' : null;
+    // Node gives each HTTP/1.1 connection a parser at once, and takes it away when the program gets the socket; where the request has a body
+    // Node 26 does so after it, and until then the request counts as half read.
+    return parserOf(this.outer) === null ? 'unknown' : null;
   }
 
   /** True for TLS. */
