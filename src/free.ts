@@ -35,11 +35,11 @@ export interface FreeOptions extends Omit<WhyOptions, 'holders'> {
   readonly timeoutMs?: number;
   /** Kill who does not end within `graceMs`, and cut connections of clients that took the port. @default false */
   readonly force?: boolean;
-  /** Do what is not plainly safe too: processes of other users, of other projects, services, containers. @default false */
+  /** Also take steps that need confirmation: processes of other users, of other projects, services, containers. @default false */
   readonly yes?: boolean;
   /** Report the plan and touch nothing. @default false */
   readonly dryRun?: boolean;
-  /** Asked when the plan is not plainly safe and `yes` is not set. @default nobody is asked, and nothing is done */
+  /** Asked to confirm such steps when `yes` is not set. @default steps that need confirmation are not taken */
   readonly confirm?: (steps: readonly FreeStep[]) => boolean | Promise<boolean>;
   /** Told what is happening. What it throws ends the work. */
   readonly onProgress?: (progress: FreeProgress) => void;

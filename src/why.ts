@@ -20,7 +20,7 @@ import { os as thisOs } from './os/index.ts';
 import type { HolderSearch, Os } from './os/os.ts';
 
 /**
- * Explains whether an endpoint can be bound, and if not, why, who is to blame and what would help.
+ * Explains whether an endpoint can be bound, and if not, why, which processes block it, and what would help.
  * Tries one bind with exactly these options, closed at once, and never listens.
  *
  * A blocked port is an answer, not an error. A bare port means the address Node would use.

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Runs a program in the package's own folder, where its name stands for itself as it does for whoever installed it. */
+/** Runs a program in the package's own folder, where its name stands for itself as it does where it is installed. */
 function run(args: readonly string[]): {
   readonly status: number | null;
   readonly stdout: string;

@@ -226,7 +226,7 @@ test('many questions at once get their own answers', { skip: onLinux }, async ()
   assert.equal(thisOs().platform, 'linux');
 });
 
-test('a live server is to blame alone, however many connections it has closed', { skip: onLinux }, async () => {
+test('a live server alone is named, however many connections it has closed', { skip: onLinux }, async () => {
   await using busy = await listening('127.0.0.1');
   busy.server.on('connection', (socket) => socket.end());
   for (let i = 0; i < 20; i++) {

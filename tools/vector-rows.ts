@@ -133,10 +133,10 @@ const verify: Record<Table, Verify> = {
     );
   },
   multi(row) {
-    const [op, newcomer, existing, errno, cacheCase] = row;
-    if (!Array.isArray(newcomer) || !Array.isArray(existing))
+    const [op, opener, existing, errno, cacheCase] = row;
+    if (!Array.isArray(opener) || !Array.isArray(existing))
       throw new TypeError(`Row ${JSON.stringify(row)} is not of multi`);
-    const binder = listed(newcomer);
+    const binder = listed(opener);
     const occupants = existing.map((entry: Row) => asOccupant(listed(entry), at(numberedStates, Number(entry[7]))));
     const result =
       op === 1

@@ -1,5 +1,5 @@
 /**
- * Keeps the file of a Unix socket while the program that had it before ends. Servers remove their path when they close it, whoever serves on it
+ * Keeps the file of a Unix socket while the program that had it before ends. Servers remove their path when they close it, whichever process serves on it
  * by then; a second name for the same file brings it back, and with it the socket.
  */
 import { watch } from 'node:fs';

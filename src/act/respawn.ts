@@ -1,5 +1,5 @@
 /**
- * Whoever comes back: a supervisor starts again what was stopped. It is named instead of fought.
+ * Detects processes that a supervisor restarts. It is named instead of fought.
  */
 import type { Holder, ParentProcess, Socket } from '../model/facts.ts';
 import type { Question } from '../model/verdict.ts';

@@ -14,9 +14,9 @@ export interface StopContext {
   readonly port: { readonly protocol: 'tcp' | 'udp'; readonly port: number } | null;
   /** How long a process may take to end by itself. */
   readonly graceMs: number;
-  /** SIGKILL for whoever is still there after that. */
+  /** SIGKILL for processes that are still running after that. */
   readonly force: boolean;
-  /** SIGKILL at once, for whoever answers SIGTERM by handing the socket to a new process. */
+  /** SIGKILL at once, for a process that answers SIGTERM by handing the socket to a new process. */
   readonly withoutAsking: boolean;
   readonly uid: number;
   readonly signal: AbortSignal | undefined;
@@ -129,7 +129,7 @@ function stillHolding(targets: readonly Target[], context: StopContext): Target[
   return targets.filter((target) => holders.has(target.holder));
 }
 
-/** Of a process that was asked when the work was broken off. */
+/** Of a process that had got the signal when the work was interrupted. */
 function leftAlone(handle: ProcessHandle): ActResult {
   return handle.isAlive()
     ? { outcome: 'failed', why: 'it got the signal, and was still running at the interruption' }

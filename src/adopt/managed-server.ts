@@ -79,7 +79,7 @@ function expectClose(server: Server): void {
   };
 }
 
-/** A datagram has no connection to wait for: whoever reads next gets the next one. */
+/** A datagram has no connection to wait for: the next process to read gets the next one. */
 export function manageUdp(socket: UdpSocket): Managed {
   return {
     stop() {

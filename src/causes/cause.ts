@@ -40,7 +40,7 @@ export interface Cause<Id extends string, Args extends object> {
   readonly page: Page;
   /** The facts that matter as plain data, or null when this is not the cause. */
   recognise(question: Question): Args | null;
-  /** One plain sentence that starts with the endpoint or the culprit. No colour, no advice, no full stop. Untrusted text is escaped by whoever prints it. */
+  /** One plain sentence that starts with the endpoint or the culprit. No colour, no advice, no full stop. Untrusted text is escaped where it is printed. */
   say(args: Args): string;
   remedies(args: Args, question: Question): readonly Remedy[];
   /** Real processes and sockets that bring it about. The variants are rows of one cause: v4 and v6, both orders, TCP and UDP. */

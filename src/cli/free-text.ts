@@ -8,7 +8,7 @@ import type { Remedy } from '../model/verdict.ts';
 import type { Canvas, Style } from './io.ts';
 import { wrap } from './text.ts';
 import { gapsSection, planSection } from './why-text.ts';
-import { endpointObject, endpointSubject, marked } from './words.ts';
+import { count, endpointObject, endpointSubject, marked } from './words.ts';
 
 /** The report with a newline at the end. `yes`: steps that need confirmation are confirmed. */
 export function stepsPicture(report: FreeReport, canvas: Canvas, yes: boolean): string {
@@ -45,6 +45,15 @@ function headline(report: FreeReport, canvas: Canvas): string[] {
       ` whether ${endpointObject(report.endpoint)} is available${said === '' ? '' : `: ${said}`}`,
       canvas,
     );
+  const { verdict } = report;
+  if (verdict?.cause === 'other-listener' && verdict.args.conduct !== 'this-process') {
+    const [first, ...more] = verdict.args.holders.filter(({ workerOf }) => workerOf === null);
+    if (first !== undefined) {
+      const others = more.length === 0 ? '' : ` and ${count(more.length, 'more process', 'more processes')}`;
+      const by = escapeText(` by ${first.program} (pid ${first.pid})${others}`);
+      return marked('bad', `${subject} is in use`, by, canvas);
+    }
+  }
   const errno = report.errno === null ? '' : ` (${report.errno})`;
   return marked('bad', `${subject} is not available${errno}`, said === '' ? '' : `: ${said}`, canvas);
 }

@@ -9,7 +9,7 @@ import { countsText } from './hold-status-text.ts';
 import { canvas, type Io, type Style } from './io.ts';
 import type { Log } from './log.ts';
 
-/** Of what a newcomer said before it was refused. */
+/** Output lines of a refused process that are repeated. */
 const mostLines = 10;
 
 /** Tells every event of a hold. */
@@ -31,35 +31,35 @@ export function tellEvents(held: Hold, io: Io, log: Log): void {
   });
   held.on('ready', ({ generation, pid, afterMs, by }) => {
     ready = generation;
-    const how = by === 'assumed' ? 'is taken as ready, without evidence,' : 'was ready';
+    const how = by === 'assumed' ? 'was treated as ready' : 'was ready';
     tell(`Generation ${generation} (process ${pid}) ${how} after ${Math.round(afterMs)} ms`, 'good');
   });
   held.on('learned', ({ endpoint }) => tell(`Learned ${formatEndpoint(endpoint)}: it stays open from now on`));
   held.on('refused', ({ why, lastLines, serving }) => {
-    tell(`${why}; ${serving === null ? 'nothing serves' : `generation ${serving} goes on serving`}`, 'bad');
+    tell(`${why}; ${serving === null ? 'nothing serves' : `generation ${serving} keeps serving`}`, 'bad');
     quote(lastLines);
   });
   held.on('crash', ({ generation, exit, lastLines, againInMs }) => {
-    const how = exit.signal === null ? `ended with status ${exit.code}` : `was killed by ${exit.signal}`;
+    const how = exit.signal === null ? `exited with status ${exit.code}` : `was killed by ${exit.signal}`;
     const when = generation > ready ? ' before it was ready' : '';
     const next =
       againInMs === null
-        ? 'it is not started again by itself'
+        ? 'it is not restarted automatically'
         : againInMs === 0
-          ? 'starting it again; connections wait'
-          : `starting it again in ${Math.round(againInMs)} ms; connections wait`;
+          ? 'restarting; connections wait'
+          : `restarting in ${Math.round(againInMs)} ms; connections wait`;
     tell(`Generation ${generation} ${how}${when}: ${next}`, 'bad');
     quote(lastLines);
   });
   held.on('retired', ({ generation, counts, forced }) => {
     const what = counts === null ? '' : `: ${countsText(counts)}`;
-    tell(`Generation ${generation} ${forced ? 'had to be killed' : 'ended'}${what}`, forced ? 'bad' : 'faint');
+    tell(`Generation ${generation} ${forced ? 'was killed' : 'exited'}${what}`, forced ? 'bad' : 'faint');
   });
   held.on('tookOver', ({ pid, ended }) => {
     tell(
       ended
-        ? `Process ${pid}, whose socket was taken over, has ended`
-        : `Process ${pid} did not end; it still has the socket`,
+        ? `Process ${pid}, whose socket was taken over, has exited`
+        : `Process ${pid} did not exit; it still has the socket open`,
     );
   });
   held.on('note', ({ sentence }) => tell(sentence));

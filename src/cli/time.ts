@@ -12,7 +12,7 @@ import { UsageError } from './usage.ts';
  * ```
  */
 export function duration(ms: number): string {
-  // Rounded up: whoever waits the time that was said must not be too early.
+  // Rounded up: the port must be available when the stated time is over.
   const seconds = Math.max(0, Math.ceil(ms / 1000));
   // Sixty seconds are what the kernel's leftovers take, and read better than a minute that shrinks.
   if (seconds < 120) return `${seconds} s`;

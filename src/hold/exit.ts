@@ -9,10 +9,10 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** "ended with status 3", "was killed by SIGSEGV". */
+/** "exited with status 3", "was killed by SIGSEGV". */
 export function describeExit(exit: Exit | null): string {
   if (exit === null) return 'is still running';
-  return exit.signal === null ? `ended with status ${exit.code}` : `was killed by ${exit.signal}`;
+  return exit.signal === null ? `exited with status ${exit.code}` : `was killed by ${exit.signal}`;
 }
 
 /** As a shell reports it: 128 and the number of the signal. */

@@ -16,7 +16,7 @@ export async function askFormer(
   options: { readonly graceMs: number; readonly stopSignal: StopSignal },
   note: (text: string) => void,
 ): Promise<readonly ProcessIdentity[]> {
-  // A server removes its path when it closes it, whoever serves on it by then.
+  // A server removes its path when it closes it, whichever process serves on it by then.
   const kept = sockets.flatMap(({ endpoint, own }) =>
     endpoint.protocol === 'unix' && !own && !endpoint.path.startsWith('\0')
       ? [{ path: endpoint.path, file: keepFile(os(), endpoint.path) }]

@@ -56,7 +56,7 @@ export class GenerationEnd {
   async endAll(generations: readonly Generation[], signal: NodeJS.Signals | null): Promise<void> {
     const { graceMs, stopSignal } = this.#settings;
     const ending = generations.map(async (one) => {
-      // Whoever ends it already will tell.
+      // The stop under way reports it.
       const endsAlready = one.state === 'draining' || one.state === 'ending';
       const mayDrain = signal === 'SIGTERM' && (one.state === 'ready' || one.state === 'draining');
       const { forced } = await (mayDrain

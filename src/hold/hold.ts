@@ -233,7 +233,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       const why = describeOutcome(because, number, () => this.#whyNot(number ?? 0, because));
       const resolve = this.#tickets.get(ticket);
       this.#tickets.delete(ticket);
-      // Whoever asked may rely on it that one that was refused is gone.
+      // The caller may rely on it that a refused process has exited.
       const left = this.#left.get(number ?? 0) ?? Promise.resolve();
       void left.then(() => resolve?.({ outcome, generation: number, why }));
     },

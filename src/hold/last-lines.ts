@@ -37,7 +37,7 @@ export function passThrough(from: Readable | null, to: NodeJS.WritableStream | n
   const go = (): void => void from.resume();
   from.on('data', (chunk: Buffer) => {
     kept.add(chunk.toString('utf8'));
-    // Whoever reads may be slow: then the command waits, as it would without us.
+    // The reader may be slow: then the command waits, as it would without us.
     if (!to.write(chunk)) from.pause();
   });
   from.once('close', () => to.off('error', end).off('close', end).off('drain', go));

@@ -33,7 +33,7 @@ export type Situation =
   | { readonly kind: 'trying'; readonly run: Run; readonly next: Run }
   /** The next one starts when nothing is left of `leaving`. */
   | { readonly kind: 'replacing'; readonly leaving: number; readonly ticket: number | null; readonly reason: string }
-  /** The generation crashed, and what it left behind is ended. */
+  /** The generation crashed, and what it left behind is stopped. */
   | { readonly kind: 'cleaning'; readonly crashed: number; readonly after: After }
   /** Between a crash and the next start. */
   | { readonly kind: 'pausing' }

@@ -1,6 +1,6 @@
 /**
  * Ready, by the kernel's evidence: for programs of any language that say nothing. A connection proves nothing here,
- * because the queue of a held socket answers whoever is asleep behind it.
+ * because the queue of a held socket answers even when no program accepts.
  */
 import { os } from '../os/index.ts';
 import type { Faults } from './faults.ts';

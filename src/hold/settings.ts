@@ -42,7 +42,7 @@ export interface HoldOptions {
   readonly stopSignal?: StopSignal | undefined;
   /** How long a connection must be silent before it is closed while draining. @default 1000 */
   readonly lingerMs?: number | undefined;
-  /** How long a newcomer has to become ready before it is ended and the old one goes on. @default 30000 */
+  /** How long a new process may take to become ready before hold stops it and the old one keeps serving. @default 30000 */
   readonly readyTimeoutMs?: number | undefined;
   /** What counts as ready. @default 'auto' */
   readonly readyBy?: ReadyBy | undefined;
@@ -77,7 +77,7 @@ export interface RestartResult {
 export interface HoldEvents {
   start: [{ readonly generation: number; readonly pid: number; readonly reason: string }];
   ready: [{ readonly generation: number; readonly pid: number; readonly afterMs: number; readonly by: Evidence }];
-  /** The newcomer was ended and the old one goes on. */
+  /** The new process was stopped and the old one keeps serving. */
   refused: [
     {
       readonly generation: number;

@@ -1,7 +1,7 @@
 /**
  * Facts and the kernel's answer in, report out. Pure: the causes come in as an argument.
  *
- * The kernel is the judge of whether the bind works; the rules say which sockets are to blame. Where the two do not agree,
+ * The kernel is the judge of whether the bind works; the rules say which sockets block it. Where the two do not agree,
  * nothing is told but that: `unexplained`.
  */
 
@@ -49,7 +49,7 @@ const unexplained = 'unexplained';
 /** What only the machine can tell beside facts and the kernel's answer; see the fields of `Question`. */
 type Beside = Partial<Pick<Question, 'reusing' | 'doubts' | 'managers'>>;
 
-/** The question that causes look at: the sockets to blame, after what the kernel said. */
+/** The question that causes look at: the blocking sockets, after what the kernel said. */
 export function ask(request: Request, facts: Facts, probe: Probe | null, beside: Beside = {}): Question {
   const prediction = rulesFor(facts.platform)?.predict(request, facts) ?? null;
   const { candidates, bystanders } = prediction ?? suspects(request, facts);

@@ -4,7 +4,7 @@
 import { formatAddress } from './address.ts';
 import type { Asker, Facts, Holder, Socket } from './facts.ts';
 
-/** `ask`: somebody must say yes first. `never`: whoever says yes. `why` is a clause about "it". */
+/** `ask`: the user must confirm it first. `never`: not even when confirmed. `why` is a clause about "it". */
 export type MayEnd =
   | { readonly kind: 'yes' }
   | { readonly kind: 'ask'; readonly why: string }

@@ -4,7 +4,7 @@ import { familyOf, isWildcard } from './address.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Socket } from './facts.ts';
 
-/** The sockets that take what is sent to this endpoint: TCP and Unix listeners, bound UDP sockets. For a wildcard, whoever has the port on any address. */
+/** The sockets that take what is sent to this endpoint: TCP and Unix listeners, bound UDP sockets. For a wildcard, the sockets on the port on any address. */
 export function listenersOn(endpoint: Endpoint, sockets: readonly Socket[]): Socket[] {
   return sockets.filter((socket) => {
     if (socket.protocol !== endpoint.protocol) return false;

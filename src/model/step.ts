@@ -44,7 +44,7 @@ export interface PlannedStep {
   readonly target: StepTarget;
   /** Why it will never be done, or null. */
   readonly refusal: string | null;
-  /** Why somebody should say yes before it is done, or null when it is plainly safe. */
+  /** Why this step needs confirmation, or null when it needs none. */
   readonly doubt: string | null;
   /** What it needs to be carried out. */
   readonly work: Work;

@@ -54,7 +54,7 @@ export function isFutile(question: Question, steps: readonly PlannedStep[]): boo
   return certain && steps.some((step) => step.refusal !== null);
 }
 
-/** Whoever only may block waits until those who do are gone: then the kernel says whether they matter. */
+/** Processes that only may block come after those that do: then the kernel says whether they matter. */
 export function toBlame({ blockers }: Question): readonly Candidate[] {
   const certain = blockers.filter((candidate) => candidate.conflict === 'yes');
   return certain.length > 0 ? certain : blockers;

@@ -87,7 +87,7 @@ export interface Blocker {
   readonly uid: number;
   readonly inode: number;
   readonly expiresInMs: number | null;
-  /** False when a flag that the system hides decides whether this socket is to blame. */
+  /** False when a flag that the system hides decides whether this socket blocks the port. */
   readonly certain: boolean;
   readonly holders: readonly BlockerHolder[];
 }

@@ -83,7 +83,7 @@ export function isUnsupportedError(value: unknown): value is UnsupportedError {
   return branded(value, 'UnsupportedError');
 }
 
-/** A system call failed, ours or one of Node's: the machine is to blame, and not this code. */
+/** A system call failed, ours or one of Node's: a fault of the machine, not of this code. */
 export function isSystemError(value: unknown): value is Error & { readonly code: string; readonly syscall: string } {
   if (isNativeError(value)) return true;
   const { code, syscall } = value instanceof Error ? (value as NodeJS.ErrnoException) : {};

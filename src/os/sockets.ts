@@ -6,7 +6,7 @@ import type { InetSocket } from '../model/facts.ts';
 import type { OptionName } from './options.ts';
 
 /**
- * A socket of this process, as `open`, `accept` and `duplicate` make it. Whoever has it closes it. It is what Node calls a descriptor where
+ * A socket of this process, as `open`, `accept` and `duplicate` make it. Its owner closes it. It is what Node calls a descriptor where
  * the system has them; elsewhere it means something only to these functions.
  */
 export type SocketHandle = number;

@@ -62,7 +62,7 @@ export async function listenLater(plan: Plan, unguarded: Attempt): Promise<void>
 
 /**
  * A cluster worker looks before it asks its primary: Node numbers the tries of a worker, and workers share only what has the same number in each
- * of them, so that one that tried in vain more often than another would be refused for ever.
+ * of them, so that one that failed more often than another would be refused for ever.
  */
 function lookFirst(plan: Plan, attempt: Attempt): Attempt {
   return async (port) => {
@@ -170,7 +170,7 @@ async function succeed(os: Os, plan: Plan, report: Report, found: Found): Promis
       await over.dismissAll(os, family, over.holdersOf((await reportOf(plan)) ?? report), takeOver, signal);
     return { pid: old.identity.pid, how };
   } catch (error) {
-    // Whoever closed the server, so that the signal is aborted, lets its connections finish.
+    // The caller that closed the server, so that the signal is aborted, lets its connections finish.
     if (isServer(server) && isListening(server) && signal?.aborted !== true) await closeAgain(server);
     throw error;
   } finally {

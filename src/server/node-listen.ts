@@ -71,7 +71,7 @@ function settle(emitter: EventEmitter, signal: AbortSignal | undefined, begin: (
       reject(error);
     };
     const closed = (): void => fail(signal?.aborted ? signal.reason : closedError());
-    // Whoever aborts it closes the server.
+    // The code that aborts it closes the server.
     const abort = (): void => fail(signal?.reason);
     signal?.throwIfAborted();
     Object.defineProperty(emitter, 'emit', {

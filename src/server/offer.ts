@@ -66,7 +66,7 @@ function receiveVisitor(os: Os, server: Server, { socket: visitor }: Channel): v
   visitor.resume();
 }
 
-/** Asks whoever offers this endpoint for its socket; null when no process of our user does, or it does not answer. */
+/** Asks the process that offers this endpoint for its socket; null when no process of our user does, or it does not answer. */
 export async function askForSocket(
   os: Os,
   address: string,

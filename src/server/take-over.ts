@@ -253,7 +253,7 @@ function checkIsPredecessor(
 /** A copy of the listener that has exactly the asked address, or null. */
 function takeSocket(os: Os, handle: ProcessHandle, report: Report): number | null {
   const { endpoint } = report;
-  // A Unix socket's file is removed by whoever made it, and datagrams would go to either process.
+  // A Unix socket's file is removed by the process that made it, and datagrams would go to either process.
   if (endpoint.protocol !== 'tcp') return null;
   for (const { inode } of sameListeners(report)) {
     for (const blocker of report.blockers) {

@@ -30,7 +30,7 @@ export interface Staged extends AsyncDisposable {
   /** Every process that has a blocker open and that the answer must name, ascending. */
   readonly holders: readonly number[];
   /**
-   * What to put before a command so that it asks as the right user: empty for whoever staged it,
+   * What to put before a command so that it asks as the right user: empty for the user who staged it,
    * else a program that gives up rights, for the causes that only somebody without them meets.
    */
   readonly askAs: readonly string[];

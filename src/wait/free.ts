@@ -48,7 +48,7 @@ export async function untilFree(os: Os, request: Request, options: WaitOptions, 
       return isBindable(os, request) === true;
     };
     try {
-      // Who is to blame is asked anew when somebody came or went, but not for every connection of a busy server.
+      // The blocking processes are read anew when one came or went, but not for every connection of a busy server.
       while (!changed || clock.elapsedMs() - lookedAtMs < compareEveryMs) {
         if (clock.leftMs() <= 0) return tooLate(os, request);
         const untilEndMs = (ends[0] ?? Number.POSITIVE_INFINITY) - clock.elapsedMs();

@@ -13,7 +13,7 @@ test('a program that leaves something running does not keep anybody waiting', as
   assert.deepEqual({ ...result, stdout: '' }, { status: 0, stdout: '', stderr: '', failure: null });
 });
 
-test('who does not finish is ended, though a child of it holds the output', async () => {
+test('a program that does not finish is stopped, though a child of it holds the output', async () => {
   const startedAt = performance.now();
   const { stdout, failure } = await runCommand('sh', ['-c', 'sleep 20 & echo $!; wait'], { timeoutMs: 300 });
   assert.ok(performance.now() - startedAt < 5_000);

@@ -167,7 +167,7 @@ describe('how holders are stopped', () => {
     );
   });
 
-  test('a manager of several programs is never plainly safe to stop, and a script is no reason to ask', () => {
+  test('stopping a manager of several programs always needs confirmation, and a script is no reason to ask', () => {
     assert.match(doubtAboutManager(manager) ?? '', /pm2 runs it, so others may rely on it/);
     assert.equal(doubtAboutManager({ ...manager, kind: 'npm' }), null);
     assert.equal(doubtAboutManager({ ...manager, kind: 'nodemon' }), null);

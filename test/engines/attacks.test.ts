@@ -70,7 +70,7 @@ describe('a stranger', { skip }, () => {
     ['systemd', 'systemd'],
     ['a name with escape codes', 'pm2\u001b[31m\nstop --all'],
   ] as const)
-    test(`that calls itself ${what} makes no manager do anything, and its own process is what is ended after a yes`, async () => {
+    test(`that calls itself ${what} makes no manager do anything, and its own process is stopped after a yes`, async () => {
       await using world = await openWorld();
       await forge(world, { title });
       const { path, calls } = programs(world);

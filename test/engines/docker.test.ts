@@ -103,7 +103,7 @@ for (const proxy of [true, false]) {
       assert.equal(udp.json.plan.at(-1).command, 'docker stop by-udp', udp.text);
     });
 
-    test('without an answer from the engine it only looks so, and neither the engine nor its forwarder is ended', async () => {
+    test('without an answer from the engine it only looks so, and neither the engine nor its forwarder is stopped', async () => {
       const blind = { env: { DOCKER_HOST: `unix://${world.folder}/nothing.sock` } };
       const why = await world.rebind(['why', '127.0.0.1:3779'], blind);
       assert.match(why.json.verdict.sentence, /seems to be published by a docker container.*could not be asked/);

@@ -58,7 +58,7 @@ test('with --force a client that took the port only meanwhile is not cut', {
 }, async () => {
   await using world = openWorld();
   const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
-  // One automatic port: whoever connects next gets the one that was just freed.
+  // One automatic port: the next client to connect gets the one that was just freed.
   const program = `
     import { raiseLoopback } from ${at('../../src/stage/namespace.js')};
     import { openStage } from ${at('../../src/stage/open.js')};

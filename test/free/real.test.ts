@@ -152,7 +152,7 @@ describe('real servers', () => {
   });
 });
 
-describe('whoever starts it again', () => {
+describe('a program that restarts it', () => {
   test('a loop in a shell is named', async () => {
     const port = stage.freePort();
     const script = join(world.directory, 'loop.sh');

@@ -1,5 +1,5 @@
 /**
- * Processes for the tests of free and wait, and the command itself. Every process is ended by its handle.
+ * Processes for the tests of free and wait, and the command itself. Every process is stopped by its handle.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';

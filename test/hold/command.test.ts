@@ -120,7 +120,7 @@ test('--take-over starts on the socket of a running server that knows nothing of
     });
     await held.printed(/Generation 1 .* was ready after/);
     assert.equal(await ended, 'SIGTERM');
-    await held.printed(new RegExp(`Process ${old.pid}, whose socket was taken over, has ended`));
+    await held.printed(new RegExp(`Process ${old.pid}, whose socket was taken over, has exited`));
     await sleep(200);
     end.abort();
     const result = await traffic;
@@ -156,7 +156,7 @@ test('a service manager hears of the start, of each reload and its end, and of t
   held.child.kill('SIGHUP');
   // The old one serves, so the reload is over.
   await count('READY', 3);
-  assert.match(heard.at(-1)?.get('STATUS') ?? '', /^Generation 3 ended with status 1/);
+  assert.match(heard.at(-1)?.get('STATUS') ?? '', /^Generation 3 exited with status 1/);
   held.child.kill('SIGTERM');
   await count('STOPPING', 1);
   const reloads = heard.filter((one) => one.get('RELOADING') === '1');

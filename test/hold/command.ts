@@ -18,7 +18,7 @@ export interface Running extends AsyncDisposable {
 export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  /** What to start; `rebind` unless given. */
+  /** What to start; Default: `rebind`. */
   readonly before?: readonly string[];
 }
 

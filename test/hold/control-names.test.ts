@@ -16,7 +16,7 @@ test('a hold that took the socket of another hold is found by its endpoint as so
   await using first = run(['hold', where, '--', ...server], { env });
   await first.printed(/Generation 1 .* was ready after/);
   await using second = run(['hold', '--take-over', where, '--', ...server], { env });
-  await second.printed(new RegExp(`Process ${first.pid}, whose socket was taken over, has ended`));
+  await second.printed(new RegExp(`Process ${first.pid}, whose socket was taken over, has exited`));
   const { pid } = JSON.parse(ask('--status', where, '--json').stdout);
   assert.equal(pid, second.pid);
   assert.deepEqual(ask('--restart', String(port)).stdout, 'Generation 2 serves\n');

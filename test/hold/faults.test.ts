@@ -32,7 +32,7 @@ test('a command that exits at once ends hold with its status, and the port is fr
     assert.equal(await held.ended, status);
     assert.equal(
       held.stderr(),
-      `rebind: Holding 127.0.0.1:${port}\nrebind: Generation 1 ended with status ${status} before it was ready: it is not started again by itself\n`,
+      `rebind: Holding 127.0.0.1:${port}\nrebind: Generation 1 exited with status ${status} before it was ready: it is not restarted automatically\n`,
     );
   }
   await using killed = run(['hold', `127.0.0.1:${port}`, '--', 'sh', '-c', 'kill -SEGV $$']);
@@ -79,7 +79,7 @@ test('a command that never listens is said to be waited for, with the length of 
   assert.equal(held.held.status().current?.state, 'starting');
 });
 
-test('a command that goes to the background is ended, because hold must keep it in the foreground', async () => {
+test('a command that goes to the background is stopped, because hold must keep it in the foreground', async () => {
   const file = join(directory, 'daemon.pid');
   const command = ['sh', '-c', `sleep 60 & echo $! > ${file}; sleep 0.1`];
   await using held = await start({ command });
@@ -91,7 +91,7 @@ test('a command that goes to the background is ended, because hold must keep it 
   assert.ok(!isAlive(pid) || stateOf(pid) === 'Z');
 });
 
-test('a daemon, which has left the session, is ended too: nothing outlives hold, and hold itself ends', {
+test('a daemon, which has left the session, is also stopped: nothing outlives hold, and hold itself exits', {
   skip: spawnSync('python3', ['--version']).status !== 0 && 'python3 is not installed',
 }, async () => {
   const port = await freePort();
@@ -121,7 +121,7 @@ test('a command that prints binary data does not disturb hold, and its lines are
   assert.ok(other.stderr().includes('readable'));
 });
 
-test('a program that changes its user still drains, and is ended', {
+test('a program that changes its user still drains, and is stopped', {
   skip: process.getuid?.() !== 0 && 'needs root to become somebody else',
 }, async () => {
   const source = `process.setgid(65534); process.setuid(65534); require('http').createServer((q, r) => setTimeout(() => r.end(process.getuid() + ' ' + process.env.REBIND_GENERATION), 3000)).listen(process.env.PORT, '127.0.0.1')`;

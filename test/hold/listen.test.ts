@@ -72,7 +72,7 @@ test('process.send("ready") counts as ready when it is asked for, also without a
   assert.ok(afterMs >= 200);
 });
 
-test('a second port of the program is handed over too, so that the newcomer does not find it taken', async () => {
+test('a second port of the program is handed over too, so that the new process does not find it in use', async () => {
   const adminPort = await freePort();
   await using hold = await start({ command: shape('two'), env: { ADMIN_PORT: String(adminPort) } });
   await hold.heard('ready');

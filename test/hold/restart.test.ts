@@ -27,7 +27,7 @@ test('a release that crashes at its start is refused with its error, and the old
   assert.equal(result.outcome, 'refused');
   assert.match(
     result.why ?? '',
-    /^Generation 2 ended with status 1 before it was ready: Error: this release is broken$/,
+    /^Generation 2 exited with status 1 before it was ready: Error: this release is broken$/,
   );
   const refused = await hold.heard('refused');
   assert.equal(refused.serving, 1);
@@ -38,7 +38,7 @@ test('a release that crashes at its start is refused with its error, and the old
   assert.match(await get(hold.port), /^3 /);
 });
 
-test('a release that hangs before it listens is ended after the ready timeout, and the old one answers all the time', async () => {
+test('a release that hangs before it listens is stopped after the ready timeout, and the old one answers all the time', async () => {
   const mode = release();
   await using hold = await start({ command: node, env: { MODE_FILE: mode.path }, readyTimeoutMs: 600 });
   await hold.heard('ready');
@@ -48,7 +48,7 @@ test('a release that hangs before it listens is ended after the ready timeout, a
   const result = await restart;
   assert.equal(result.outcome, 'refused');
   assert.match(result.why ?? '', /^Generation 2 did not listen on 127\.0\.0\.1:\d+ within 0\.6 s$/);
-  // The first start was told before anybody could listen, so this is the newcomer's.
+  // The first start was told before anybody could listen, so this is the new process's.
   assert.equal(isAlive((await hold.heard('start')).pid), false);
   assert.match(await get(hold.port), /^1 /);
 });
@@ -138,7 +138,7 @@ test('an edit restarts the server, and an edit that does not start leaves the la
   assert.equal(await get(hold.port), 'one');
   write('this is ( not JavaScript');
   const { why } = await hold.heard('refused');
-  assert.match(why, /ended with status 1 before it was ready/);
+  assert.match(why, /exited with status 1 before it was ready/);
   assert.equal(await get(hold.port), 'one');
   write(server('two'));
   await hold.heard('ready', 2);

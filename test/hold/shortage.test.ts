@@ -60,7 +60,7 @@ test('no descriptor is left: refused, and the old one serves on', {
     assert.match(await get(port), /^\d+ /);
   }
   await held.printed(
-    /could not be started: hold has as many files open as it may \(ulimit -n\) \(EMFILE\); generation \d+ goes on serving/,
+    /could not be started: hold has as many files open as it may \(ulimit -n\) \(EMFILE\); generation \d+ keeps serving/,
   );
   limit(1_024);
   held.child.kill('SIGHUP');

@@ -65,7 +65,7 @@ test('a cause of another platform is not asked', () => {
   assert.equal(judge(request(), facts({ sockets: [socket()] }), inUse, [elsewhere]).verdict, null);
 });
 
-test('one socket that may block is to blame when the kernel says that the port is in use', () => {
+test('one socket that may block is named when the kernel says that the port is in use', () => {
   const timeWait = socket({ state: 'TIME_WAIT', mini: true, inode: 0, reuseAddress: null, reusePort: null });
   const question = ask(request(), facts({ sockets: [timeWait] }), inUse);
   assert.deepEqual(question.blockers, [{ socket: timeWait, conflict: 'yes' }]);

@@ -187,7 +187,7 @@ describe('the plan of free', () => {
     );
   });
 
-  test('a connection to itself is a client, whoever began it', () => {
+  test('a connection to itself is a client, whichever end began it', () => {
     const self = socket({
       state: 'ESTABLISHED',
       local: client,

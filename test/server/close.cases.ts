@@ -441,7 +441,7 @@ test('a half-open connection is waited for only while the program can still answ
   assert.ok(closed.elapsedMs < 4000, String(closed.elapsedMs));
 });
 
-test('an event stream is ended after the linger', async () => {
+test('an event stream is closed after the linger', async () => {
   const server = http.createServer((_request, response) => {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     const timer = setInterval(() => response.write('data: x\n\n'), 20);

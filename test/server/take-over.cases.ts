@@ -156,7 +156,7 @@ test('an old instance that does not end keeps the port, and the new one fails an
   await end(old.child, next.child);
 });
 
-test('with force it is ended', async () => {
+test('with force it is killed', async () => {
   const port = await freePort();
   const old = generation(port, { MODE: 'deaf' });
   await old.line;

@@ -180,7 +180,7 @@ const explained = {
       uid: whole('The user who made it; 0 also where the kernel no longer knows.'),
       inode: whole('Its inode number; 0 when no process has it open.'),
       expiresInMs: orNull(whole('Milliseconds until it is gone by itself, null when it does not go by itself.')),
-      certain: yes('False when an option of the socket that the system hides decides whether it is to blame.'),
+      certain: yes('False when an option of the socket that the system hides decides whether it blocks the port.'),
       holders: list('Every process that has it open.', holder),
     }),
   ),

@@ -106,7 +106,7 @@ export const holdDocuments: Readonly<Record<string, Schema>> = {
     {
       schema: schemaNumber,
       outcome: one(
-        '`refused`: the newcomer did not become ready, and the old one goes on. `superseded`: a later restart took its place.',
+        '`refused`: the new process did not become ready, and the old one keeps serving. `superseded`: a later restart took its place.',
         ['done', 'refused', 'superseded'] satisfies RestartResult['outcome'][],
       ),
       generation: orNull(whole('The number of the new run of the command, null when none was started.')),

@@ -5,7 +5,7 @@ import { benchTable } from './benchmarks.ts';
 
 const page = `# hold
 
-\`rebind hold 3000 -- npm start\` opens the listening socket itself and keeps it while the program restarts, crashes, is redeployed or is edited. Nobody who connects is refused, reset or left hanging.
+\`rebind hold 3000 -- npm start\` opens the listening socket itself and keeps it open while the program restarts, crashes, is redeployed or is edited. No connection is refused, reset or left hanging.
 
 ## What happens
 
@@ -13,7 +13,7 @@ const page = `# hold
 2. The command is started on it. An unmodified Node program finds it through a preload (\`--require\` of \`rebind/adopt\`, added to NODE_OPTIONS): when it listens on that endpoint, the handle that Node is about to bind opens the held socket instead, which is recognised by device and inode and not by the number of the descriptor. npm, npx, tsx and nodemon hand it on; a wrapper that drops descriptors (\`node --watch\`) does no harm, because rebind then sends the socket to the process that asks. Programs in other languages find it as systemd passes it: LISTEN_FDS, LISTEN_FDNAMES and the right LISTEN_PID.
 3. On a restart (SIGHUP, \`--watch\`, a crash, \`rebind hold --restart 3000\`) the new program starts beside the old one. It is ready when its server listens on the held socket, when it says READY=1 (sd_notify) or \`process.send('ready')\`, or when the kernel shows that it waits for input there (epoll, poll, select or accept). A connection that succeeds proves nothing, because the queue of a held socket answers for anybody.
 4. When it is ready the old one stops accepting, and its connections end one by one: an answer that is under way is finished and says \`Connection: close\`; a connection that is idle is closed after a second of silence; one that has sent nothing yet keeps its time; WebSockets get close 1012, HTTP/2 gets GOAWAY. Then SIGTERM, and SIGKILL after \`--grace\`. Node's own \`server.close()\` loses connections at two of these places, and since Node 26 at a third.
-5. A newcomer that crashes or does not become ready is ended, its error is shown, and the old one goes on.
+5. If the new process crashes or does not become ready, hold stops it, shows its error, and the old process keeps serving.
 
 With \`--hand-off\` an idle HTTP/1.1 connection is not closed but moved: the old program sends its descriptor to the new one, which goes on where the old one stopped, and the client notices nothing. The drain then takes milliseconds instead of the second of silence. It is for Node programs that keep nothing about a connection between two requests; connections below TLS, WebSockets and half-read requests stay and drain as above.
 
@@ -53,19 +53,19 @@ What is inherent in holding a port:
 const afterTable = `
 Nothing is retried. The server has no signal handler, except where the row says graceful: there it has the textbook \`server.close(() => process.exit())\`. More tables, a bad release, a crash, a killed supervisor among them: [benchmarks.md](benchmarks.md). Run it yourself with \`npm run bench -- hold\`.
 
-What a server that is killed by SIGKILL was answering at that moment is lost, whoever supervises it; what waits in the queue is not.
+Responses that a server was sending when SIGKILL killed it are lost, under any supervisor. Connections in the queue are not lost.
 
-A new process that dies just after it was ready, while the old one drains, is replaced at once by a third: connections wait in the queue meanwhile, none is refused, and only what the dead one had accepted is lost.
+If a new process crashes just after it became ready, while the old one drains, hold starts a third at once. Connections wait in the queue meanwhile; only those that the crashed process had accepted are lost.
 
 ## When something fails
 
-Nothing that fails in hold, or around it, ends the command or closes a socket. It is told, counted, and shown by \`rebind hold --status\`.
+No failure in hold, or around it, stops the command or closes a socket. Failures are reported, counted, and shown by \`rebind hold --status\`.
 
 | what fails | what happens |
 |---|---|
 | a new process cannot be started: no descriptors, no memory, a full process table, a directory that is gone | refused; the old one serves on. Without an old one it is tried again, 30 s apart at most, and the port stays open |
 | nobody reads the log, its disk is full, its terminal is stopped | hold's lines are dropped and counted. A file or terminal is the command's own stderr; a pipe is closed for it when its reader is gone, and waits when its reader does |
-| hold is killed | its guard ends the command, by descriptors and start times: a number that belongs to somebody else by then is left alone |
+| hold is killed | its guard stops the command, identified by descriptors and start times: a process that has reused a pid is left alone |
 | hold is pid 1, or processes lose their parent below it | their status is read, and no zombie is left; below a shell or npm that dies of the signal, the exit status is that of the server |
 | the limit of inotify is reached | named, with how to raise it; the other directories are looked at once a second |
 | the command writes what is watched | the file is named once, and each restart for it waits twice as long, a minute at most; other edits restart at once |
@@ -91,10 +91,10 @@ Every row is a test that restarts it under load and counts what is lost.
 ## What it does not do
 
 - redis takes no socket from anybody, so hold cannot run it; a program that binds the port itself, and is not Node, gets EADDRINUSE. nginx takes one by a variable of its own, and drops nothing at SIGQUIT: \`rebind hold 3000 --stop-signal SIGQUIT -- env 'NGINX=3;' nginx -g 'daemon off;'\`.
-- A program that puts itself into the background is ended: its supervisor would lose it.
+- hold stops a program that puts itself into the background, because it could no longer supervise it.
 - After Ctrl-Z and \`bg\`, a program that reads the keyboard takes keys from the shell: it has a session of its own, so the kernel does not stop it. Hold that is started with \`&\` gives it no keyboard.
-- A program that listens first and then refuses to run twice (Next.js's dev server) ends soon after it counted as ready: give it \`--no-overlap\`.
-- In another network namespace than hold's (\`unshare -n\`), a program cannot reach hold; it serves, but is ended with SIGTERM without being asked to drain.
+- A program that listens first and then refuses to run twice (Next.js's dev server) exits soon after it was ready: give it \`--no-overlap\`.
+- In another network namespace than hold's (\`unshare -n\`), a program cannot reach hold. It serves, but hold stops it with SIGTERM and cannot ask it to drain first.
 - Linux only, for now.
 `;
 

@@ -2,7 +2,7 @@ import { formatAddress } from '../../model/address.ts';
 import type { InetEndpoint } from '../../model/endpoint.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
-import { asked, list } from '../shared/words.ts';
+import { asked, capital, inWords, list } from '../shared/words.ts';
 
 const shownAddresses = 6;
 
@@ -44,9 +44,9 @@ export default cause({
       case 'no-zone':
         return `${address} is a link-local address without a network interface`;
       case 'no-device':
-        return `${endpoint} asks for the network interface ${device ?? address.split('%')[1] ?? ''}, which this machine does not have`;
+        return `This machine has no network interface ${device ?? address.split('%')[1] ?? ''}`;
       case 'no-ipv6':
-        return `${endpoint} needs IPv6, which this machine does not have`;
+        return `${capital(inWords(endpoint))} needs IPv6, which this machine does not have`;
       case 'not-here':
         return tentative
           ? `${address} is an address of this machine that cannot be used yet: duplicate address detection has not approved it, or has found it on another machine`

@@ -2,7 +2,7 @@ import { cause } from '../cause.ts';
 import { blockersOf, holdersOf } from '../shared/kinds.ts';
 import { connected } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { agree, asked, list, localOf, named, processes, who } from '../shared/words.ts';
+import { agree, asked, localOf, named, places, processes, who } from '../shared/words.ts';
 
 /** bind() without listen(): invisible in most tables. */
 export default cause({
@@ -27,8 +27,8 @@ export default cause({
       holders: holdersOf(sockets, question).map(who),
     };
   },
-  say: ({ at, uid, holders }) =>
-    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} bound ${list(at)} and does not listen`,
+  say: ({ endpoint, at, uid, holders }) =>
+    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} bound ${places(at, endpoint)} and ${agree(named(holders), 'does', 'do')} not listen`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

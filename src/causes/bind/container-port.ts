@@ -5,7 +5,7 @@ import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { stopHolders } from '../shared/stopping.ts';
-import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
+import { agree, asked, capital, list, localOf, places, processes, who } from '../shared/words.ts';
 
 /** A container that has the port, as its engine says; or as it looks, where the engine was not asked or knows of none. */
 export interface PortContainer {
@@ -44,8 +44,8 @@ export default cause({
       holders: holders.map(who),
     };
   },
-  say({ at, containers, holders }) {
-    const where = list(at);
+  say({ endpoint, at, containers, holders }) {
+    const where = places(at, endpoint);
     const named = list(containers.map(inWords));
     const [first] = containers;
     const confirmed = containers.every((container) => container.confirmed);
@@ -55,7 +55,7 @@ export default cause({
       return `${processes(holders, 0)} ${agree(holders.length, 'listens', 'listen')} on ${where} in ${seems}${named}, which uses the network of this machine${why}`;
     }
     const keeps = `${processes(holders, 0)} ${agree(holders.length, 'holds', 'hold')} the port for it`;
-    return `${where} ${confirmed ? 'is' : 'seems to be'} published by ${named}; ${keeps}${why}`;
+    return `${capital(where)} ${confirmed ? 'is' : 'seems to be'} published by ${named}; ${keeps}${why}`;
   },
   remedies: (_args, question) => stopHolders(listenersOf(question, 'container'), question),
   stages: [

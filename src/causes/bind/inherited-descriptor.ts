@@ -3,7 +3,7 @@ import { holdersOf } from '../shared/kinds.ts';
 import { idleHolders, listenersOf } from '../shared/listeners.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { agree, andThen, asked, list, localOf, managed, processes, who } from '../shared/words.ts';
+import { agree, andThen, asked, localOf, managed, places, processes, who } from '../shared/words.ts';
 
 /** A listener that some process has open without being its server. */
 export default cause({
@@ -32,8 +32,8 @@ export default cause({
       managed: managed(holders, question),
     };
   },
-  say({ at, serving, inherited, waiting, managed: by }) {
-    const where = list(at);
+  say({ endpoint, at, serving, inherited, waiting, managed: by }) {
+    const where = places(at, endpoint);
     if (serving.length > 0) {
       return `${processes(serving, 0)} ${agree(serving.length, 'listens', 'listen')} on ${where}, and ${processes(inherited, 0)} inherited the same socket and ${agree(inherited.length, 'keeps', 'keep')} it open${andThen(by)}`;
     }
@@ -41,7 +41,7 @@ export default cause({
       waiting === 0
         ? ''
         : `; ${waiting} ${agree(waiting, 'connection is', 'connections are')} waiting and nobody accepts them`;
-    return `${processes(inherited, 0)} ${agree(inherited.length, 'keeps', 'keep')} the listening socket on ${where} open and does not accept connections; it was most likely inherited from a server that has exited${queued}${andThen(by)}`;
+    return `${processes(inherited, 0)} ${agree(inherited.length, 'keeps', 'keep')} the listening socket on ${where} open and ${agree(inherited.length, 'does', 'do')} not accept connections; it was most likely inherited from a server that has exited${queued}${andThen(by)}`;
   },
   remedies: (_args, question) => stopServers(question),
   stages: [

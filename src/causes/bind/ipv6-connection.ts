@@ -15,7 +15,7 @@ export default cause({
   page: {
     see: 'Your server wants `0.0.0.0`. Nothing has the port on an IPv4 address; there is only a connection on an IPv6 address such as `::1`, or its TIME_WAIT. `127.0.0.1` on the same port works.',
     why: 'When something wants `0.0.0.0`, Linux does not compare addresses with IPv6 sockets: it asks whether they are IPv6-only (`ipv4_rcv_saddr_equal` in the kernel). Connections that a server on `::` has accepted are not, even those that came over IPv6. So they collide, as long as `SO_REUSEADDR` was missing on one of the two sides.',
-    now: 'Listen on `127.0.0.1` if only programs of this machine connect, or on `::`, or deal with the connection as the answer says: wait for it, or end what has it open.',
+    now: 'Listen on `127.0.0.1` if only programs of this machine connect, or on `::`, or deal with the connection as the answer says: wait for it, or stop the process that has it open.',
     prevent: 'Set `SO_REUSEADDR` in both servers, as Node does, or make the old one IPv6-only.',
   },
   recognise(question) {

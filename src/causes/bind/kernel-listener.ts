@@ -1,6 +1,6 @@
 import { cause } from '../cause.ts';
 import { listenersOf } from '../shared/listeners.ts';
-import { asked, list, localOf } from '../shared/words.ts';
+import { asked, capital, localOf, places } from '../shared/words.ts';
 
 /** A socket of the kernel itself. */
 export default cause({
@@ -9,7 +9,7 @@ export default cause({
   on: ['linux'],
   page: {
     see: 'The port is in use, and even as root no process has it: `lsof` and `ss -p` show a socket without an owner. Typical numbers are 2049 (NFS), 4789 (VXLAN) and 51820 (WireGuard).',
-    why: 'Some services run inside the kernel and have sockets of their own: NFS and its lock manager, VXLAN and other tunnels, WireGuard, iSCSI and cluster file systems. They have no process, so there is nothing to end. A process of another process namespace, such as a container that shares the network but not the processes, can look the same from inside of a container.',
+    why: 'Some services run inside the kernel and have sockets of their own: NFS and its lock manager, VXLAN and other tunnels, WireGuard, iSCSI and cluster file systems. They have no process, so there is nothing to stop. A process of another process namespace, such as a container that shares the network but not the processes, can look the same from inside of a container.',
     now: 'Stop the service that uses it: `sudo systemctl stop nfs-server` for NFS, `sudo ip link delete NAME` for a tunnel (`ip -details link` lists them). Or let your server use another port.',
     prevent: 'Leave the well-known port of a kernel service to it, or give the service another one.',
   },
@@ -26,10 +26,10 @@ export default cause({
       outsidePossible: question.facts.gaps.some(({ why }) => why === 'ENOENT'),
     };
   },
-  say: ({ at, outsidePossible }) =>
+  say: ({ endpoint, at, outsidePossible }) =>
     outsidePossible
-      ? `${list(at)} is not held by any process visible from here. The kernel holds it, for a tunnel for instance, or a process outside this container`
-      : `${list(at)} is held by the kernel itself, for a tunnel or a network file system for instance; no process has it open`,
+      ? `${capital(places(at, endpoint))} is not held by any process visible from here. The kernel holds it, for a tunnel for instance, or a process outside this container`
+      : `${capital(places(at, endpoint))} is held by the kernel itself, for a tunnel or a network file system for instance; no process has it open`,
   remedies: ({ protocol, port }) => [
     {
       remedy: 'use-port',

@@ -2,7 +2,7 @@ import { cause } from '../cause.ts';
 import { blockersOf } from '../shared/kinds.ts';
 import { longest, removeLeftovers, wait } from '../shared/remedies.ts';
 import { connected } from '../shared/scenes.ts';
-import { asked, list, remoteOf, seconds } from '../shared/words.ts';
+import { asked, capital, inWords, list, remoteOf, seconds } from '../shared/words.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -13,7 +13,7 @@ export default cause({
   on: ['linux'],
   page: {
     see: 'You stopped the server, no process uses the port, and `ss -tan` shows `FIN-WAIT-1`, `FIN-WAIT-2`, `LAST-ACK` or `CLOSING` on it. It lasts from a minute to many minutes.',
-    why: 'When a server ends, the kernel finishes its connections without it. It waits for the client to close its side (FIN_WAIT2, at most `tcp_fin_timeout`, 60 seconds, and another 60 in TIME_WAIT if the client does), or for the client to take data that was still being sent (FIN_WAIT1, LAST_ACK, CLOSING: until the retransmissions end, which can take many minutes when the client is stuck or its network is gone). Such a connection blocks unless both the old and the new server have set `SO_REUSEADDR`.',
+    why: 'When a server exits, the kernel finishes its connections without it. It waits for the client to close its side (FIN_WAIT2, at most `tcp_fin_timeout`, 60 seconds, and another 60 in TIME_WAIT if the client does), or for the client to take data that was still being sent (FIN_WAIT1, LAST_ACK, CLOSING: until the retransmissions end, which can take many minutes when the client is stuck or its network is gone). Such a connection blocks unless both the old and the new server have set `SO_REUSEADDR`.',
     now: 'As root, `rebind free 3000` removes the connection at once. `rebind wait 3000` waits for it. If you know the client, stopping it closes the connection sooner.',
     prevent:
       'Set `SO_REUSEADDR` in the server, as Node does, and close connections in time when it stops: `close(server, { graceMs: 10_000 })`.',
@@ -36,7 +36,7 @@ export default cause({
     const peers = remotes.length > 3 ? `${remotes.length} clients` : list(remotes);
     const time =
       waitMs === null ? 'with no known time limit' : `free in ${seconds(waitMs)}, or a minute after its client closes`;
-    return `${endpoint} is held by ${what} that an exited server left open (${list(states)} with ${peers}), ${time}`;
+    return `${capital(inWords(endpoint))} is held by ${what} that an exited server left open (${list(states)} with ${peers}), ${time}`;
   },
   remedies(_args, question) {
     const sockets = blockersOf(question, 'orphan');

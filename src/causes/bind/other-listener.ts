@@ -4,7 +4,7 @@ import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { connected, listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { andThen, hears, list, named, processes } from '../shared/words.ts';
+import { andThen, hears, named, places, processes } from '../shared/words.ts';
 
 /** The plain case: somebody listens exactly there. */
 export default cause({
@@ -24,11 +24,17 @@ export default cause({
     if (first === undefined) return null;
     return listenerArgs(first, sockets, question);
   },
-  say: ({ protocol, at, uid, holders, conduct, managed: by }) =>
+  say: ({ endpoint, protocol, at, uid, holders, conduct, managed: by }) =>
     conduct === 'this-process'
+<<<<<<< HEAD
       ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${list(at)}: ${protocol === 'udp' ? 'bind' : 'listen'} was called twice, or by two parts of the program`
       : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}${andThen(by)}`,
   remedies: ({ conduct }, question) => amongOurselves(conduct) ?? stopServers(question),
+=======
+      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${places(at, endpoint)}`
+      : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${places(at, endpoint)}${conductWords(conduct)}${andThen(by)}`,
+  remedies: ({ conduct }, question) => (conduct === 'this-process' ? [listenOnce] : stopServers(question)),
+>>>>>>> 0183dad (Sentences, help and comments in plain terms; a cause names the port as the user typed it)
   stages: [
     {
       title: 'a Node server listens on ::, and you want ::',

@@ -10,9 +10,9 @@ export default cause({
   title: 'An outgoing connection of another program uses this port',
   on: ['linux'],
   page: {
-    see: 'Nobody listens on the port, and still it is taken: by a browser, a database client, an SSH session. It happens now and then, to ports from 32768 on, and is gone after a restart of something unrelated.',
+    see: 'No program listens on the port, and still it is in use: by a browser, a database client, an SSH session. It happens now and then, to ports from 32768 on, and is gone after a restart of something unrelated.',
     why: 'Every outgoing connection needs a port on this side, and the kernel chooses one from the automatic range (`net.ipv4.ip_local_port_range`, 32768 to 60999 by default). If your server has its port in that range, a client can be there first. Clients do not set `SO_REUSEADDR`, so setting it on your server does not help. Only addresses that the connection uses are taken: a server on another single address can start.',
-    now: 'Wait until the connection ends (`rebind wait 49500`). If the program can do without this one connection, `sudo rebind free 49500 --force` cuts it, and the program goes on; without `--force` rebind leaves it alone, because it may be anything. A port that the program named itself is only free when it ends. Then reserve the port.',
+    now: 'Wait until the connection ends (`rebind wait 49500`). If the program can do without this one connection, `sudo rebind free 49500 --force` cuts it, and the program goes on; without `--force` rebind leaves it alone, because it may be anything. A port that the program chose itself is available only when the program exits. Then reserve the port.',
     prevent:
       'Choose a port below the automatic range, such as 8080. Or reserve it: `sudo sysctl -w net.ipv4.ip_local_reserved_ports=49500`, and the same line in a file in /etc/sysctl.d, so that it lasts; no client is given a reserved port, and your server may still use it.',
   },

@@ -1,6 +1,7 @@
 import { formatEndpoint } from '../../model/endpoint.ts';
 import { cause } from '../cause.ts';
 import { listening } from '../shared/scenes.ts';
+import { capital, inWords } from '../shared/words.ts';
 
 const usualFirst = 1024;
 
@@ -30,7 +31,7 @@ export default cause({
     };
   },
   say: ({ endpoint, first, user, isRoot }) =>
-    `${endpoint} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} need CAP_NET_BIND_SERVICE`,
+    `${capital(inWords(endpoint))} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} need CAP_NET_BIND_SERVICE`,
   remedies: ({ port, first }, { advice }) => [
     {
       remedy: 'use-port',

@@ -3,7 +3,7 @@ import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { agree, andThen, asked, list, localOf, managed, named, processes, who } from '../shared/words.ts';
+import { agree, andThen, asked, localOf, managed, named, places, processes, who } from '../shared/words.ts';
 
 /** SO_REUSEPORT on both sides, and still no sharing. */
 export default cause({
@@ -32,8 +32,8 @@ export default cause({
       managed: managed(holdersOf(sockets, question), question),
     };
   },
-  say: ({ at, uid, mine, holders, otherShares, managed: by }) =>
-    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)} as uid ${uid}, and SO_REUSEPORT${otherShares === null ? ', if it is set there,' : ''} does not share it with uid ${mine}${andThen(by)}`,
+  say: ({ endpoint, at, uid, mine, holders, otherShares, managed: by }) =>
+    `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${places(at, endpoint)} as uid ${uid}, and SO_REUSEPORT${otherShares === null ? ', if it is set there,' : ''} does not share it with uid ${mine}${andThen(by)}`,
   remedies: (_args, question) => stopServers(question),
   stages: [
     {

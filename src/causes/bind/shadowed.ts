@@ -4,7 +4,7 @@ import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listening } from '../shared/scenes.ts';
-import { agree, asked, list, localOf, named, processes, who } from '../shared/words.ts';
+import { agree, asked, capital, inWords, list, localOf, named, processes, who } from '../shared/words.ts';
 
 /** The bind works, and still somebody else gets the connections. */
 export default cause({
@@ -40,14 +40,15 @@ export default cause({
     } as const;
   },
   say({ endpoint, way, at, uid, holders }) {
+    const port = capital(inWords(endpoint));
     const has = `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)}`;
     switch (way) {
       case 'shared':
-        return `${endpoint} would be shared: ${has}, and connections are distributed over both`;
+        return `${port} would be shared: ${has}, and connections are distributed over both`;
       case 'newest':
-        return `${endpoint} is available, but ${has}, and only the newest socket receives`;
+        return `${port} is available, but ${has}, and only the newest socket receives`;
       case 'localhost':
-        return `${endpoint} is available, but ${has}, and clients of localhost may reach that program`;
+        return `${port} is available, but ${has}, and clients of localhost may reach that program`;
     }
   },
   remedies(_args, question): Remedy[] {

@@ -3,7 +3,7 @@ import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listenersOf } from '../shared/listeners.ts';
 import { stopHolders } from '../shared/stopping.ts';
-import { agree, asked, list, localOf, processes, who } from '../shared/words.ts';
+import { agree, asked, localOf, places, processes, who } from '../shared/words.ts';
 
 /** systemd, xinetd and their like listen on behalf of programs that they start. */
 export default cause({
@@ -30,8 +30,8 @@ export default cause({
       services: holders.filter((holder) => !isActivator(holder)).map(who),
     };
   },
-  say({ at, managers, services }) {
-    const keeps = `${processes(managers, 0)} ${agree(managers.length, 'listens', 'listen')} on ${list(at)} for a service that it starts when a client connects`;
+  say({ endpoint, at, managers, services }) {
+    const keeps = `${processes(managers, 0)} ${agree(managers.length, 'listens', 'listen')} on ${places(at, endpoint)} for a service that it starts when a client connects`;
     return services.length === 0
       ? keeps
       : `${keeps}; ${processes(services, 0)} ${agree(services.length, 'has', 'have')} the same socket open`;

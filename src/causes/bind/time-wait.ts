@@ -3,7 +3,7 @@ import { cause } from '../cause.ts';
 import { blockersOf } from '../shared/kinds.ts';
 import { longest, removeLeftovers, wait } from '../shared/remedies.ts';
 import { afterKill } from '../shared/scenes.ts';
-import { asked, list, localOf, seconds } from '../shared/words.ts';
+import { asked, capital, inWords, list, localOf, seconds } from '../shared/words.ts';
 
 /** Connections that are over, left by a server, or a client, without SO_REUSEADDR. */
 export default cause({
@@ -36,7 +36,7 @@ export default cause({
     const time = waitMs === null ? '' : ` for another ${seconds(waitMs)}`;
     // Whose it was, a server's or a client's, nobody knows any more.
     const because = optionMissingNow ? '' : `, because that program did not set SO_REUSEADDR`;
-    return `${endpoint} is held by ${what}${where}${time}${because}`;
+    return `${capital(inWords(endpoint))} is held by ${what}${where}${time}${because}`;
   },
   remedies(_args, question) {
     const sockets = blockersOf(question, 'closed');

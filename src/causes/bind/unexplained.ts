@@ -1,7 +1,7 @@
 import type { Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { typed } from '../shared/remedies.ts';
-import { asked, list } from '../shared/words.ts';
+import { asked, capital, inWords, list } from '../shared/words.ts';
 
 /** The kernel and the model disagree, or nothing that was seen explains what the kernel says. */
 export default cause({
@@ -27,12 +27,14 @@ export default cause({
   },
   say({ endpoint, errno, predicted, answered, gaps }) {
     const hidden = gaps === 0 ? '' : `; ${gaps === 1 ? 'something was' : `${gaps} things were`} not visible to rebind`;
-    if (!answered) return `${endpoint} would fail with ${errno ?? 'an error'}, and rebind does not know why${hidden}`;
+    const port = inWords(endpoint);
+    if (!answered)
+      return `Listening on ${port} would fail with ${errno ?? 'an error'}, and rebind does not know why${hidden}`;
     const expected =
       predicted.length === 0 ? '' : `, while the visible sockets and settings lead to ${list(predicted)}`;
     return errno === null
-      ? `${endpoint} can be had${expected}${hidden}`
-      : `The kernel refuses ${endpoint} with ${errno}, and nothing visible explains it${hidden}`;
+      ? `${capital(port)} is available${expected}${hidden}`
+      : `The kernel refuses ${port} with ${errno}, and nothing visible explains it${hidden}`;
   },
   remedies({ errno, gaps }, question): Remedy[] {
     const command = `rebind why ${typed(question.request)}`;

@@ -15,7 +15,7 @@ export default cause({
     why: 'A path, or a name of the abstract namespace (`@name`), belongs to one socket at a time. Options such as `SO_REUSEADDR` mean nothing for Unix sockets. Do not delete the file: the other server would keep running, unreachable.',
     now: '`rebind free /run/app.sock` stops the program, and removes the file if it is left over.',
     prevent:
-      'End the old server before the new one starts, or give each a path of its own, such as `$XDG_RUNTIME_DIR/app.sock`.',
+      'Stop the old server before the new one starts, or give each a path of its own, such as `$XDG_RUNTIME_DIR/app.sock`.',
   },
   recognise(question) {
     const sockets = ownersOf(question);

@@ -1,5 +1,5 @@
 /**
- * Which story a listener is. A listener has exactly one: the one that says who can end it, and how.
+ * Classifies a listener by what can stop it. Each listener has exactly one class.
  */
 
 import type { Holder, InetSocket } from '../../model/facts.ts';

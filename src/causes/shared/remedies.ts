@@ -146,7 +146,7 @@ export function reservePort(question: Question): Remedy[] {
   return [
     {
       remedy: 'reserve-port',
-      sentence: `Keep the kernel from giving port ${port} to outgoing connections from now on, until the next start of the machine`,
+      sentence: `Keep the kernel from giving port ${port} to outgoing connections until reboot`,
       command,
       automatic: false,
       args: { port },

@@ -115,7 +115,7 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
     return {
       ...base,
       remedy: 'stop-container',
-      sentence: `Start the container with the other command: ${who(holder).command} is its main process, and the container ends with it`,
+      sentence: `Start the container with the other command: ${who(holder).command} is its main process, and the container stops with it`,
     };
   if (manager !== null && managers[manager.kind].runs === 'the container')
     return {

@@ -46,6 +46,23 @@ export function asked(question: Question): string {
   return formatEndpoint(question.request.endpoint);
 }
 
+/** What `asked` or `localOf` wrote, in a sentence: `port 3000` for a wildcard that was asked for. */
+export function inWords(text: string, endpoint: string = text): string {
+  if (text !== endpoint) return text;
+  const [, udp, port] = /^(udp\/)?(?:\[::\]|0\.0\.0\.0):(\d+)$/.exec(text) ?? [];
+  return port === undefined ? text : `${udp === undefined ? '' : 'UDP '}port ${port}`;
+}
+
+/** Where sockets are: the user's own words for the endpoint that was asked about, else the address. */
+export function places(at: readonly string[], endpoint: string): string {
+  return list(at.map((text) => inWords(text, endpoint)));
+}
+
+/** At the beginning of a sentence. */
+export function capital(words: string): string {
+  return words.replace(/^port /, 'Port ');
+}
+
 /** The local end of a socket, `127.0.0.1:3000`, whatever family the socket is of. */
 export function localOf(socket: InetSocket): string {
   const text = formatAddress(unmapped(socket.local.address), socket.local.port);

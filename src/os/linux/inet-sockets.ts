@@ -79,7 +79,7 @@ function fromKernel(conversation: Conversation, query: DiagQuery, gaps: Gap[]): 
     });
   if (all.rows.length === 0) return [];
   if (query.protocol === 'tcp' && all.rows.some(({ state }) => state === 'BOUND')) noteBoundSocketSeen();
-  // The same question with one condition more: whoever is in both answers has an automatic port.
+  // The same question with one condition more: a socket in both answers has an automatic port.
   const automatic = readSockets(conversation, { ...query, states: statesOf(all.rows), automaticOnly: true });
   const cookies = new Set(automatic.rows.map(({ linux }) => linux.cookie));
   return all.rows.map((row) => ({ ...row, autoPort: cookies.has(row.linux.cookie) }));

@@ -103,7 +103,7 @@ for (const [name, end] of [
       }),
   ],
 ] as const)
-  test(`the guard that outlives hold ends what it was told of, and nobody who has that number since: ${name}`, async () => {
+  test(`the guard that outlives hold stops what it was told of, and no process that has reused that pid: ${name}`, async () => {
     assert.equal(await guarded(end, (ticks) => ticks), true);
     assert.equal(await guarded(end, (ticks) => String(Number(ticks) - 1)), false);
   });

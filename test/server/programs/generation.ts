@@ -56,7 +56,7 @@ try {
     if (mode === 'drain') close.onSignals(server, { idleMs: 300 });
     if (mode === 'child')
       spawn(process.execPath, ['-e', "require('net').createServer().listen({ fd: 3 })"], {
-        // Not our stderr: whoever reads that would wait for this child, too.
+        // Not our stderr: its reader would also wait for this child.
         stdio: ['ignore', 'ignore', 'ignore', descriptor(server)],
       });
     say({ port: at.port, predecessor: at.predecessor });

@@ -29,7 +29,7 @@ export interface HiddenFlags {
 /** What proves that a descriptor is the socket that was read. */
 type Subject = Pick<InetSocket, 'family' | 'inode' | 'linux'>;
 
-/** Where a copy of a socket can be had. */
+/** Where a copy of a socket is available. */
 export interface Access {
   readonly holder: ProcessIdentity;
   readonly descriptor: number;

@@ -179,7 +179,7 @@ export function cgroupMembers(mount: string, path: string): number[] {
   try {
     text = readFileSync(`${mount}${path}/cgroup.procs`, 'latin1');
   } catch {
-    // Only an order of search depends on it: whoever is not named here is looked into later.
+    // Only an order of search depends on it: processes not named here are looked into later.
     return [];
   }
   // 0 stands for a process outside our pid namespace.

@@ -9,7 +9,7 @@ import { openDescriptors } from '../open-descriptors.ts';
 
 const children: ChildProcess[] = [];
 
-/** A process that sleeps until it is ended. */
+/** A process that sleeps until it is stopped. */
 function sleeper(): ChildProcess & { pid: number } {
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   children.push(child);
