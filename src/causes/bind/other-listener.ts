@@ -26,15 +26,9 @@ export default cause({
   },
   say: ({ endpoint, protocol, at, uid, holders, conduct, managed: by }) =>
     conduct === 'this-process'
-<<<<<<< HEAD
-      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${list(at)}: ${protocol === 'udp' ? 'bind' : 'listen'} was called twice, or by two parts of the program`
-      : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}${andThen(by)}`,
-  remedies: ({ conduct }, question) => amongOurselves(conduct) ?? stopServers(question),
-=======
-      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${places(at, endpoint)}`
+      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${places(at, endpoint)}: ${protocol === 'udp' ? 'bind' : 'listen'} was called twice, or by two parts of the program`
       : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${places(at, endpoint)}${conductWords(conduct)}${andThen(by)}`,
-  remedies: ({ conduct }, question) => (conduct === 'this-process' ? [listenOnce] : stopServers(question)),
->>>>>>> 0183dad (Sentences, help and comments in plain terms; a cause names the port as the user typed it)
+  remedies: ({ conduct }, question) => amongOurselves(conduct) ?? stopServers(question),
   stages: [
     {
       title: 'a Node server listens on ::, and you want ::',
