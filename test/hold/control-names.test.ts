@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { controlNameOf } from '../../src/hold/control.ts';
 import { os } from '../../src/os/index.ts';
@@ -78,4 +80,30 @@ test('without any directory the names are abstract, which is said, and hold is f
   const { pid } = JSON.parse(ask('--status', where, '--json').stdout);
   assert.equal(pid, held.pid);
   assert.equal(ask('--restart', where).stdout, 'Generation 2 serves\n');
+});
+
+test('a name that is only just being made is not taken for a dead one by another process that cleans up', async () => {
+  const channels = new URL('../../src/os/index.js', import.meta.url).href;
+  // Publishing a name looks for dead ones.
+  const cleaning = `import { os } from '${channels}'; const { channels } = os(); const options = { admit: () => false, onChannel() {} };
+    const one = await channels.listen('hold-' + process.pid + '-cleans', options);
+    console.log('ready'); for (let i = 0; ; i++) one.publish('at-' + process.pid, true);`;
+  const cleaner = spawn(process.execPath, ['--input-type=module', '-e', cleaning], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    await once(cleaner.stdout, 'data');
+    for (let i = 0; i < 60; i++) {
+      const made = await os().channels.listen(`hold-${process.pid}-made-${i}`, {
+        anyUser: true,
+        admit: () => false,
+        onChannel: () => {},
+      });
+      assert.ok(made.address.startsWith('@') || existsSync(made.address));
+      made.close();
+    }
+  } finally {
+    cleaner.kill('SIGKILL');
+    await once(cleaner, 'exit');
+  }
 });

@@ -152,9 +152,15 @@ function open(address: string, anyUser: boolean): number {
   const fd = sockets.open('unix', 4);
   try {
     refuseDescriptors(fd);
-    sockets.bind(fd, { protocol: 'unix', path: pathOf(address) });
-    // Connecting takes write permission (unix(7)). What keeps others away is the directory; who has the reference passes by it.
-    if (!address.startsWith('@')) chmodSync(address, anyUser ? 0o666 : 0o600);
+    const start = (): void => {
+      sockets.bind(fd, { protocol: 'unix', path: pathOf(address) });
+      // Connecting takes write permission (unix(7)). What keeps others away is the directory; who has the reference passes by it.
+      if (!address.startsWith('@')) chmodSync(address, anyUser ? 0o666 : 0o600);
+      sockets.listen(fd, backlog);
+    };
+    // A socket that is bound and does not listen yet refuses as a dead one does, and another hold would remove its file.
+    if (address.startsWith('@')) start();
+    else inTurn(start);
     return fd;
   } catch (error) {
     sockets.close(fd);
