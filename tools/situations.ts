@@ -3,7 +3,7 @@
  * own, graded by one set of rules. `--record` keeps the answers for docs/comparison.md.
  */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { namespaceCommand, namespaceEnvironment } from '../src/stage/namespace.ts';
@@ -51,10 +51,14 @@ const ours = rows.flatMap(({ id, job, answers }) =>
 for (const { id, job, grade, status, output, harm = [] } of ours)
   console.log(`\n== rebind is ${grade}: ${id}, ${job} (exit status ${status})\n${[...harm, output].join('\n')}`);
 if (process.argv.includes('--record')) {
+  const before = existsSync(recordTo) ? (JSON.parse(readFileSync(recordTo, 'utf8')) as { rows: typeof rows }).rows : [];
+  const isNew = (row: (typeof rows)[number]): boolean =>
+    !before.some(({ id, job }) => id === row.id && job === row.job);
+  const kept = before.map((row) => rows.find(({ id, job }) => id === row.id && job === row.job) ?? row);
   const machine = `Linux ${release()}, Node ${process.versions.node}`;
   writeFileSync(
     recordTo,
-    `${JSON.stringify({ machine, date: new Date().toISOString().slice(0, 10), rows }, null, 1)}\n`,
+    `${JSON.stringify({ machine, date: new Date().toISOString().slice(0, 10), rows: [...kept, ...rows.filter(isNew)] }, null, 1)}\n`,
   );
 }
 process.exitCode = rows.length === 0 || ours.some(({ grade }) => grade === 'wrong') ? 1 : 0;

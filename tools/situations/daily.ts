@@ -156,6 +156,7 @@ c, _ = s.accept(); time.sleep(600)`,
       return {
         endpoint: path,
         port: null,
+        holders: [server.pid],
         innocent: [server.pid],
         harm: async () =>
           statSync(path, { throwIfNoEntry: false }) === undefined ? 'the socket file of a live server is gone' : null,
@@ -190,7 +191,7 @@ print('ready', p.pid, flush=True)
 while True: c, _ = s.accept(); c.close()`,
       );
       const editor = Number(/ready (\d+)/.exec(server.printed())?.[1]);
-      return standing(port, { endpoint: `127.0.0.1:${port}`, holders: [server.pid], innocent: [editor] });
+      return standing(port, { endpoint: `127.0.0.1:${port}`, holders: [server.pid, editor], innocent: [editor] });
     },
   },
   {
@@ -286,6 +287,7 @@ killasgroup=true
         world,
         `${listener(port)}
 p = subprocess.Popen(['sleep', '0']); p.wait(); print('ready'); time.sleep(600)`,
+        ['--reload', '--port', String(port)],
       );
       return standing(port, { endpoint: `127.0.0.1:${port}`, holders: [reloader.pid] });
     },
@@ -293,14 +295,15 @@ p = subprocess.Popen(['sleep', '0']); p.wait(); print('ready'); time.sleep(600)`
   {
     id: 'tentative',
     title: 'An IPv6 address of this machine that is still tentative',
-    explain: { reason: /tentative/i },
+    explain: { reason: /tentative|duplicate address/i },
     async stand(world, stage) {
-      for (const words of [
-        'link add dummy9 type dummy',
-        'link set dummy9 up',
-        'addr add 2001:db8::9/64 dev dummy9 tentative',
-      ])
-        await world.run(['sh', '-c', `ip ${words}; echo ready`], /^ready/m);
+      for (const words of ['link add v0 type veth peer name v1', 'link set v1 up'])
+        await world.run(['sh', '-c', `ip ${words} && echo ready`], /^ready/m);
+      // The kernel asks thirty times, a second each, before it uses the address.
+      stage.setting('ipv6.conf.v0.accept_dad', '1');
+      stage.setting('ipv6.conf.v0.dad_transmits', '30');
+      for (const words of ['link set v0 up', 'addr add 2001:db8::9/64 dev v0'])
+        await world.run(['sh', '-c', `ip ${words} && echo ready`], /^ready/m);
       const port = stage.freePort();
       return standing(port, { endpoint: `[2001:db8::9]:${port}` });
     },

@@ -41,7 +41,7 @@ function gradeFreeing({ free }: Scene, { status, bindable, output }: Outcome): G
 function gradeExplanation({ explain }: Scene, { holders = [], innocent = [] }: Standing, { output }: Outcome): Grade {
   const { reason, free = false } = explain ?? {};
   const names = (pid: number): boolean => new RegExp(`(?<![\\d.]|[\\d\\]*]:)${pid}(?![\\d.:])`).test(output);
-  if (free) return innocent.some(names) || /in use|blocked|LISTEN\b/i.test(output) ? 'wrong' : 'right';
+  if (free) return /in use|blocked|LISTEN\b|killed/i.test(output) ? 'wrong' : 'right';
   const blames = innocent.filter((pid) => !holders.includes(pid)).some(names);
   const named = holders.filter(names);
   const tells = reason === undefined || reason.test(output);

@@ -16,11 +16,10 @@ export const client = (port: number): string =>
   `const socket = require('net').connect(${port}, '127.0.0.1', () => console.log('ready')); socket.on('error', () => {}); socket.on('close', () => ${idle})`;
 
 /** Python makes the sockets that Node does not: without SO_REUSEADDR, bound and not listening, inheritable. */
-export const python = (world: World, code: string, options = {}): Promise<Running> =>
+export const python = (world: World, code: string, args: readonly string[] = []): Promise<Running> =>
   world.run(
-    ['python3', '-u', '-c', `import os, signal, socket, subprocess, sys, time\n${code}`],
+    ['python3', '-u', '-c', `import os, signal, socket, subprocess, sys, time\n${code}`, ...args],
     /^ready.*\n/m,
-    options,
   );
 
 export const listener = (port: number, more = ''): string => `s = socket.socket()
