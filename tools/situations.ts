@@ -23,6 +23,8 @@ interface Answer {
 
 const recordTo = fileURLToPath(new URL('../../bench/recorded/situations.json', import.meta.url));
 const runOne = fileURLToPath(new URL('situations/run-one.js', import.meta.url));
+/** Recorded answers name no place of this machine. */
+const checkout = fileURLToPath(new URL('../../', import.meta.url)).slice(0, -1);
 const jobs: readonly Job[] = ['explain', 'free', 'wait', 'open'];
 const wanted = process.argv.slice(2).filter((each) => !each.startsWith('--'));
 

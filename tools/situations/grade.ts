@@ -40,11 +40,13 @@ function gradeFreeing({ free }: Scene, { status, bindable, output }: Outcome): G
 
 function gradeExplanation({ explain }: Scene, { holders = [], innocent = [] }: Standing, { output }: Outcome): Grade {
   const { reason, free = false } = explain ?? {};
+  // A terminal's width breaks sentences anywhere.
+  const said = output.replace(/\s+/g, ' ');
   const names = (pid: number): boolean => new RegExp(`(?<![\\d.]|[\\d\\]*]:)${pid}(?![\\d.:])`).test(output);
   if (free) return /in use|blocked|LISTEN\b|killed/i.test(output) ? 'wrong' : 'right';
   const blames = innocent.filter((pid) => !holders.includes(pid)).some(names);
   const named = holders.filter(names);
-  const tells = reason === undefined || reason.test(output);
+  const tells = reason === undefined || reason.test(said);
   if (blames && named.length === 0) return 'wrong';
   if (named.length === holders.length && tells && !blames && output.trim() !== '') return 'right';
   const shows = named.length > 0 || /in use|blocked|LISTEN|UNCONN|TIME.WAIT|ESTAB|FIN.WAIT|EADDRINUSE/i.test(output);
