@@ -80,6 +80,7 @@ function ask(id: string, job: Job, tool: string): Answer {
   const { grade, output, status: left, harm } = JSON.parse(line) as Answer;
   // Five lines tell enough, and no answer of a tool is longer in the page.
   const short = output
+    .replaceAll(checkout, '/home/ann/rebind')
     .trim()
     .split('\n')
     .slice(0, tool === 'rebind' ? 30 : 5)
