@@ -4,12 +4,14 @@
  * 200 requests a second. Fails when anything was refused, or lost beyond what a killed process had accepted, or when hold grows.
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import WebSocket from 'ws';
 import { load } from '../bench/load.ts';
 import { http2Client, Ledger, tlsClient, webSocketClient } from './soak-clients.ts';
 
@@ -30,6 +32,8 @@ const endpoints = [httpPort, http2Port, tlsPort].map((port) => `127.0.0.1:${port
 const hold = spawn(
   process.execPath,
   [
+    // A port for the inspector, which is opened when the memory is measured: what was not collected yet is no growth.
+    '--inspect-port=127.0.0.1:0',
     `${root}dist/cli/rebind.cjs`,
     'hold',
     ...endpoints,
@@ -117,6 +121,8 @@ const disturbances: Readonly<Record<string, () => Promise<void> | void>> = {
   'too few descriptors': tooFewDescriptors,
 };
 
+/** Connected when the memory is measured first. */
+const inspector = { current: null as WebSocket | null };
 let early: Usage | null = null;
 let isLogLost = false;
 try {
@@ -143,6 +149,7 @@ try {
   );
 } finally {
   end.abort();
+  inspector.current?.terminate();
   hold.kill('SIGINT');
   await until(() => isOver);
   rmSync(directory, { recursive: true });
@@ -230,10 +237,26 @@ interface Usage {
   readonly megabytes: number;
 }
 
+/** Hold's own garbage is collected. The inspector stays connected, so that it is part of every measurement. */
+async function collect(): Promise<void> {
+  if (inspector.current === null) {
+    hold.kill('SIGUSR1');
+    await until(() => /Debugger listening on ws:/.test(log));
+    inspector.current = new WebSocket(/Debugger listening on (ws:\S+)/.exec(log)?.[1] ?? '');
+    await once(inspector.current, 'open');
+  }
+  const collected = once(inspector.current, 'message');
+  inspector.current.send(JSON.stringify({ id: 1, method: 'HeapProfiler.collectGarbage' }));
+  await collected;
+}
+
 /** When nothing is started and nothing drains. */
 async function settledUsage(): Promise<Usage> {
   // Longer than a silent connection of another user is kept.
   await sleep(12_000);
+  await collect();
+  // What V8 gave up goes back to the system in a moment.
+  await sleep(2_000);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const anonymous = Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1_024;
   return { descriptors: descriptorsOf(pid), kinds: kindsOf(pid), megabytes: anonymous };
