@@ -217,12 +217,13 @@ export interface Settings {
   readonly nonlocalBind: { readonly v4: boolean; readonly v6: boolean };
   /**
    * Every address of this machine, with its interface. `tentative`: an IPv6 address that duplicate address detection has
-   * not approved yet, which the kernel refuses to bind.
+   * not approved yet, which the kernel refuses to bind; `duplicate`: it never will, because another machine has the address.
    */
   readonly localAddresses: readonly {
     readonly address: string;
     readonly device: string;
     readonly tentative?: boolean;
+    readonly duplicate?: boolean;
   }[];
 }
 

@@ -3,6 +3,7 @@
  */
 import { formatAddress } from './address.ts';
 import type { Asker, Facts, Holder, Socket } from './facts.ts';
+import { systemService } from './services.ts';
 
 /** `ask`: the user must confirm it first. `never`: not even when confirmed. `why` is a clause about "it". */
 export type MayEnd =
@@ -39,6 +40,8 @@ function doubtsOf(holder: Holder, facts: Facts): string[] {
   const doubts: string[] = [];
   if (holder.uid !== asker.uid) doubts.push(`it belongs to user ${holder.user}`);
   if (standing?.elsewhere === true) doubts.push('it runs in another network namespace, such as that of a container');
+  const service = systemService(holder);
+  if (service !== null) doubts.push(service.does);
   if (onlyHasOpen(holder, facts)) doubts.push('it has the socket open without accepting connections');
   else if (
     holder.accepts !== true &&

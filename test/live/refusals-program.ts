@@ -39,7 +39,16 @@ const v6 = [
     'ff05::1',
     'ff02::1%lo',
   ],
-  ...['fe80::1', 'fe80::1%lo', 'fe80::1%nope', ...linkLocal, ...linkLocal.map((address) => `${address}%v0`)],
+  ...[
+    '::1%nope',
+    '2001:db8::1%nope',
+    'ff02::1%nope',
+    'fe80::1',
+    'fe80::1%lo',
+    'fe80::1%nope',
+    ...linkLocal,
+    ...linkLocal.map((address) => `${address}%v0`),
+  ],
 ];
 
 // Somebody has a privileged port, and one that is not, so that EACCES and EADDRINUSE can meet.

@@ -50,6 +50,16 @@ const cases: [string, string, RegExp][] = [
     said({ accepts: false, command: 'vim' }),
     /^ask: it has the socket open without/,
   ],
+  [
+    'the resolver of the system, whose name the kernel cuts off',
+    said({ accepts: true, command: 'systemd-resolve', argv: [] }),
+    /^ask: it resolves host names for this system$/,
+  ],
+  [
+    'a service with a title',
+    said({ accepts: true, command: 'avahi-daemon', argv: ['avahi-daemon: running [host.local]'] }),
+    /^ask: it answers mDNS for this system$/,
+  ],
   ['a suspended server', said({ accepts: false, processState: 'T' }), /^yes$/],
   [
     'a server that was told the port and is busy',

@@ -2,6 +2,7 @@ import { formatAddress } from '../../model/address.ts';
 import type { InetEndpoint } from '../../model/endpoint.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
+import { typed } from '../shared/remedies.ts';
 import { asked, capital, inWords, list } from '../shared/words.ts';
 
 const shownAddresses = 6;
@@ -22,7 +23,7 @@ export default cause({
     const { errno, request, facts } = question;
     const { endpoint, options } = request;
     if (endpoint.protocol === 'unix') return null;
-    const reason = reasonOf(errno, endpoint);
+    const reason = reasonOf(errno, endpoint, facts.settings);
     if (reason === null) return null;
     const family = endpoint.address.includes(':') ? 6 : 4;
     const usable = reason === 'no-ipv6' ? 4 : family;
@@ -32,14 +33,12 @@ export default cause({
       address: endpoint.address,
       reason,
       device: options.device,
-      tentative: facts.settings.localAddresses.some(
-        (local) => local.tentative === true && local.address.split('%')[0] === endpoint.address.split('%')[0],
-      ),
+      detection: detectionOf(endpoint.address, facts.settings),
       here: [...new Set(sameFamily.map(({ address }) => address))],
       everywhere: family === 6 && facts.settings.ipv6 ? '::' : '0.0.0.0',
     };
   },
-  say({ address, endpoint, reason, device, tentative }) {
+  say({ address, endpoint, reason, device, detection }) {
     switch (reason) {
       case 'no-zone':
         return `${address} is a link-local address without a network interface`;
@@ -48,12 +47,17 @@ export default cause({
       case 'no-ipv6':
         return `${capital(inWords(endpoint))} needs IPv6, which this machine does not have`;
       case 'not-here':
-        return tentative
-          ? `${address} is an address of this machine that cannot be used yet: duplicate address detection has not approved it, or has found it on another machine`
-          : `${address} is not an address of this machine`;
+        switch (detection) {
+          case 'pending':
+            return `${address} is an address of this machine that cannot be used yet: it is tentative until duplicate address detection ends`;
+          case 'failed':
+            return `${address} is an address of this machine that cannot be used: duplicate address detection failed, because another machine has it (dadfailed)`;
+          case null:
+            return `${address} is not an address of this machine`;
+        }
     }
   },
-  remedies({ address, reason, here, everywhere, tentative }, question): Remedy[] {
+  remedies({ address, reason, device, here, everywhere, detection }, question): Remedy[] {
     const { endpoint } = question.request;
     const port = endpoint.protocol === 'unix' ? 0 : endpoint.port;
     if (reason === 'no-zone') {
@@ -78,14 +82,15 @@ export default cause({
     if (reason === 'no-device')
       return [
         {
-          remedy: 'set-option',
+          remedy: device === null ? 'use-address' : 'set-option',
           sentence: 'Name a network interface of this machine; "ip link" lists them',
           command: null,
           automatic: false,
-          args: { option: 'SO_BINDTODEVICE' },
+          args: device === null ? { addresses: here } : { option: 'SO_BINDTODEVICE' },
         },
       ];
-    if (tentative && reason === 'not-here') return [approve, freeBind];
+    if (reason === 'not-here' && detection === 'pending') return [approve(question), freeBind];
+    if (reason === 'not-here' && detection === 'failed') return [giveAnother];
     const some = here.slice(0, shownAddresses);
     const wanted = some.length === 0 ? everywhere : `${everywhere}, or on ${list(some)}`;
     const use = useAddress(`Listen on every address, ${wanted}`, [everywhere, ...some]);
@@ -138,6 +143,17 @@ export default cause({
       expect: { bindable: false, errno: 'ENODEV', remedies: ['set-option'] },
     },
     {
+      title: 'a server wants a link-local address, and names a network card that this machine does not have',
+      needs: ['ipv6'],
+      async stage(stage) {
+        return stage.staged({
+          request: stage.tcp('fe80::1%rebind-none', stage.freePort()),
+          description: 'rebind-none is no network card of this machine',
+        });
+      },
+      expect: { bindable: false, errno: 'EINVAL', remedies: ['use-address'] },
+    },
+    {
       title: 'a server wants a link-local address without the name of a network card',
       needs: ['ipv6'],
       async stage(stage) {
@@ -154,25 +170,48 @@ export default cause({
 function reasonOf(
   errno: Question['errno'],
   endpoint: InetEndpoint,
+  { localAddresses }: Question['facts']['settings'],
 ): 'not-here' | 'no-zone' | 'no-device' | 'no-ipv6' | null {
   if (errno === 'EADDRNOTAVAIL') return 'not-here';
   if (errno === 'ENODEV') return 'no-device';
   if (errno === 'EAFNOSUPPORT' && endpoint.address.includes(':')) return 'no-ipv6';
-  const linkLocal = /^fe[89ab][0-9a-f]:/i.test(endpoint.address) && !endpoint.address.includes('%');
-  return errno === 'EINVAL' && linkLocal ? 'no-zone' : null;
+  // Link-local unicast and multicast (RFC 4291): the only addresses that need a zone.
+  const needing = endpoint.protocol === 'udp' ? /^(fe[89ab][0-9a-f]|ff[0-9a-f][12]):/i : /^fe[89ab][0-9a-f]:/i;
+  if (errno !== 'EINVAL' || !needing.test(endpoint.address)) return null;
+  const [, zone] = endpoint.address.split('%', 2);
+  if (zone === undefined) return 'no-zone';
+  return localAddresses.some((local) => local.device === zone) ? null : 'no-device';
+}
+
+/** Duplicate address detection of an IPv6 address (RFC 4862, 5.4); null for an address that it does not keep from being used. */
+function detectionOf(address: string, { localAddresses }: Question['facts']['settings']): 'pending' | 'failed' | null {
+  const [bare] = address.split('%');
+  const standings = localAddresses.filter((local) => local.tentative === true && local.address.split('%')[0] === bare);
+  if (standings.length === 0) return null;
+  return standings.every(({ duplicate }) => duplicate === true) ? 'failed' : 'pending';
 }
 
 function useAddress(sentence: string, addresses: readonly string[]): Remedy {
   return { remedy: 'use-address', sentence, command: null, automatic: false, args: { addresses } };
 }
 
-const approve: Remedy = {
-  remedy: 'wait',
+function approve({ request }: Question): Remedy {
+  return {
+    remedy: 'wait',
+    sentence: 'Wait a second or two until the address is approved, or add it with nodad',
+    command: `rebind wait ${typed(request)}`,
+    automatic: false,
+    args: {},
+  };
+}
+
+const giveAnother: Remedy = {
+  remedy: 'use-address',
   sentence:
-    'Wait a second and try again. Where "ip -6 address" says dadfailed, another machine has the address: give this one another, or add it with nodad',
+    'Give this machine another address. If no other machine has this one, remove it and add it again with nodad; "ip -6 address" shows dadfailed',
   command: null,
   automatic: false,
-  args: {},
+  args: { addresses: [] },
 };
 
 const freeBind: Remedy = {

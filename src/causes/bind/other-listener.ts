@@ -2,6 +2,7 @@ import { cause } from '../cause.ts';
 import { amongOurselves, conductWords } from '../shared/conduct.ts';
 import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
+import { makeRoom } from '../shared/making-room.ts';
 import { connected, listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
 import { andThen, hears, named, places, processes } from '../shared/words.ts';
@@ -28,7 +29,7 @@ export default cause({
     conduct === 'this-process'
       ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${places(at, endpoint)}: ${protocol === 'udp' ? 'bind' : 'listen'} was called twice, or by two parts of the program`
       : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${places(at, endpoint)}${conductWords(conduct)}${andThen(by)}`,
-  remedies: ({ conduct }, question) => amongOurselves(conduct) ?? stopServers(question),
+  remedies: ({ conduct }, question) => amongOurselves(conduct) ?? [...makeRoom(question), ...stopServers(question)],
   stages: [
     {
       title: 'a Node server listens on ::, and you want ::',

@@ -2,6 +2,7 @@ import { cause } from '../cause.ts';
 import { amongOurselves, conductWords } from '../shared/conduct.ts';
 import { listenerArgs } from '../shared/listener-args.ts';
 import { listenersOf } from '../shared/listeners.ts';
+import { makeRoom } from '../shared/making-room.ts';
 import { useLoopback } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
@@ -38,6 +39,7 @@ export default cause({
       : `${listen}, which covers ${has}, including ${endpoint}${andThen(by)}`;
   },
   remedies: ({ conduct }, question) => [
+    ...makeRoom(question),
     ...useLoopback(question),
     ...(amongOurselves(conduct) ?? stopServers(question)),
   ],

@@ -2,6 +2,7 @@
 import { formatEndpoint, type Request } from '../../model/endpoint.ts';
 import { programName } from '../../model/program.ts';
 import { escapeText } from '../../model/text.ts';
+import type { Finding } from '../../model/verdict.ts';
 import type { WaitOptions, WaitReport } from '../../wait/options.ts';
 import { wait } from '../../wait/wait.ts';
 import type { Invocation } from '../command.ts';
@@ -73,8 +74,7 @@ function optionsOf(invocation: Invocation, io: Io, status: Status): WaitOptions 
     ...(timeout !== undefined && { timeoutMs: parseMilliseconds(timeout, 'timeout') }),
     ...(pid !== undefined && { pid: Number(pid) }),
     onProgress: ({ errno, verdict, expiresInMs }) => {
-      // No process or socket that goes away changes this, so the user must know what to do.
-      const lasts = mode === 'free' && (errno !== 'EADDRINUSE' || verdict?.cause === 'unix-socket-stale');
+      const lasts = mode === 'free' && staysSo(errno, verdict);
       if (lasts && !warned) {
         warned = true;
         const sentence = escapeText(verdict?.sentence ?? `the kernel answers ${errno}`);
@@ -89,6 +89,15 @@ function optionsOf(invocation: Invocation, io: Io, status: Status): WaitOptions 
       status.show({ text, leftMs: expiresInMs, wholeMs: expiresInMs });
     },
   };
+}
+
+/** No process, socket or address that comes or goes changes this, so the user must know what to do. */
+function staysSo(errno: string | null, verdict: Finding | null): boolean {
+  if (errno === 'EADDRINUSE') return verdict?.cause === 'unix-socket-stale';
+  if (verdict?.cause !== 'address-not-here') return true;
+  // The address of a VPN, of a cluster or of a card that is not up yet comes later, and duplicate address detection ends.
+  const { reason, detection } = verdict.args;
+  return detection === 'failed' || (reason !== 'not-here' && reason !== 'no-device');
 }
 
 function picture(report: WaitReport, interrupted: boolean, io: Io): string {

@@ -21,19 +21,18 @@ export function refusals(
   settings: Settings,
   option: string | null = binder.device,
 ): readonly Refusal[] {
+  // A zone that names no interface is none to Node.
+  const named = binder.device !== option && isUnknown(binder.device, settings) ? { ...binder, device: option } : binder;
   const checks =
     binder.family === 4
-      ? [
-          unknownDevice([option, binder.device], settings),
-          notLocalV4(binder.address, settings),
-          privileged(port, settings),
-        ]
+      ? [unknownDevice(option, settings), notLocalV4(binder.address, settings), privileged(port, settings)]
       : [
           noIpv6(settings),
-          unknownDevice([option, binder.device], settings),
+          unknownDevice(option, settings),
           multicastStream(binder),
           privileged(port, settings),
-          notUsableV6(binder, settings),
+          ...(named === binder ? [] : [noZone(named)]),
+          notUsableV6(named, settings, named === binder),
         ];
   const found: Refusal[] = [];
   for (const refusal of checks) {
@@ -62,7 +61,7 @@ function notLocalV4(address: string, settings: Settings): Refusal | null {
   return { errno: 'EADDRNOTAVAIL', sure: false };
 }
 
-function notUsableV6(binder: Binder, settings: Settings): Refusal | null {
+function notUsableV6(binder: Binder, settings: Settings, isOwn = true): Refusal | null {
   const address = canonical(binder.address);
   const { v4, v6 } = spanOf({ family: 6, address, v6Only: false });
   if (v6 === '*') return null;
@@ -71,7 +70,7 @@ function notUsableV6(binder: Binder, settings: Settings): Refusal | null {
     return v4 === null || v4 === '*' ? null : notLocalV4(v4, settings);
   }
   const scope = scopeOf(address);
-  if (needsZone(parseIpv6(address)) && binder.device === null) return { errno: 'EINVAL', sure: true };
+  if (isOwn && needsZone(parseIpv6(address)) && binder.device === null) return { errno: 'EINVAL', sure: true };
   if (scope === 'multicast' || settings.nonlocalBind.v6) return null;
   const here = settings.localAddresses.filter((local) => canonical(local.address) === address);
   if (here.length === 0) return { errno: 'EADDRNOTAVAIL', sure: false };
@@ -91,12 +90,19 @@ function noIpv6(settings: Settings): Refusal | null {
   return settings.ipv6 ? null : { errno: 'EAFNOSUPPORT', sure: false };
 }
 
-/** SO_BINDTODEVICE itself fails, or the zone names nothing. Not certain: an interface without an address is not in the list. */
-function unknownDevice(named: readonly (string | null)[], settings: Settings): Refusal | null {
-  const { localAddresses } = settings;
-  const isUnknown = (device: string | null): boolean =>
-    device !== null && localAddresses.every((local) => local.device !== device);
-  return localAddresses.length > 0 && named.some(isUnknown) ? { errno: 'ENODEV', sure: false } : null;
+/** SO_BINDTODEVICE itself fails. Not certain: see isUnknown. */
+function unknownDevice(device: string | null, settings: Settings): Refusal | null {
+  return isUnknown(device, settings) ? { errno: 'ENODEV', sure: false } : null;
+}
+
+/** Most likely: an interface without an address is not in the list. */
+function isUnknown(device: string | null, { localAddresses }: Settings): boolean {
+  return device !== null && localAddresses.length > 0 && localAddresses.every((local) => local.device !== device);
+}
+
+/** Without any device, a link-local address is refused. Not certain: the zone may be an interface without an address. */
+function noZone({ address, device }: Binder): Refusal | null {
+  return device === null && needsZone(parseIpv6(address)) ? { errno: 'EINVAL', sure: false } : null;
 }
 
 /** RFC 4291: ::1 is the host's, fe80::/10 the link's, ff00::/8 multicast. */

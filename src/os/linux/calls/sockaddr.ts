@@ -16,13 +16,12 @@ export const AF_INET6 = 10;
 export const sockaddrSize = 128;
 
 const EINVAL = 22;
-const ENODEV = 19;
 const ENAMETOOLONG = 36;
 
 /**
  * Writes an address.
  *
- * @throws {NativeError} `EINVAL` for a host name, `ENODEV` for a zone that is no interface, `ENAMETOOLONG` for a path that does not fit.
+ * @throws {NativeError} `EINVAL` for a host name, `ENAMETOOLONG` for a path that does not fit.
  */
 export function encodeSockaddr(endpoint: InetEndpoint | UnixEndpoint): Buffer {
   if (endpoint.protocol === 'unix') return encodeUnix(endpoint.path);
@@ -77,8 +76,8 @@ function encodeIpv6(address: string, port: number): Buffer {
   for (const [index, group] of groups.entries()) bytes.writeUInt16BE(group, 8 + 2 * index);
   const zone = /%(.+)$/.exec(address)?.[1];
   if (zone !== undefined) {
-    const scope = deviceIndex(zone);
-    if (scope === 0) throw new NativeError('bind', ENODEV, `no interface is called ${JSON.stringify(zone)}`);
+    // As libuv (uv_ip6_addr): a zone that names no interface is none, and a number is no name.
+    const scope = libc().if_nametoindex(zone);
     if (littleEndian) bytes.writeUInt32LE(scope, 24);
     else bytes.writeUInt32BE(scope, 24);
   }

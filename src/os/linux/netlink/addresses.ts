@@ -9,7 +9,7 @@ import { isNativeError, isSystemError } from '../../errors.ts';
 import { hasLibc } from '../calls/libc.ts';
 import { deviceName } from '../calls/sockaddr.ts';
 import type { Proc } from '../proc/proc.ts';
-import { isLinkLocal, isTentative, type LocalAddress, readProcAddresses } from '../proc/proc-addresses.ts';
+import { isLinkLocal, type LocalAddress, readProcAddresses, standingOf } from '../proc/proc-addresses.ts';
 import { eachAttribute } from './attributes.ts';
 import { type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
 import { NETLINK_ROUTE, openNetlink } from './netlink-socket.ts';
@@ -67,7 +67,7 @@ function decodeAddress(body: Buffer, nameOf: (index: number) => string): LocalAd
   if (family === AF_INET && own.length === 4) return { address: own.join('.'), device };
   if (family === AF_INET6 && own.length === 16) {
     const address = textOf(own, device);
-    return isTentative(body[message.flags] ?? 0) ? { address, device, tentative: true } : { address, device };
+    return { address, device, ...standingOf(body[message.flags] ?? 0) };
   }
   return null;
 }

@@ -9,12 +9,15 @@ import { attempt, type Proc } from './proc.ts';
 export type LocalAddress = Settings['localAddresses'][number];
 
 const IFA_F_OPTIMISTIC = 0x04;
+const IFA_F_DADFAILED = 0x08;
 const IFA_F_TENTATIVE = 0x40;
 const tableLimit = 4_194_304;
 
 /** net/ipv6/addrconf.c, __ipv6_chk_addr_and_flags: an optimistic address may be used before it is approved. */
-export function isTentative(flags: number): boolean {
-  return (flags & IFA_F_TENTATIVE) !== 0 && (flags & IFA_F_OPTIMISTIC) === 0;
+export function standingOf(flags: number): Pick<LocalAddress, 'tentative' | 'duplicate'> {
+  const isTentative = (flags & IFA_F_TENTATIVE) !== 0 && (flags & IFA_F_OPTIMISTIC) === 0;
+  if (!isTentative) return {};
+  return (flags & IFA_F_DADFAILED) === 0 ? { tentative: true } : { tentative: true, duplicate: true };
 }
 
 /** fe80::/10. */
@@ -81,6 +84,6 @@ export function parseIfInet6(text: string): LocalAddress[] {
       Array.from({ length: 8 }, (_, index) => Number.parseInt(hex.slice(4 * index, 4 * index + 4), 16)),
     );
     const address = isLinkLocal(plain) ? `${plain}%${device}` : plain;
-    return [isTentative(Number.parseInt(flags, 16)) ? { address, device, tentative: true } : { address, device }];
+    return [{ address, device, ...standingOf(Number.parseInt(flags, 16)) }];
   });
 }

@@ -64,13 +64,17 @@ describe('raw sockets', () => {
     }
   });
 
-  test('a zone that is no interface is ENODEV', () => {
-    const fd = sockets.open('tcp', 6);
-    assert.throws(
-      () => sockets.bind(fd, { protocol: 'tcp', address: 'fe80::1%nosuchdevice', port: 0 }),
-      code('ENODEV'),
-    );
-    sockets.close(fd);
+  test('a zone that names no interface is none, as for Node: a link-local address lacks one, another address needs none', () => {
+    for (const zone of ['nosuchdevice', '1']) {
+      const [linkLocal, loopback] = [sockets.open('tcp', 6), sockets.open('tcp', 6)];
+      assert.throws(
+        () => sockets.bind(linkLocal, { protocol: 'tcp', address: `fe80::1%${zone}`, port: 0 }),
+        code('EINVAL'),
+      );
+      sockets.bind(loopback, { protocol: 'tcp', address: `::1%${zone}`, port: 0 });
+      sockets.close(linkLocal);
+      sockets.close(loopback);
+    }
   });
 
   test('an address that is not here is EADDRNOTAVAIL, a second listener EADDRINUSE', () => {
