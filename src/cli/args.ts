@@ -51,7 +51,7 @@ function chooseCommand(
   if (/^[a-z-]+$/i.test(word) && word !== '--' && word !== 'localhost' && servicePort(word) === null) {
     const names = commands.filter((command) => !command.hidden).map((command) => command.name);
     const corrected = correctedCommand(argv, at, names);
-    if (corrected !== null) throw new UsageError(`There is no command "${word}". Try: ${corrected}`);
+    if (corrected !== null) throw new UsageError(`There is no command "${word}". Try: ${escapeText(corrected)}`);
     throw new UsageError(
       `There is no command "${word.slice(0, 40)}".${suggestion(word.toLowerCase(), names) || ' See "rebind help".'}`,
     );
@@ -146,7 +146,9 @@ function readFlag(
       names.map((name) => `--${name}`),
     );
     if (corrected !== null)
-      throw new UsageError(`"rebind ${command.name}" has no option "${typed(token.rawName)}". Try: ${corrected}`);
+      throw new UsageError(
+        `"rebind ${command.name}" has no option "${typed(token.rawName)}". Try: ${escapeText(corrected)}`,
+      );
     throw new UsageError(
       `"rebind ${command.name}" has no option "${typed(token.rawName)}".${suggestion(token.name, names, '--') || ` See "rebind help ${command.name}".`}`,
     );

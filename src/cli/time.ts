@@ -1,6 +1,7 @@
 /**
  * Times as a person reads and types them: how long, and by the clock on the wall.
  */
+import { quoted } from '../model/text.ts';
 import { UsageError } from './usage.ts';
 
 /**
@@ -81,7 +82,7 @@ export function parseMilliseconds(text: string, flag: string): number {
   // setTimeout and poll count in 31 bits.
   if (!(ms <= 2 ** 31 - 1))
     throw new UsageError(
-      `--${flag} takes a length of time such as 10s, 500ms or 2m, at most 24 days, not ${JSON.stringify(text.slice(0, 40))}`,
+      `--${flag} takes a length of time such as 10s, 500ms or 2m, at most 24 days, not ${quoted(text, 40)}`,
     );
   return ms;
 }

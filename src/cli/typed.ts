@@ -2,6 +2,7 @@
  * From the words that a person types to endpoints: lists, ranges, URLs and names of services stand for endpoints that `parseEndpoint` reads.
  */
 import { readFileSync } from 'node:fs';
+import { quoted } from '../model/text.ts';
 import { UsageError } from './usage.ts';
 
 /** More is a mistake: the answer would be longer than anybody reads. */
@@ -45,7 +46,7 @@ function partsOf(word: string): string[] {
   if (!isList) return [word];
   const parts = word.split(',');
   if (parts.includes(''))
-    throw new UsageError(`${JSON.stringify(word)}: expected a port on each side of a comma, such as 3000,3001`);
+    throw new UsageError(`${quoted(word)}: expected a port on each side of a comma, such as 3000,3001`);
   return parts;
 }
 
@@ -60,7 +61,7 @@ function expanded(word: string): string[] {
 function rangeOf(word: string, before: string, firstText: string, lastText: string): string[] {
   const [first, last] = [Number(firstText), Number(lastText)];
   const fail = (what: string): never => {
-    throw new UsageError(`${JSON.stringify(word)}: ${what}`);
+    throw new UsageError(`${quoted(word)}: ${what}`);
   };
   if (lastText === '' || first < 1 || last > 65_535)
     fail('expected a range of ports from 1 to 65535, such as 3000-3010');
@@ -75,15 +76,11 @@ function fromUrl(word: string): string {
   try {
     url = new URL(word);
   } catch {
-    throw new UsageError(
-      `${JSON.stringify(word.slice(0, 80))} is not a valid URL; expected one such as http://localhost:3000`,
-    );
+    throw new UsageError(`${quoted(word)} is not a valid URL; expected one such as http://localhost:3000`);
   }
   const port = url.port === '' ? schemes[url.protocol] : Number(url.port);
   if (port === undefined || url.hostname === '')
-    throw new UsageError(
-      `${JSON.stringify(word.slice(0, 80))} names no port; expected one such as http://localhost:3000`,
-    );
+    throw new UsageError(`${quoted(word)} names no port; expected one such as http://localhost:3000`);
   return url.hostname === 'localhost' ? String(port) : `${url.hostname}:${port}`;
 }
 

@@ -57,7 +57,7 @@ const takeNoSocket: readonly KnownProgram[] = [
 
 /** `--inspect`, `--inspect-brk=host:port` …: the flag, when its port is a fixed one, so that two generations cannot both have it. */
 export function inspectorOf(command: readonly string[], environment: NodeJS.ProcessEnv): string | null {
-  const words = [...command, ...(environment['NODE_OPTIONS'] ?? '').split(/\s+/)];
+  const words = [...command, ...String(environment['NODE_OPTIONS'] ?? '').split(/\s+/)];
   const flag = words.find((word) => {
     const [, address] = /^--inspect(?:-brk|-wait|-port)?(?:=(.*))?$/.exec(word) ?? [];
     return /^--inspect(-brk|-wait|-port)?(=|$)/.test(word) && !/(^|:)0$/.test(address ?? '');

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { readEndpoint, type WhyEndpoint } from '../ask/request.ts';
 import { backlogNumber, checkFlag, checkOptions, milliseconds, nameOf, show } from '../check.ts';
 import type { Endpoint, ParsedEndpoint } from '../model/endpoint.ts';
+import { escapeText } from '../model/text.ts';
 import type { Exit } from './exit.ts';
 import { inspectorOf, remarksOn } from './programs.ts';
 import type { Evidence } from './ready.ts';
@@ -164,7 +165,8 @@ export function readSettings(options: HoldOptions): Settings {
   if (typeof env !== 'object' || env === null) throw new TypeError(`env is an object, not ${show(env)}`);
   for (const name of ['overlap', 'handOff', 'takeOver'] as const) checkFlag(name, options[name]);
   for (const path of watch) {
-    if (!existsSync(resolve(cwd, path))) throw new RangeError(`There is no file or directory ${path} to watch`);
+    if (!existsSync(resolve(cwd, path)))
+      throw new RangeError(`There is no file or directory ${escapeText(path)} to watch`);
   }
   return {
     command,

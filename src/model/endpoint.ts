@@ -1,5 +1,5 @@
 import { formatAddress, isIpv4, isIpv6, shortestIpv6 } from './address.ts';
-import { quoted } from './text.ts';
+import { escapeText, quoted } from './text.ts';
 
 /**
  * An endpoint is where a program wants to listen; a request is an endpoint and the options of the planned bind.
@@ -134,7 +134,7 @@ function checkForeign(text: string): void {
     const hint = /^[\w.:[\]-]+:\d+$/.test(authority) ? `try ${authority}` : 'try localhost:3000';
     fail(`a URL is not an endpoint; ${hint}`);
   }
-  const word = /^([a-z]+[a-z0-9]*)\/((?:[\w.:[\]%-]*:)?\d+)$/i.exec(text);
+  const word = /^([a-z][a-z0-9]*)\/((?:[\w.:[\]%-]*:)?\d+)$/i.exec(text);
   if (word !== null) {
     const [, name = '', place = ''] = word;
     const known = /^(tcp|udp)/i.exec(name)?.[0].toLowerCase();
@@ -149,7 +149,7 @@ function checkForeign(text: string): void {
     );
   }
   const colon = /^(tcp|udp):(.+)$/i.exec(text);
-  if (colon !== null) fail(`write ${colon[1]?.toLowerCase()}/${colon[2]}`);
+  if (colon !== null) fail(`write ${colon[1]?.toLowerCase()}/${escapeText(colon[2] ?? '')}`);
   if (/^@[\w.@-]+$/.test(text) && !text.endsWith('.sock'))
     fail(`for a socket in the abstract namespace write unix:${text}`);
   const looksLikeHost = text === 'localhost' || /^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$/i.test(text);

@@ -15,6 +15,8 @@ export interface Named {
 
 /** A name is part of a sentence. */
 const longest = 60;
+/** PATH_MAX: of a longer word no more is looked at, because the process chose its length. */
+const mostRead = 4_096;
 
 /**
  * The name of a program: its script where an interpreter runs it, its title where it set one.
@@ -26,7 +28,7 @@ const longest = 60;
  * ```
  */
 export function programName({ command, argv }: Named): string {
-  const [first = '', ...words] = argv;
+  const [first = '', ...words] = argv.map((word) => word.slice(0, mostRead));
   if (first === '') return command;
   if (words.every((word) => word === '') && first.includes(' ') && !first.startsWith('/')) return short(title(first));
   const program = baseOf(first).replace(/^-/, '');
@@ -38,7 +40,7 @@ export function programName({ command, argv }: Named): string {
 function title(text: string): string {
   const known = /^(\S+: (?:master|worker|cache manager|cache loader)(?: process)?)\b/.exec(text);
   if (known?.[1] !== undefined) return known[1];
-  return text.replace(/ +[/([*].*$/, '').trim();
+  return text.replace(/ [/([*].*$/, '').trim();
 }
 
 function scriptName(program: string, argv: readonly string[]): string {

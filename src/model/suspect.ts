@@ -28,23 +28,25 @@ export const reapers: ReadonlySet<string> = new Set([
 
 type Engine = 'docker' | 'podman' | 'containerd';
 
-/** The processes of container engines by the name of their program. An engine, too, may hold a published port (docker's userland-proxy=false). */
-const engineParts: Readonly<Record<string, readonly [Engine, ManagerPart]>> = {
-  dockerd: ['docker', 'engine'],
-  rootlesskit: ['docker', 'engine'],
-  'docker-proxy': ['docker', 'forwarder'],
-  conmon: ['podman', 'forwarder'],
-  rootlessport: ['podman', 'forwarder'],
-  slirp4netns: ['podman', 'forwarder'],
-  pasta: ['podman', 'forwarder'],
-  'pasta.avx2': ['podman', 'forwarder'],
-  passt: ['podman', 'forwarder'],
-  'passt.avx2': ['podman', 'forwarder'],
-  gvproxy: ['podman', 'forwarder'],
-  containerd: ['containerd', 'engine'],
-  'containerd-shim': ['containerd', 'engine'],
-  'containerd-shim-runc-v2': ['containerd', 'engine'],
-};
+/** The processes of container engines by the name of their program. An engine, too, may hold a published port (docker's userland-proxy=false). A map, because a process may be called `constructor`. */
+const engineParts: ReadonlyMap<string, readonly [Engine, ManagerPart]> = new Map(
+  Object.entries<readonly [Engine, ManagerPart]>({
+    dockerd: ['docker', 'engine'],
+    rootlesskit: ['docker', 'engine'],
+    'docker-proxy': ['docker', 'forwarder'],
+    conmon: ['podman', 'forwarder'],
+    rootlessport: ['podman', 'forwarder'],
+    slirp4netns: ['podman', 'forwarder'],
+    pasta: ['podman', 'forwarder'],
+    'pasta.avx2': ['podman', 'forwarder'],
+    passt: ['podman', 'forwarder'],
+    'passt.avx2': ['podman', 'forwarder'],
+    gvproxy: ['podman', 'forwarder'],
+    containerd: ['containerd', 'engine'],
+    'containerd-shim': ['containerd', 'engine'],
+    'containerd-shim-runc-v2': ['containerd', 'engine'],
+  }),
+);
 
 /**
  * Which engine a process is a part of. Its program is what the kernel says (`executable`, proc_pid_exe(5)): a name is only text. Where that is
@@ -55,7 +57,7 @@ function enginePart({ command }: Words, executable: string | null): readonly [En
   // podman and rootlesskit start their helpers as copies of themselves, under other names.
   const name = program === null || program === 'podman' ? command.replace(/-child$/, '') : program;
   // The kernel keeps 15 bytes of a name (TASK_COMM_LEN).
-  return engineParts[name] ?? (name.startsWith('containerd-shim') ? ['containerd', 'engine'] : null);
+  return engineParts.get(name) ?? (name.startsWith('containerd-shim') ? ['containerd', 'engine'] : null);
 }
 
 /** systemd, for the system or for a user. */
@@ -145,7 +147,7 @@ function engineOf({ id, name, runtime }: Container): Pick<Suspicion, 'kind' | 'n
 
 /** Cheap: the program of a process is only looked up where its name could be an engine's. */
 function mayBeEngine({ command, argv }: Holder): boolean {
-  return command in engineParts || baseOf(argv[0] ?? '') in engineParts || command.startsWith('containerd-shim');
+  return engineParts.has(command) || engineParts.has(baseOf(argv[0] ?? '')) || command.startsWith('containerd-shim');
 }
 
 /** The managers among the parents, nearest first, up to the process that began the session. */

@@ -20,7 +20,14 @@ export type ValueOf<C> = C extends Codec<infer Value> ? Value : never;
 
 /** The `index`-th int of what the kernel gave. */
 export function intAt(bytes: Buffer, index = 0): number {
-  return littleEndian ? bytes.readInt32LE(index * 4) : bytes.readInt32BE(index * 4);
+  const at = index * 4;
+  if (at + 4 > bytes.length) {
+    // What a kernel does not give is 0.
+    const whole = Buffer.alloc(4);
+    bytes.subarray(at).copy(whole);
+    return intAt(whole);
+  }
+  return littleEndian ? bytes.readInt32LE(at) : bytes.readInt32BE(at);
 }
 
 export function ints(...values: number[]): Buffer {
@@ -97,7 +104,7 @@ export const timeval: Codec<{ readonly ms: number } | null> = {
     return timevalOf(ms as number);
   },
   decode: (bytes) => {
-    const ms = Number(word(bytes, 0)) * 1000 + Number(word(bytes, bytes.length / 2)) / 1000;
+    const ms = Number(word(bytes, 0)) * 1000 + Number(word(bytes, bytes.length >> 1)) / 1000;
     return ms === 0 ? null : { ms };
   },
 };

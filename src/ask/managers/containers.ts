@@ -196,7 +196,7 @@ function publishedAs(inner: string, list: unknown): Published[] {
   if (!Array.isArray(list)) return [];
   return list.flatMap((each) => {
     const { HostIp: address, HostPort: port } = fields(each);
-    return typeof address === 'string' && typeof port === 'string' && /^\d{1,5}$/.test(port)
+    return typeof address === 'string' && typeof port === 'string' && /^\d{1,5}$/.test(port) && Number(port) <= 65_535
       ? [{ protocol, address, port: Number(port) }]
       : [];
   });

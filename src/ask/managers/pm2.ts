@@ -135,7 +135,12 @@ export function instancesIn(list: unknown): Instance[] {
       typeof environment === 'object' && environment !== null
         ? (environment as Record<string, unknown>)['exec_mode']
         : null;
-    const isRight = Number.isSafeInteger(id) && typeof name === 'string' && typeof pid === 'number';
-    return isRight ? [{ id: id as number, name, pid, cluster: mode === 'cluster_mode' }] : [];
+    return isCount(id) && typeof name === 'string' && isCount(pid)
+      ? [{ id, name, pid, cluster: mode === 'cluster_mode' }]
+      : [];
   });
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

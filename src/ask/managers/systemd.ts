@@ -55,19 +55,33 @@ async function askForService(inquiry: Inquiry, asking: Asking): Promise<Manager>
   if (reach === null) return denied(manager, another(holder.user));
   const asked = await systemctl(reach, ['show', '--property=Id,ControlGroup,MainPID,TriggeredBy', '--', unit], asking);
   if (asked.problem !== null) return denied(manager, asked.problem);
-  const said = new Map(
-    asked.text.split('\n').map((line) => [line.split('=', 1)[0] ?? '', line.slice(line.indexOf('=') + 1)]),
-  );
-  const group = said.get('ControlGroup') ?? '';
-  if (said.get('Id') !== unit || group === '' || (cgroup !== group && !cgroup.startsWith(`${group}/`)))
+  const { id, group, main, triggers } = parseService(asked.text);
+  if (id !== unit || group === '' || (cgroup !== group && !cgroup.startsWith(`${group}/`)))
     return denied(manager, `systemd runs no such process in ${unit}`);
-  if (!runs(Number(said.get('MainPID') ?? 0), holder, asking.holders))
-    return denied(manager, `${unit} has another main process`);
+  if (!runs(main, holder, asking.holders)) return denied(manager, `${unit} has another main process`);
   // A socket unit would start it again at the next connection.
-  const triggers = (said.get('TriggeredBy') ?? '')
-    .split(' ')
-    .filter((each) => each.endsWith('.socket') && unitName.test(each));
   return ordered(manager, [...triggers, unit], unit, reach);
+}
+
+/** What `systemctl show` prints of a service. @internal Exported for the fuzz test. */
+export function parseService(text: string): {
+  readonly id: string;
+  readonly group: string;
+  readonly main: number;
+  readonly triggers: readonly string[];
+} {
+  const said = new Map(
+    text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  );
+  const main = said.get('MainPID') ?? '';
+  return {
+    id: said.get('Id') ?? '',
+    group: said.get('ControlGroup') ?? '',
+    main: /^\d{1,10}$/.test(main) ? Number(main) : 0,
+    triggers: (said.get('TriggeredBy') ?? '')
+      .split(' ')
+      .filter((each) => each.endsWith('.socket') && unitName.test(each)),
+  };
 }
 
 /**
@@ -88,15 +102,26 @@ async function askForSocket({ holder, manager, sockets }: Inquiry, asking: Askin
   if (reach === null) return denied(manager, another(holder.user));
   const asked = await systemctl(reach, ['list-sockets', '--show-types', '--all', '--no-legend', '--full'], asking);
   if (asked.problem !== null) return denied(manager, asked.problem);
-  const units = new Set<string>();
-  for (const line of asked.text.split('\n')) {
-    const [, listen = '', type = '', unit = ''] =
-      /^\s*(.*?)\s+(Stream|Datagram|SequentialPacket)\s+(\S+)/.exec(line) ?? [];
-    if (unitName.test(unit) && sockets.some((socket) => isAt(socket, listen, type))) units.add(unit);
-  }
+  const listed = parseSockets(asked.text);
+  const right = listed.filter(({ listen, type }) => sockets.some((socket) => isAt(socket, listen, type)));
+  const units = new Set(right.map(({ unit }) => unit));
   const [unit, ...more] = units;
   if (unit === undefined) return denied(manager, 'systemd lists no socket unit with this address');
   return ordered(manager, [unit, ...more], unit, reach);
+}
+
+/** A line of `systemctl list-sockets` is longer than a path (PATH_MAX) by its columns. */
+const mostLine = 8_192;
+
+/** Address, type and unit of each line that has them. @internal Exported for the fuzz test. */
+export function parseSockets(
+  text: string,
+): { readonly listen: string; readonly type: string; readonly unit: string }[] {
+  return text.split('\n').flatMap((line) => {
+    const found = line.length > mostLine ? null : / (Stream|Datagram|SequentialPacket) +(\S+)/.exec(line);
+    const [, type = '', unit = ''] = found ?? [];
+    return found !== null && unitName.test(unit) ? [{ listen: line.slice(0, found.index).trim(), type, unit }] : [];
+  });
 }
 
 /** systemd writes addresses as everybody does: `[::]:80`, `127.0.0.1:631`, `/run/x.sock`. */

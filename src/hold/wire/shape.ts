@@ -20,8 +20,13 @@ export const matching = (pattern: RegExp, most: number): Shape<string> =>
 /** A finite number in a range. */
 export const number = (least = -Number.MAX_VALUE, most = Number.MAX_VALUE): Shape<number> =>
   when((value): value is number => typeof value === 'number' && value >= least && value <= most);
-export const whole = (least: number, most: number): Shape<number> =>
-  when((value): value is number => Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most);
+export const whole =
+  (least: number, most: number): Shape<number> =>
+  (value) => {
+    const isRight = typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most;
+    // JSON has a -0, and nothing that counts has.
+    return isRight ? value + 0 : undefined;
+  };
 export const boolean: Shape<boolean> = when((value): value is boolean => typeof value === 'boolean');
 export const time: Shape<string> = when(
   (value): value is string => typeof value === 'string' && value.length <= 40 && !Number.isNaN(Date.parse(value)),

@@ -4,6 +4,7 @@ import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import { check, libc } from '../calls/libc.ts';
 import { AF_INET, AF_INET6, deviceIndex } from '../calls/sockaddr.ts';
+import { viewOf } from './netlink.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -49,10 +50,19 @@ function ask(fd: number, request: Buffer): number {
   check('sendto', libc().sendto(fd, request, request.length, 0, null, 0));
   const answer = Buffer.alloc(4096);
   const length = check('recv', libc().recv(fd, answer, answer.length, 0));
-  const view = new DataView(answer.buffer, answer.byteOffset, length);
-  if (length < headerSize + 4 || view.getUint16(4, littleEndian) !== NLMSG_ERROR)
-    throw new NativeError('SOCK_DESTROY', 74, 'the kernel answered something else');
-  return -view.getInt32(headerSize, littleEndian);
+  return decodeAnswer(answer.subarray(0, length));
+}
+
+/** The errno that the kernel answers, 0 for done. @throws {NativeError} when it answered something else. @internal Exported for the fuzz test. */
+export function decodeAnswer(answer: Buffer): number {
+  const view = viewOf(answer);
+  const errno =
+    answer.length < headerSize + 4 || view.getUint16(4, littleEndian) !== NLMSG_ERROR
+      ? -1
+      : -view.getInt32(headerSize, littleEndian);
+  // MAX_ERRNO of include/linux/err.h.
+  if (errno < 0 || errno > 4_095) throw new NativeError('SOCK_DESTROY', 74, 'the kernel answered something else');
+  return errno;
 }
 
 /** struct nlmsghdr and struct inet_diag_req_v2. */

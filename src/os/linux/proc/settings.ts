@@ -58,7 +58,7 @@ function hasFamily(family: number): boolean | null {
 /** `32768\t60999` */
 export function parseRange(text: string | null): [number, number] | null {
   const found = text === null ? null : /^(\d{1,5})\s+(\d{1,5})$/.exec(text);
-  return found === null ? null : [Number(found[1]), Number(found[2])];
+  return found === null ? null : portsOf(found[1], found[2]);
 }
 
 /** `8080,9148,10000-10100`; parts that are no ports are left out. */
@@ -66,9 +66,15 @@ export function parseRanges(text: string): (readonly [number, number])[] {
   const ranges: (readonly [number, number])[] = [];
   for (const part of text.split(',')) {
     const found = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim());
-    if (found !== null) ranges.push([Number(found[1]), Number(found[2] ?? found[1])]);
+    const range = found === null ? null : portsOf(found[1], found[2] ?? found[1]);
+    if (range !== null) ranges.push(range);
   }
   return ranges;
+}
+
+function portsOf(...ends: readonly [string | undefined, string | undefined]): [number, number] | null {
+  const [first, last] = [Number(ends[0]), Number(ends[1])];
+  return first <= 65_535 && last <= 65_535 ? [first, last] : null;
 }
 
 function parseNumber(text: string | null): number | null {
