@@ -107,6 +107,8 @@ describe('what fuzzing found', () => {
 
 /** Readers of the system itself, and parts; the parser of what they read is in the table, or they are tested where they ask. */
 const readersOfTheSystem: Readonly<Record<string, string>> = {
+  'server/connect-options.ts readTarget': 'what a program passes to connect(), test/server/connect.cases.ts',
+  'server/connect-options.ts readOptions': 'what a program passes to connect(), test/server/connect.cases.ts',
   'server/listen-plan.ts readPlan': 'takes a server, test/server/listen.cases.ts',
   'os/linux/proc/settings.ts readSettingsOf': 'asks sysctl: parseRange, parseRanges',
   'os/linux/netlink/addresses.ts readAddresses': 'opens a socket: addressesFrom',
