@@ -35,7 +35,7 @@ function masked(text: string, port: number): string {
     .replaceAll(String(process.pid), 'PID')
     .replace(/pid( +)PID, user \S+, since .*/, 'pid$1PID, user USER, since TIME')
     .replace(/^ {5}in +.*/m, '     in     DIRECTORY')
-    .replace(/^ {5}(under|unit) .*\n/gm, '')
+    .replace(/^ {5}(under|unit|by) .*\n/gm, '')
     .replace(/^(\S+ is in use by )[\s\S]*?\n\n/, '$1PROGRAM\n\n')
     .replace(/└─ .*/, '└─ COMMAND')
     .replace(/ +$/gm, '');

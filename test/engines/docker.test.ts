@@ -158,7 +158,7 @@ describe('docker on the network of the machine', { skip }, () => {
     const why = await world.rebind(['why', '5000'], { env });
     assert.match(
       why.json.verdict.sentence,
-      /^httpd \(pid \d+\) listens on \S+ in the docker container api, which uses the network of this machine$/,
+      /^httpd \(pid \d+\) listens on port 5000 in the docker container api, which uses the network of this machine$/,
     );
     assert.deepEqual(why.json.blockers[0].holders[0].container, { id, name: 'api', runtime: 'docker' });
 

@@ -210,8 +210,11 @@ test('in whatever order events come: one serves, the old one goes on when the ne
             assert.ok(asked.delete(order.ticket), 'a question answered twice');
           } else if (order.order === 'pause') isPaused = true;
           else if (order.order === 'cancel-pause') isPaused = false;
-          else if (order.order === 'end-all') isEnding = true;
-          else if (order.order === 'let-go') {
+          else if (order.order === 'end-all') {
+            // All are asked to stop: what becomes ready from now on serves nobody.
+            isEnding = true;
+            for (const one of alive.values()) one.leaving = true;
+          } else if (order.order === 'let-go') {
             assert.equal(alive.size, 0, 'closed while processes are left');
             closed++;
           }
