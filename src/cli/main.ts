@@ -30,13 +30,15 @@ async function main(argv: readonly string[]): Promise<Run | null> {
     received = signal;
     // A second Ctrl-C does not wait for the cleaning up.
     for (const name of signals) process.removeListener(name, onSignal);
-    interrupted?.abort(new Error(`Interrupted by ${signal}`));
+    interrupted?.abort(interruption(signal));
   }
 
   // A wrong command line has nothing to clean up.
   if (command?.onSignal === 'abort') for (const name of signals) process.on(name, onSignal);
   const io = ioOfThisProcess(command, () => {
     interrupted ??= new AbortController();
+    // The signal may have come before the command asked for it.
+    if (received !== null) interrupted.abort(interruption(received));
     return interrupted.signal;
   });
   const code = await run(argv, io);
@@ -45,6 +47,10 @@ async function main(argv: readonly string[]): Promise<Run | null> {
   // Raised again, so that the shell sees a program that was interrupted (130) and not one that failed.
   if (received !== null) process.kill(process.pid, received);
   return command === null ? null : { command: command.name, whole: code !== exit.ok };
+}
+
+function interruption(signal: NodeJS.Signals): Error {
+  return new Error(`Interrupted by ${signal}`);
 }
 
 /** Streams and the signal are made when they are first used: most runs need one stream. */

@@ -75,7 +75,9 @@ function headline(report: Report, canvas: Canvas, nowMs: number): string[] {
     );
   const holder = holderOf(report, canvas, nowMs);
   if (holder === null) {
-    const lines = marked('bad', `${subject} is not available`, '', canvas);
+    // Without a cause the answer of the kernel is all there is to say.
+    const errno = said === null && report.errno !== null ? ` (${report.errno})` : '';
+    const lines = marked('bad', `${subject} is not available`, errno, canvas);
     return said === null ? lines : [...lines, ...wrap(`${said}.`, canvas.width)];
   }
   const lines = marked('bad', `${subject} is in use`, ` by ${holder}`, canvas);

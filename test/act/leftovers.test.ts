@@ -139,7 +139,10 @@ describe('a server in another network namespace', { skip: missing(['root']) ?? f
     const path = join(world.directory, 'app.sock');
     const why = await rebind(['why', path]);
     assert.equal(why.status, 1);
-    assert.match(why.json.verdict.sentence, /^node -e \(pid \d+\) listens on .*, in another network namespace(; npm .* started it)?$/);
+    assert.match(
+      why.json.verdict.sentence,
+      /^node -e \(pid \d+\) listens on .*, in another network namespace(; npm .* started it)?$/,
+    );
     assert.equal(removeSocketFile(os(), path, null).outcome, 'refused');
     assert.ok(existsSync(path) && server.isAlive());
     assert.doesNotMatch(server.printed(), /disturbed/);

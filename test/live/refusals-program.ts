@@ -106,18 +106,8 @@ function unix(uid: number): void {
     sockets.connect(client, { protocol: 'unix', path: `${name}-gone` });
     const child = sockets.accept(connected);
     sockets.close(connected);
-    const paths = [
-      'live',
-      'stale',
-      'removed',
-      'file',
-      'closed',
-      'closed/x',
-      'none/x',
-      'file/x',
-      'free',
-      'x'.repeat(120),
-    ];
+    const paths = ['live', 'stale', 'removed', 'file', 'closed', 'closed/x', 'none/x', 'file/x', 'free'];
+    // A path that is too long is no question of the kernel: what this Node makes of it is, and has tests of its own.
     for (const path of [...paths.map(inside), name, `${name}-gone`, `${name}-free`]) {
       const request: Request = {
         endpoint: { protocol: 'unix', path },
