@@ -108,6 +108,7 @@ describe('a wrong command line is one sentence', () => {
     [['--jsn'], /^"rebind why" has no option "--jsn"\. Did you mean "--json"\?$/],
     [['3000', '--reuseaddress'], /Did you mean "--reuse-address"\?$/],
     [['3000', '-x'], /^"rebind why" has no option "-x"\./],
+    [['3000', `-${'x'.repeat(200)}`], /^There is no option "-xxx/],
     [['help', 'why', 'free'], /^"rebind help" takes one topic: unexpected argument "free"$/],
     [['why'], /^"rebind why" needs an endpoint/],
     [['3000', '--device'], /^The option "--device" needs a value: --device NAME$/],
