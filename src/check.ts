@@ -17,7 +17,7 @@ export function withCode<Failure extends Error>(
  *
  * @throws {TypeError} when it is no object, or has a name that is not among these.
  */
-export function checkOptions(verb: string, options: unknown, names: readonly string[]): void {
+export function checkNames(verb: string, options: unknown, names: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw withCode(
       new TypeError(`${verb} takes an object with options, not ${nameOf(options)}`),

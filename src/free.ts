@@ -9,14 +9,14 @@ import { look } from './ask/look.ts';
 import { askManagers } from './ask/managers/ask.ts';
 import {
   bindOptionNames,
-  checkOptions,
+  checkBindOptions,
   readEndpoint,
   resolveRequest,
   type WhyEndpoint,
   type WhyOptions,
 } from './ask/request.ts';
 import { causes, type Report, type Verdict } from './causes/bind/index.ts';
-import { checkOptions as checkNames } from './check.ts';
+import { checkNames } from './check.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Gap, Holder } from './model/facts.ts';
 import { answer, bindable } from './model/judge.ts';
@@ -131,7 +131,7 @@ export async function free(endpoint: WhyEndpoint, options: FreeOptions = {}): Pr
   checkNames('free()', options, optionNames);
   options.signal?.throwIfAborted();
   const parsed = readEndpoint(endpoint);
-  checkOptions(options);
+  checkBindOptions(options);
   checkFreeOptions(options);
   const os = thisOs();
   const request = await resolveRequest(parsed, options, os);

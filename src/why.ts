@@ -6,14 +6,14 @@ import { look } from './ask/look.ts';
 import { askManagers } from './ask/managers/ask.ts';
 import {
   bindOptionNames,
-  checkOptions,
+  checkBindOptions,
   readEndpoint,
   resolveRequest,
   type WhyEndpoint,
   type WhyOptions,
 } from './ask/request.ts';
 import { causes, type Report } from './causes/bind/index.ts';
-import { checkOptions as checkNames } from './check.ts';
+import { checkNames } from './check.ts';
 import type { Request } from './model/endpoint.ts';
 import { answer } from './model/judge.ts';
 import { os as thisOs } from './os/index.ts';
@@ -38,7 +38,7 @@ export async function why(endpoint: WhyEndpoint, options: WhyOptions = {}): Prom
   checkNames('why()', options, [...bindOptionNames, 'holders']);
   options.signal?.throwIfAborted();
   const parsed = readEndpoint(endpoint);
-  checkOptions(options);
+  checkBindOptions(options);
   const os = thisOs();
   const request = await resolveRequest(parsed, options, os);
   options.signal?.throwIfAborted();

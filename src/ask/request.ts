@@ -2,7 +2,7 @@
  * From what was typed or passed to a request: the endpoint, its address, and the options of the bind.
  */
 import { nameOf } from '../check.ts';
-import { isIpv4, isIpv6, shortestIpv6 } from '../model/address.ts';
+import { everyAddress, isIpv4, isIpv6, shortestIpv6 } from '../model/address.ts';
 import {
   type BindOptions,
   type Endpoint,
@@ -101,7 +101,7 @@ function bindOptions(defaults: BindOptions, given: WhyOptions): BindOptions {
 
 async function resolveHost(host: string | null, os: Os): Promise<string> {
   // Node tries `::` first and falls back to 0.0.0.0 where there is no IPv6 (net.Server.listen).
-  if (host === null) return os.readSettings().ipv6 ? '::' : '0.0.0.0';
+  if (host === null) return everyAddress[os.readSettings().ipv6 ? 0 : 1];
   if (isIpv4(host)) return host;
   if (isIpv6(host)) return shortestIpv6(host);
   return lookUp(host);
@@ -134,7 +134,7 @@ function checkPath(path: unknown): ParsedEndpoint {
 }
 
 /** @throws {TypeError} @throws {RangeError} for an option that means nothing. */
-export function checkOptions(options: WhyOptions): void {
+export function checkBindOptions(options: WhyOptions): void {
   for (const name of ['reuseAddress', 'reusePort', 'v6Only'] as const) {
     const value: unknown = options[name];
     if (value !== undefined && typeof value !== 'boolean') {
@@ -155,7 +155,7 @@ export function checkOptions(options: WhyOptions): void {
 export async function addressesOf(parsed: ParsedEndpoint): Promise<Endpoint[]> {
   if (parsed.protocol === 'unix') return [parsed];
   const { protocol, port, host } = parsed;
-  if (host === null) return ['::', '0.0.0.0'].map((address) => ({ protocol, address, port }));
+  if (host === null) return everyAddress.map((address) => ({ protocol, address, port }));
   if (isIpv4(host) || isIpv6(host)) return [{ protocol, address: host, port }];
   return [{ protocol, address: await lookUp(host), port }];
 }

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readEndpoint, type WhyEndpoint } from '../ask/request.ts';
-import { backlogNumber, checkFlag, checkOptions, milliseconds, nameOf, show } from '../check.ts';
+import { backlogNumber, checkFlag, checkNames, milliseconds, nameOf, show } from '../check.ts';
 import type { Endpoint, ParsedEndpoint } from '../model/endpoint.ts';
 import { escapeText } from '../model/text.ts';
 import type { Exit } from './exit.ts';
@@ -152,7 +152,7 @@ const optionNames = Object.keys({
 
 /** @throws {TypeError} @throws {RangeError} */
 export function readSettings(options: HoldOptions): Settings {
-  checkOptions('hold()', options, optionNames);
+  checkNames('hold()', options, optionNames);
   const { command } = options;
   if (!isTexts(command) || command.length === 0)
     throw new TypeError('hold needs a command: an array of strings, the program first');

@@ -12,6 +12,9 @@ export function familyOf(address: string): 4 | 6 {
   return address.includes(':') ? 6 : 4;
 }
 
+/** Where a listen without an address goes: Node tries the first, and the second on a machine without IPv6 (net.Server.listen). */
+export const everyAddress: readonly [string, string] = ['::', '0.0.0.0'];
+
 /** `0.0.0.0`, `::`, and `::` written as a mapped IPv4 address. */
 export function isWildcard(address: string): boolean {
   return address === '0.0.0.0' || address === '::' || address === '::ffff:0.0.0.0';

@@ -7,12 +7,14 @@
  * Nothing of net is replaced: Node tells of servers that begin to listen and that fail (diagnostics_channel, since Node 20). Only what it does not
  * tell, a lookup, UDP and a cluster's worker, is followed, from just before the error until it is emitted.
  */
+
 import { subscribe } from 'node:diagnostics_channel';
 import { type EventEmitter, errorMonitor } from 'node:events';
 import { createRequire } from 'node:module';
 import { isIP, Server } from 'node:net';
 import { onPrimaryAnswer, onUdpFailure } from '../adopt/handles.ts';
 import { forgetModule } from '../adopt/unseen.ts';
+import { everyAddress } from '../model/address.ts';
 import type { BindOptions, Endpoint, Request } from '../model/endpoint.ts';
 import type { Report } from '../model/verdict.ts';
 import { noAddress, takenForPath } from './misread.ts';
@@ -129,7 +131,7 @@ function endpointsOf({ address, port }: NodeError, protocol: 'tcp' | 'udp'): End
   // Node leaves a port of 0 out.
   const inet = (at: string): Endpoint => ({ protocol, address: at, port: port ?? 0 });
   if (address === undefined || address === null || address === '')
-    return port === undefined || port < 0 ? [] : [inet('::'), inet('0.0.0.0')];
+    return port === undefined || port < 0 ? [] : everyAddress.map(inet);
   if (isIP(address.replace(/%.*$/, '')) !== 0) return [inet(address)];
   return protocol === 'tcp' ? [{ protocol: 'unix', path: address }] : [];
 }

@@ -33,5 +33,3 @@ export function serverExpected(verb: string, given: unknown): TypeError {
 function hasServer(value: unknown): boolean {
   return typeof value === 'object' && value !== null && isServer((value as { server?: unknown }).server);
 }
-
-export { checkOptions } from '../check.ts';

@@ -1,8 +1,10 @@
 /**
  * One try to listen: through Node where Node can do all that is asked, else with a socket of our own.
  */
+
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
+import { everyAddress } from '../model/address.ts';
 import { isNativeError, isUnsupportedError, UnsupportedError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import { isUdpSocket } from './arguments.ts';
@@ -140,7 +142,7 @@ async function addressesOf({ server, options }: Plan): Promise<string[]> {
   const family = isUdpSocket(server) ? familyOfUdp(server) : 0;
   if (host === undefined || host === '') {
     if (family !== 0) return [family === 6 ? '::' : '0.0.0.0'];
-    return ['::', '0.0.0.0'];
+    return [...everyAddress];
   }
   const { lookup } = await import('node:dns/promises');
   return [(await lookup(host, { family })).address];

@@ -7,9 +7,9 @@
 import type { Socket as UdpSocket } from 'node:dgram';
 import { Server } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { checkSignal, milliseconds } from '../check.ts';
+import { checkNames, checkSignal, milliseconds } from '../check.ts';
 import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
-import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
+import { isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { connectionsOf, followUpgrades } from './connections.ts';
 import { isClosed } from './descriptor.ts';
 import { Drain } from './drain.ts';
@@ -167,7 +167,7 @@ type Times = Required<Omit<CloseOptions, 'signal'>>;
 const names = ['graceMs', 'idleMs', 'firstByteMs', 'lameDuckMs', 'signal'];
 
 function readTimes(verb: string, options: CloseOptions, more: readonly string[] = []): Times {
-  checkOptions(verb, options, [...names, ...more]);
+  checkNames(verb, options, [...names, ...more]);
   checkSignal(options.signal);
   return {
     graceMs: milliseconds('graceMs', options.graceMs, 10_000),

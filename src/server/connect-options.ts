@@ -3,9 +3,8 @@
  */
 import type { NetConnectOpts } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { checkSignal, milliseconds, portNumber, show } from '../check.ts';
+import { checkNames, checkSignal, milliseconds, portNumber, show } from '../check.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
-import { checkOptions } from './arguments.ts';
 
 /** Where to connect, and how patiently. */
 export interface ConnectOptions {
@@ -45,7 +44,7 @@ const names = ['port', 'host', 'path', 'tls', 'deadlineMs', 'attemptMs', 'firstP
 export function readTarget(target: ConnectTarget): ConnectOptions {
   if (typeof target === 'number') return { port: target };
   if (typeof target !== 'string') {
-    checkOptions('connect()', target, names);
+    checkNames('connect()', target, names);
     return target;
   }
   const parsed = parseEndpoint(target);
@@ -55,7 +54,7 @@ export function readTarget(target: ConnectTarget): ConnectOptions {
 }
 
 export function readOptions(options: ConnectOptions): Plan {
-  checkOptions('connect()', options, names);
+  checkNames('connect()', options, names);
   checkSignal(options.signal);
   const { port, host = 'localhost', path, tls: secure = false } = options;
   if (typeof secure !== 'boolean' && (typeof secure !== 'object' || secure === null))

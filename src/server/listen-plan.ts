@@ -3,10 +3,19 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
-import { backlogNumber, checkFlag, checkSignal, milliseconds, portNumber, show, withCode } from '../check.ts';
+import {
+  backlogNumber,
+  checkFlag,
+  checkNames,
+  checkSignal,
+  milliseconds,
+  portNumber,
+  show,
+  withCode,
+} from '../check.ts';
 import type { BindOptions } from '../model/endpoint.ts';
 import { parseEndpoint } from '../model/endpoint.ts';
-import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
+import { isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import {
   asked,
   checkSocketOptions,
@@ -175,7 +184,7 @@ function invalid(sentence: string): TypeError {
 }
 
 function checkTakeOver(takeOver: TakeOverOptions): void {
-  checkOptions('takeOver', takeOver, ['from', 'timeoutMs', 'force']);
+  checkNames('takeOver', takeOver, ['from', 'timeoutMs', 'force']);
   const { from, timeoutMs, force } = takeOver;
   milliseconds('takeOver.timeoutMs', timeoutMs, 0);
   checkFlag('takeOver.force', force);
@@ -214,6 +223,6 @@ function readTarget(target: ListenTarget, isUdp: boolean): ListenOptions {
     throw new TypeError(
       `listen() needs a port, a text such as 127.0.0.1:3000, or options such as { port: 3000 }, not ${show(target)}`,
     );
-  checkOptions('listen()', target, [...otherNames, ...socketOptionNames]);
+  checkNames('listen()', target, [...otherNames, ...socketOptionNames]);
   return target;
 }

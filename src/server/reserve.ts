@@ -2,14 +2,16 @@
  * A free port that stays yours. Looking one up and closing it again, as other packages do, leaves a moment in which somebody else gets it;
  * here it stays bound until a server, a child or nobody uses it.
  */
+
 import type { Socket as UdpSocket } from 'node:dgram';
 import net, { type Server } from 'node:net';
-import { backlogNumber, checkFlag, portNumber, show } from '../check.ts';
+import { backlogNumber, checkFlag, checkNames, portNumber, show } from '../check.ts';
 import { BlockedPortError } from '../errors.ts';
+import { everyAddress } from '../model/address.ts';
 import { isSystemError, isUnsupportedError, NativeError, UnsupportedError } from '../os/errors.ts';
 import { os as thisOs } from '../os/index.ts';
 import type { Os } from '../os/os.ts';
-import { checkOptions, isServer, isUdpSocket, serverExpected } from './arguments.ts';
+import { isServer, isUdpSocket, serverExpected } from './arguments.ts';
 import { isWorker, owned } from './attempt.ts';
 import { warnUnexplained } from './busy.ts';
 import { bindByNode, listenOnDescriptor, listenOnHandle } from './node-listen.ts';
@@ -99,7 +101,7 @@ function boundByUs(plan: ReservePlan): Reservation {
 }
 
 function bound(os: Os, { port, host, protocol, exclusive }: ReservePlan): Reservation {
-  const fd = bindFirst(os, protocol, host === undefined ? ['::', '0.0.0.0'] : [host], port, !exclusive);
+  const fd = bindFirst(os, protocol, host === undefined ? everyAddress : [host], port, !exclusive);
   const address = os.sockets.address(fd);
   if (address.protocol === 'unix') throw new Error('A bound TCP or UDP socket has no path');
   return reservation(protocol, address.address, address.port, {
@@ -142,7 +144,7 @@ function boundByNode({ port, host }: ReservePlan, cause: unknown): Reservation {
   const create = (net as unknown as { _createServerHandle?: Factory })._createServerHandle;
   if (create === undefined)
     throw new UnsupportedError('This Node cannot bind a port without listening on it', { cause });
-  const hosts = host === undefined ? ['::', '0.0.0.0'] : [host];
+  const hosts = host === undefined ? everyAddress : [host];
   for (const [index, address] of hosts.entries()) {
     const handle = create(address, port, address.includes(':') ? 6 : 4);
     if (typeof handle === 'number') {
@@ -215,7 +217,7 @@ function reservation(protocol: 'tcp' | 'udp', address: string, port: number, soc
 }
 
 function readOptions(options: ReserveOptions): ReservePlan {
-  checkOptions('reserve()', options, ['port', 'host', 'protocol', 'exclusive']);
+  checkNames('reserve()', options, ['port', 'host', 'protocol', 'exclusive']);
   const { port = 0, host, protocol = 'tcp', exclusive = protocol === 'udp' } = options;
   if (protocol !== 'tcp' && protocol !== 'udp') throw new TypeError(`protocol is tcp or udp, not ${show(protocol)}`);
   checkFlag('exclusive', exclusive);

@@ -1,8 +1,8 @@
 /**
  * Waits until an endpoint can be bound, or until a program listens on it. Sleeps on kernel events; never connects.
  */
-import { checkOptions, readEndpoint, resolveRequest, type WhyEndpoint } from '../ask/request.ts';
-import { checkOptions as checkNames } from '../check.ts';
+import { checkBindOptions, readEndpoint, resolveRequest, type WhyEndpoint } from '../ask/request.ts';
+import { checkNames } from '../check.ts';
 import { os as thisOs } from '../os/index.ts';
 import { untilFree } from './free.ts';
 import { untilOpen } from './open.ts';
@@ -22,7 +22,7 @@ export async function wait(endpoint: WhyEndpoint, options: WaitOptions = {}): Pr
   options.signal?.throwIfAborted();
   const parsed = readEndpoint(endpoint);
   checkNames('wait()', options, optionNames);
-  checkOptions(options);
+  checkBindOptions(options);
   checkWaitOptions(options);
   const os = thisOs();
   const request = await resolveRequest(parsed, options, os);
