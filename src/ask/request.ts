@@ -114,7 +114,10 @@ async function lookUp(host: string): Promise<string> {
     return (await lookup(host)).address;
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new RangeError(`Cannot find the address of "${escapeText(host)}" (${code})`, { cause });
+    throw new RangeError(
+      `Cannot find the address of "${escapeText(host)}" (${code}): check its spelling, /etc/hosts, and the variable it comes from, such as HOST`,
+      { cause },
+    );
   }
 }
 
