@@ -80,7 +80,7 @@ async function ask<Answer>(parsed: ParsedEndpoint, question: Ask, shape: Shape<A
     }
   }
   if (silent !== null) return silent;
-  // Whoever sits on a name does not hide the hold behind it.
+  // A squatted name does not hide the hold behind it.
   const unpublished = await askUnpublished(wanted, question, shape);
   return unpublished ?? (await meetEarlier(wanted)) ?? squatted ?? { kind: 'none' };
 }

@@ -29,7 +29,7 @@ export function conductOf(sockets: readonly InetSocket[], question: Question): C
   const all = (is: (holder: Holder) => boolean): boolean => holders.every(is);
   const has = (is: (holder: Holder) => boolean): boolean =>
     sockets.every((socket) => holdersOf([socket], question).some(is));
-  // Whoever has it besides got it from this process.
+  // Any other holder got it from this process.
   if (has(({ pid }) => pid === facts.asker.pid)) return 'this-process';
   if (has((holder) => isSibling(holder, facts.asker))) return 'same-test-run';
   // T and t of proc_pid_stat(5).
