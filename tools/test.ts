@@ -28,7 +28,8 @@ const longRings: Readonly<Record<string, readonly string[]>> = {
 const mostFlakes = 2;
 
 /** What no installation gives this run: rights that its user has not (or has), and what the machine itself is. */
-const notRoot = /\b(root|second[ -]user|another user|CAP_[A-Z_]+|may not make a cgroup)\b/i;
+const notRoot =
+  /\b(root|second[ -]user|another user|CAP_[A-Z_]+|may not make a cgroup|range of users in \/etc\/subuid)\b/i;
 const ofTheMachine =
   /make namespaces|no mount namespace|no IPv6|no link-local IPv6|cgroup2 is not mounted|cannot unshare|Linux \d|kernel/i;
 
