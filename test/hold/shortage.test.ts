@@ -3,7 +3,9 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -67,6 +69,49 @@ test('no descriptor is left: refused, and the old one serves on', {
   await held.printed(/Generation [789] .* was ready/);
   assert.doesNotMatch(held.stderr(), /fault of rebind|bug in rebind/);
 });
+
+test('a program that connects while no descriptor is left keeps none open afterwards', {
+  skip: spawnSync('prlimit', ['--version']).status !== 0 && 'needs prlimit',
+}, async () => {
+  const port = await freePort();
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
+    env: { PORT: String(port), HOST: '127.0.0.1' },
+  });
+  await held.printed(/was ready after/);
+  const limit = (soft: number): void => {
+    assert.equal(spawnSync('prlimit', ['--pid', String(held.pid), `--nofile=${soft}:`]).status, 0);
+  };
+  const openNow = (): number => readdirSync(`/proc/${held.pid}/fd`).length;
+  const open = openNow();
+  // Accepting takes the last descriptor, so that the peer cannot be looked at.
+  limit(open + 1);
+  const peers = Array.from({ length: 8 }, () => connect(controlOf(held.pid)).on('error', () => {}));
+  await Promise.all(peers.map((peer) => once(peer, 'connect')));
+  // A turn of hold's, in which it takes what it can.
+  await held.printed(/was ready after/);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  limit(1_024);
+  for (const peer of peers) peer.destroy();
+  for (let looks = 0; openNow() > open && looks < 200; looks++) await new Promise((resolve) => setTimeout(resolve, 25));
+  assert.equal(openNow(), open);
+});
+
+/** Where the programs of a hold connect to: the one socket in its directory that it listens on. */
+function controlOf(pid: number): string {
+  const inode = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
+    } catch {
+      return undefined;
+    }
+  });
+  const rows = readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .map((row) => row.trim().split(/\s+/));
+  const path = rows.find(([, , , , , , row, name]) => inode.includes(row) && name?.includes('/hold-'))?.[7];
+  assert(path !== undefined, 'hold listens nowhere');
+  return path;
+}
 
 test('hold that is stopped for a while and goes on has lost nothing', async () => {
   await using hold = await start({ command: server });

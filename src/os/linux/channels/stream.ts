@@ -180,9 +180,14 @@ function serve(fd: number, options: ListenOptions): Promise<Server> {
   const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: false }, (socket) => {
     socket.on('error', () => socket.destroy());
     socket.unref();
-    const channel = admitted(socket, options);
-    if (channel === null) socket.destroy();
-    else options.onChannel(channel);
+    try {
+      const channel = admitted(socket, options);
+      if (channel === null) socket.destroy();
+      else options.onChannel(channel);
+    } catch {
+      // Without a descriptor to spare, the peer cannot be judged (EMFILE): it is not heard, keeps nothing open, and may connect again.
+      socket.destroy();
+    }
   });
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
