@@ -18,7 +18,10 @@ const server = net.createServer((socket) => {
   socket.on('close', () => clients.delete(socket));
   socket.on('error', () => socket.destroy());
   socket.write(`* you talk to process ${process.pid}\n`);
-  createInterface({ input: socket }).on('line', (line) => {
+  const lines = createInterface({ input: socket });
+  // readline hands on the errors of its input: a client that resets its connection must not end the server.
+  lines.on('error', () => {});
+  lines.on('line', (line) => {
     for (const client of clients) client.write(`${line}\n`);
   });
 });

@@ -26,14 +26,17 @@ export function readCgroupPaths(proc: Proc, pid: number | 'self'): CgroupPaths |
   return text === null ? null : parseCgroupPaths(text);
 }
 
+/** The kernel writes no longer path (PATH_MAX; kernel/cgroup/cgroup.c: proc_cgroup_show). */
+const longestPath = 4_096;
+
 /** Lines of `hierarchy:controllers:path`; the path may hold colons. */
 export function parseCgroupPaths(text: string): CgroupPaths {
   let unified: string | null = null;
   const others: string[] = [];
   for (const line of text.split('\n')) {
     const parsed = /^(\d+):([^:]*):(\/.*)$/.exec(line);
-    if (parsed === null) continue;
-    const [, hierarchy, controllers, path = '/'] = parsed;
+    const [, hierarchy, controllers, path = '/'] = parsed ?? [];
+    if (parsed === null || path.length > longestPath) continue;
     if (hierarchy === '0' && controllers === '') unified = path;
     // systemd's own hierarchy first: on a hybrid machine only that one names units.
     else if (controllers === 'name=systemd') others.unshift(path);
