@@ -36,7 +36,7 @@ const children: Program[] = [
   {
     name: 'child: a connection is sent and kept count of',
     source: inChild(
-      `${fork} const server = require('net').createServer((socket) => child.send('socket', socket, { keepOpen: false })); server.listen(P, async () => { log(await tcp(P)); server.getConnections((error, count) => { log(error, count); child.kill(); process.exit(); }); });`,
+      `${fork} const server = require('net').createServer((socket) => child.send('socket', socket, { keepOpen: false })); server.listen(P, async () => { log(await tcp(P)); const look = () => server.getConnections((error, count) => { if (count > 0) return setTimeout(look, 10); log(error, count); child.kill(); process.exit(); }); look(); });`,
       `process.on('message', (message, socket) => { if (socket) socket.end('x'); });`,
     ),
   },
