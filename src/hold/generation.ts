@@ -17,7 +17,7 @@ import { NotifySocket } from './notify.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
 import { endRunaways } from './runaways.ts';
 import type { StopSignal } from './settings.ts';
-import { spawnCommand } from './spawn.ts';
+import { type CommandOptions, spawnCommand } from './spawn.ts';
 import type { AgentMessage, DrainCounts, DrainOrder } from './wire/messages.ts';
 import type { ReadyBy } from './wire/passed.ts';
 
@@ -28,16 +28,8 @@ export type Readiness =
   | { readonly ready: true; readonly by: Evidence; readonly afterMs: number }
   | { readonly ready: false; readonly why: 'exit' | 'timeout' };
 
-export interface GenerationOptions {
-  readonly number: number;
-  readonly command: readonly string[];
-  readonly cwd: string;
-  readonly environment: NodeJS.ProcessEnv;
-  readonly sockets: readonly HeldSocket[];
-  readonly control: {
-    readonly name: string;
-    readonly token: string;
-    readonly reference: { readonly fd: number; readonly identity: string } | null;
+export interface GenerationOptions extends CommandOptions {
+  readonly control: CommandOptions['control'] & {
     /** True when this process has the preload, whether it was heard already or not. */
     readonly isConnected: (pid: number) => boolean;
   };
@@ -46,12 +38,7 @@ export interface GenerationOptions {
   readonly readyBy: ReadyBy;
   /** After this time a process that lives counts as ready; null asks for evidence. */
   readonly assumeReadyMs: number | null;
-  readonly backlog: number;
-  readonly learn: boolean;
-  readonly handOff: boolean;
   readonly stopSignal: StopSignal;
-  /** Where the command's stderr goes when its last lines are kept; null leaves it alone. */
-  readonly stderr: NodeJS.WritableStream | null;
   /** A server listens on an endpoint that is not held. */
   readonly onUnmanaged: (message: AgentMessage & { kind: 'unmanaged' }, agent: AgentConnection) => void;
   readonly onNote: (sentence: string) => void;

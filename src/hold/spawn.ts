@@ -167,6 +167,7 @@ export interface CommandOptions {
   readonly backlog: number;
   readonly learn: boolean;
   readonly handOff: boolean;
+  /** Where the command's stderr goes when its last lines are kept; null leaves it alone. */
   readonly stderr: NodeJS.WritableStream | null;
 }
 
