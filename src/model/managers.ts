@@ -108,6 +108,10 @@ const isRun =
   (_words: Words, programs: readonly string[]) =>
     programs.some((program) => names.includes(program)) ? '' : null;
 
+/** An endless loop that is the last thing a shell does: whoever runs below it was started in it, and would be again. */
+const endsInLoop =
+  /(?:^|[;&|({\n]|\b(?:do|then|else)\s)\s*(?:(?:while|until)\s|for\s*\(\()[\s\S]*[;\n]\s*do\s[\s\S]*[;&\n]\s*done\s*(?:\d*[<>&|][^;\n]*)?\s*$/;
+
 /** Every manager. */
 export const managers: Readonly<Record<ManagerKind, Row>> = {
   systemd: { role: 'service', called: 'systemd', runs: 'the service', again: whenItExits },
@@ -211,7 +215,7 @@ export const managers: Readonly<Record<ManagerKind, Row>> = {
       const [shell = '', ...words] = argv;
       if (!shells.test(baseOf(shell))) return null;
       const at = words.findIndex((word) => /^-[a-z]*c$/.test(word));
-      return at >= 0 && /(^|[;&|\s])(while|until|for)\s/.test(words[at + 1] ?? '') ? '' : null;
+      return at >= 0 && endsInLoop.test(words[at + 1] ?? '') ? '' : null;
     },
   },
   hold: {

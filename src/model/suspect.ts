@@ -107,7 +107,12 @@ export function suspect(holder: Holder, asker: Asker, executable: (pid: number) 
   const session = forwardedFor(holder);
   if (session !== null) return { ...none, kind: 'ssh', name: session, pid: holder.pid };
   const above = aboveOf(holder);
-  const near = above.find(({ kind }) => managers[kind].role === 'watcher' || managers[kind].role === 'keeper');
+  const near = above.find(
+    ({ kind, pid }) =>
+      managers[kind].role === 'keeper' ||
+      // One that the asker runs in as well waits for the asker, and starts nothing again meanwhile.
+      (managers[kind].role === 'watcher' && (managers[kind].again === null || !asker.ancestors.includes(pid ?? 0))),
+  );
   if (near !== undefined) return { ...none, ...near };
   if (
     holder.unit?.endsWith('.service') &&
@@ -123,7 +128,7 @@ export function suspect(holder: Holder, asker: Asker, executable: (pid: number) 
     ({ pid, command, argv }) => pid !== 1 && command === 'systemd' && !argv?.includes('--user'),
   );
   if (inner !== undefined) return { ...none, kind: 'systemd', pid: inner.pid };
-  const rest = above[0];
+  const rest = above.find(({ kind, pid }) => managers[kind].role !== 'watcher' || !asker.ancestors.includes(pid ?? 0));
   return rest === undefined ? null : { ...none, ...rest };
 }
 

@@ -45,6 +45,8 @@ describe('a parent is recognised by what it runs', () => {
     [above('ruby', 'puma 6.4.2 (tcp://0.0.0.0:9292) [app]'), 'puma', null],
     [above('python3', 'python3', 'manage.py', 'runserver'), 'reloader', 'django'],
     [above('bash', 'bash', '-c', 'while true; do node server.js; sleep 1; done'), 'shell-loop', null],
+    [above('sh', 'sh', '-ec', 'cd /srv\nuntil node server.js\ndo sleep 1\ndone 2>>log'), 'shell-loop', null],
+    [above('bash', 'bash', '-c', 'for ((;;)); do node server.js; done &'), 'shell-loop', null],
     [above('PM2 v7.0.4: God', 'PM2 v7.0.4: God Daemon (/home/ann/.pm2)'), 'pm2', null],
     [
       above('supervisord', '/usr/bin/python3', '/usr/bin/supervisord', '-c', '/etc/supervisor.conf'),
@@ -70,6 +72,9 @@ describe('a parent is recognised by what it runs', () => {
     above('node', 'node', 'server.js', '--watch'),
     above('node', 'node', 'server.js', 'nodemon'),
     above('bash', 'bash', '-c', 'node server.js'),
+    above('bash', 'bash', '-c', 'while ! test -e ready; do sleep 1; done; node server.js'),
+    above('bash', 'bash', '-c', 'for name in a b; do node $name.js; done'),
+    above('sh', 'sh', '-c', 'echo "wait while I start"; node server.js'),
     above('bash', '-bash'),
     above('vim', 'less', 'while.txt'),
     above('node', 'node', '/usr/bin/rebind', 'why', '3000'),
@@ -87,6 +92,19 @@ test('what would start it again counts more than the script that started it, and
   assert.equal(seen({ parents: [npm, supervisord, init] })?.kind, 'supervisord');
   const sshd = { pid: 35, command: 'sshd', argv: ['sshd: ann@pts/0'] };
   assert.equal(seen({ parents: [npm, sshd, supervisord, init] })?.kind, 'npm');
+});
+
+test('a watcher that the asker runs in as well starts nothing again; a test run is still named', () => {
+  const inside = { ...asker, ancestors: [60, 40, 1] };
+  const loop = above('bash', 'bash', '-c', 'while :; do npm test; done');
+  const npm = { ...above('npm test', 'npm test'), pid: 60 };
+  assert.equal(
+    suspect(holder({ parents: [loop, init] }), inside, () => null),
+    null,
+  );
+  assert.equal(suspect(holder({ parents: [npm, loop, init] }), inside, () => null)?.kind, 'npm');
+  const jest = above('node', 'node', '/srv/shop/node_modules/.bin/jest');
+  assert.equal(suspect(holder({ parents: [jest, init] }), inside, () => null)?.kind, 'jest');
 });
 
 describe('a unit', () => {

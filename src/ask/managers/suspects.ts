@@ -22,12 +22,17 @@ export function suspectsOf(os: Os, holders: Iterable<Holder>, asker: Asker): Rea
   for (const holder of holders) {
     if (found.has(holder.pid)) continue;
     const suspicion = suspect(holder, asker, (pid) => os.processes.executable(pid));
-    if (suspicion !== null) found.set(holder.pid, managerFrom(suspicion, holder, read));
+    if (suspicion !== null) found.set(holder.pid, managerFrom(suspicion, holder, asker, read));
   }
   return found;
 }
 
-function managerFrom(suspicion: Suspicion, holder: Holder, read: (pid: number) => Holder | null): Manager {
+function managerFrom(
+  suspicion: Suspicion,
+  holder: Holder,
+  asker: Asker,
+  read: (pid: number) => Holder | null,
+): Manager {
   const { kind, pid, part } = suspicion;
   const { role } = managers[kind];
   const process = suspicion.parent === null || pid === null ? null : read(pid);
@@ -40,7 +45,8 @@ function managerFrom(suspicion: Suspicion, holder: Holder, read: (pid: number) =
     paused: false,
     part,
     order: null,
-    process: role === 'watcher' ? process : null,
+    // A test run that started the asker too is not stopped for one of its programs.
+    process: role === 'watcher' && !asker.ancestors.includes(pid ?? 0) ? process : null,
   };
 }
 
