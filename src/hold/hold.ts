@@ -9,7 +9,7 @@ import { type AgentConnection, Control } from './control.ts';
 import { ControlNames } from './control-names.ts';
 import { Decisions } from './decisions.ts';
 import { statusOf, statusOfSignal } from './exit.ts';
-import { describeFailure, describeOutcome, describeStartFailure, linesOf } from './failure.ts';
+import { FailureReports } from './failure-reports.ts';
 import { Faults } from './faults.ts';
 import { askFormer } from './former-holders.ts';
 import { Generation } from './generation.ts';
@@ -17,11 +17,11 @@ import { GenerationEnd } from './generation-end.ts';
 import { Guard } from './guard.ts';
 import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
 import { Past } from './history.ts';
-import type { Because, Order } from './machine.ts';
+import type { Order } from './machine.ts';
 import { notifyManager, passOn } from './notify.ts';
 import { Reaper } from './reaper.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
-import { describeStatus, type HoldStatus, queueOf } from './status.ts';
+import { describeStatus, type HoldStatus } from './status.ts';
 import { Watch } from './watch.ts';
 
 /** A running hold. */
@@ -33,12 +33,11 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #sockets: HeldSockets;
   readonly #guard = new Guard();
   readonly #generations = new Map<number, Generation>();
-  /** Why the system did not let a generation start. */
-  readonly #unstartable = new Map<number, string>();
   /** Those that are being ended, until nothing of them is left. */
   readonly #left = new Map<number, Promise<void>>();
   readonly #past = new Past();
   readonly #faults: Faults;
+  readonly #failures: FailureReports;
   readonly #leaving: GenerationEnd;
   readonly #reaper: Reaper;
   readonly #decisions: Decisions;
@@ -67,6 +66,13 @@ export class Hold extends EventEmitter<HoldEvents> {
       retired: (event) => this.#tell('retired', event),
       note: this.#note,
       stopped: () => this.#sockets.refuse(),
+    });
+    this.#failures = new FailureReports({
+      settings,
+      generation: (number) => this.#generations.get(number),
+      sockets: () => this.#sockets.list,
+      tell: (name, event) => this.#tell(name, event),
+      note: this.#note,
     });
     this.#reaper = new Reaper(this.#faults, this.#guard, this.#generations);
     this.done = new Promise((resolve) => {
@@ -212,7 +218,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     drain: ({ number }) => this.#leave(number, (old) => this.#leaving.drain(old, this.#current?.receivers ?? {})),
     discard: ({ number, as }) =>
       this.#leave(number, (one) =>
-        this.#leaving.discard(one, as, as === 'refused' ? this.#whyNot(number, 'late') : null),
+        this.#leaving.discard(one, as, as === 'refused' ? this.#failures.why(number, 'late') : null),
       ),
     clean: ({ number }) =>
       this.#leave(number, (one) => {
@@ -230,7 +236,7 @@ export class Hold extends EventEmitter<HoldEvents> {
     },
     'cancel-pause': () => clearTimeout(this.#pause),
     answer: ({ ticket, outcome, number, because }) => {
-      const why = describeOutcome(because, number, () => this.#whyNot(number ?? 0, because));
+      const why = this.#failures.answer(number, because);
       const resolve = this.#tickets.get(ticket);
       this.#tickets.delete(ticket);
       // The caller may rely on it that a refused process has exited.
@@ -238,9 +244,9 @@ export class Hold extends EventEmitter<HoldEvents> {
       void left.then(() => resolve?.({ outcome, generation: number, why }));
     },
     'tell-ready': ({ number }) => this.#served(number),
-    'tell-late': ({ number }) => this.#tellLate(number),
-    'tell-refused': ({ number, because, serving }) => this.#tellRefused(number, because, serving),
-    'tell-crash': ({ number, againInMs }) => this.#tellCrash(number, againInMs),
+    'tell-late': ({ number }) => this.#failures.late(number),
+    'tell-refused': ({ number, because, serving }) => this.#failures.refused(number, because, serving),
+    'tell-crash': ({ number, againInMs }) => this.#failures.crashed(number, againInMs),
     'let-go': () => this.#over(),
   };
 
@@ -282,7 +288,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   #couldNotStart(number: number, error: unknown): void {
-    this.#unstartable.set(number, describeStartFailure(number, error, this.#settings.cwd));
+    this.#failures.couldNotStart(number, error);
     this.#decisions.happened({ kind: 'unstartable', number });
   }
 
@@ -309,20 +315,11 @@ export class Hold extends EventEmitter<HoldEvents> {
     const leaving = generation === undefined ? Promise.resolve() : how(generation);
     const left = this.#faults.settle(`Ending generation ${number}`, leaving).then(() => {
       this.#generations.delete(number);
-      this.#unstartable.delete(number);
+      this.#failures.forget(number);
       this.#left.delete(number);
       this.#decisions.happened({ kind: 'gone', number });
     });
     this.#left.set(number, left);
-  }
-
-  #whyNot(number: number, because: Because): string {
-    const started = this.#unstartable.get(number);
-    if (started !== undefined) return started;
-    const generation = this.#generations.get(number);
-    if (generation === undefined) return `Generation ${number} is over`;
-    const how = because === 'exit' || generation.exit !== null ? 'exit' : 'late';
-    return describeFailure(generation, how, this.#settings.readyTimeoutMs);
   }
 
   #served(number: number): void {
@@ -339,22 +336,6 @@ export class Hold extends EventEmitter<HoldEvents> {
     const left = await askFormer(former, this.#sockets.list, this.#settings, this.#note);
     if (this.#decisions.state.now.kind !== 'over') this.#names?.addLater();
     for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
-  }
-
-  #tellLate(number: number): void {
-    const waiting = this.#sockets.list.reduce((sum, socket) => sum + (queueOf(socket)?.waiting ?? 0), 0);
-    this.#note(`${this.#whyNot(number, 'late')}. Connections wait in the queue: ${waiting} now`);
-  }
-
-  #tellRefused(number: number, because: Because, serving: number | null): void {
-    const lastLines = linesOf(this.#generations.get(number));
-    this.#tell('refused', { generation: number, why: this.#whyNot(number, because), lastLines, serving });
-  }
-
-  #tellCrash(number: number, againInMs: number | null): void {
-    const generation = this.#generations.get(number);
-    const { exit = null } = generation ?? {};
-    if (exit !== null) this.#tell('crash', { generation: number, exit, lastLines: linesOf(generation), againInMs });
   }
 
   #learn(message: Parameters<HeldSockets['learn']>[0], agent: AgentConnection, isMain: boolean): void {
