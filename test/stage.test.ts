@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { outcome } from '../src/stage/actor.ts';
 import { namespaceCommand, namespaceEnvironment } from '../src/stage/namespace.ts';
 import { missing } from '../src/stage/needs.ts';
+import { addresses } from '../src/stage/network.ts';
 import { openStage } from '../src/stage/open.ts';
 import { tcpStates } from '../src/stage/ports.ts';
 
@@ -136,6 +137,37 @@ test('a namespace has its own loopback, ports and processes', (t) => {
   assert.ok(seen.port === 40_000 || seen.port === 40_001);
   // The shell in front, the program, and the server.
   assert.equal(seen.processes, 3);
+});
+
+test('a network has a client, a router and a server that reach each other at once, over IPv4 and IPv6', async (t) => {
+  const reason = missing(['network']);
+  if (reason !== null) return t.skip(reason);
+  await using stage = openStage();
+  const { client, router, server } = await stage.network();
+  const { port } = await server.nodeServer({ port: 0, host: '::' });
+  const program = `Promise.all(process.argv.slice(1).map((host) => fetch('http://' + host + ':${port}/').then((answer) => answer.text()))).then((texts) => console.log(texts.join('')))`;
+  const hosts = [addresses.server.ipv4, `[${addresses.server.ipv6}]`];
+  assert.equal(await client.run([process.execPath, '-e', program, ...hosts]), 'hello\nhello\n\n');
+
+  await router.nft('add table inet filter');
+  assert.match(await router.run(['nft', 'list', 'ruleset']), /table inet filter/);
+  assert.doesNotMatch(await client.run(['nft', 'list', 'ruleset']), /table/);
+  await client.setting('ipv4.ip_local_port_range', '40000 40001');
+  assert.match(await client.run(['cat', '/proc/sys/net/ipv4/ip_local_port_range']), /^40000\s40001$/m);
+});
+
+test('an actor on a host of the network works there, as another user too', async (t) => {
+  const reason = missing(['network']) ?? missing(['second-user']);
+  if (reason !== null) return t.skip(reason);
+  await using stage = openStage();
+  const host = await stage.host();
+  const actor = await host.actor('one', stage.secondUser());
+  const socket = await actor.open();
+  await socket.bind('127.0.0.1', 4711);
+  await socket.listen();
+  assert.match(await host.run(['cat', '/proc/net/tcp']), /0100007F:1267 .* 0A /);
+  assert.match(readFileSync(`/proc/${actor.pid}/status`, 'utf8'), /^Uid:\t1\t1\t1\t1$/m);
+  assert.deepEqual(tcpStates(4711), []);
 });
 
 test('a setting is never changed outside of a namespace of the stage', async () => {

@@ -19,16 +19,18 @@ export function plainEnvironment(): NodeJS.ProcessEnv {
 }
 
 /**
- * Starts an actor and resolves when it takes calls.
+ * Starts an actor and resolves when it takes calls. `enter` is what to put before a command so that it runs where the actor is to be.
  *
  * @throws {Error} when it left before.
  */
-export async function startActor(role: string, user?: StageUser): Promise<Actor> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../stage/actor-program.js', import.meta.url)), role], {
+export async function startActor(role: string, user?: StageUser, enter: readonly string[] = []): Promise<Actor> {
+  const program = fileURLToPath(new URL('../stage/actor-program.js', import.meta.url));
+  const [file = '', ...args] = [...enter, ...givenUp(enter, user), process.execPath, program, role];
+  const child = spawn(file, args, {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'ipc'],
     env: plainEnvironment(),
     cwd: '/',
-    ...user,
+    ...(enter.length === 0 ? user : {}),
   });
   const leash = leashOf(child);
   const conversation = new Conversation(child);
@@ -39,6 +41,12 @@ export async function startActor(role: string, user?: StageUser): Promise<Actor>
     throw error;
   }
   return actorOf(child, leash, conversation);
+}
+
+/** Only root enters a namespace, so there the user changes after it. */
+function givenUp(enter: readonly string[], user: StageUser | undefined): string[] {
+  if (enter.length === 0 || user === undefined) return [];
+  return ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups'];
 }
 
 /** The stage's end of the leash of a child; see leash.ts. */

@@ -26,6 +26,13 @@ export function findProgram(name: string): string | null {
 
 const checks: Readonly<Record<Need, () => string | null>> = {
   namespace: () => (insideNamespace() ? null : 'it changes settings of the network and so needs a network namespace'),
+  network: () => {
+    if (!hasEveryUser() && !insideNamespace())
+      return 'it joins hosts of its own and so needs the right to make network namespaces';
+    for (const [program, owner] of Object.entries({ ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux' }))
+      if (findProgram(program) === null) return `${program} (of ${owner}) is not installed`;
+    return null;
+  },
   root: () => (hasEveryUser() ? null : 'it needs root'),
   'second-user': () =>
     hasEveryUser() ? readableByOthers() : 'it needs a process of a second user, which only root can start',

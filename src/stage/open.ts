@@ -1,20 +1,17 @@
 /**
  * Opens a stage: the one way to make the processes and sockets of a cause.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { type BindOptions, nodeTcpOptions, nodeUdpOptions, type Request } from '../model/endpoint.ts';
-import type { Actor } from './actor.ts';
-import { leashOf, plainEnvironment, release, startActor } from './actor-process.ts';
 import { startContainer } from './container.ts';
 import { hasEveryUser, insideNamespace } from './namespace.ts';
+import { openHost, openNetwork } from './network.ts';
+import { placeOf } from './place.ts';
 import { freePort, settled } from './ports.ts';
-import type { NodeServer, Stage, StagedFields, StageUser } from './stage.ts';
+import type { Stage, StagedFields, StageUser } from './stage.ts';
 
 /** nobody asks, daemon is the other: both exist on every Linux, and neither is anybody. */
 const nobody: StageUser = { uid: 65_534, gid: 65_534 };
@@ -25,7 +22,14 @@ export function openStage(): Stage {
   const undo: (() => Promise<unknown>)[] = [];
   let directory: string | undefined;
 
+  const written = { count: 0 };
+  const owner = {
+    directory: () => stage.directory(),
+    defer: (step: () => Promise<unknown>) => stage.defer(step),
+  };
+
   const stage: Stage = {
+    ...placeOf([], owner, written),
     freePort,
     settled,
     directory() {
@@ -41,37 +45,8 @@ export function openStage(): Stage {
       return path;
     },
     container: (port) => startContainer(stage, port),
-    async actor(role, user): Promise<Actor> {
-      const actor = await startActor(role, user);
-      undo.push(async () => actor[Symbol.asyncDispose]());
-      return actor;
-    },
-    async nodeServer(listen): Promise<NodeServer> {
-      writeFileSync(join(stage.directory(), 'server.js'), serverProgram(listen));
-      const child = spawn(process.execPath, ['server.js'], {
-        cwd: stage.directory(),
-        stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-        env: { ...plainEnvironment(), NODE_OPTIONS: `--import=${new URL('../stage/leash.js', import.meta.url).href}` },
-      });
-      const leash = leashOf(child);
-      const end = endOf(child);
-      undo.push(async () => {
-        await end();
-        await release(leash);
-      });
-      const line = await lineOf(child, /^listening on port (\d+)$/m);
-      return { pid: child.pid ?? 0, port: Number(line[1]), kill: end };
-    },
-    async program([file = '', ...args], ready) {
-      const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: plainEnvironment() });
-      undo.push(endOf(child));
-      await lineOf(child, ready);
-      return { pid: child.pid ?? 0 };
-    },
-    async run([file = '', ...args]) {
-      const { stdout } = await promisify(execFile)(file, args, { env: plainEnvironment() });
-      return stdout;
-    },
+    host: () => openHost(owner, written),
+    network: () => openNetwork(owner, written),
     defer(step) {
       undo.push(step);
     },
@@ -121,47 +96,4 @@ function unprivilegedCommand(): readonly string[] {
   const rights = ['--bounding-set=-all', '--inh-caps=-all'];
   if (!hasEveryUser()) return ['setpriv', ...rights];
   return ['setpriv', `--reuid=${nobody.uid}`, `--regid=${nobody.gid}`, '--clear-groups', ...rights];
-}
-
-/** The kind of server that the reader of the answer has, too. */
-function serverProgram(listen: Readonly<Record<string, unknown>>): string {
-  return `const { createServer } = require('node:http');
-
-const server = createServer((request, response) => response.end('hello\\n'));
-server.listen(${JSON.stringify(listen)}, () => {
-  // Not at once: libuv begins to wait for connections when it polls next.
-  setImmediate(() => setImmediate(() => console.log('listening on port', server.address().port ?? 0)));
-});
-`;
-}
-
-/** Ends a child by its handle: until its exit is seen, the pid is its own. Harmless when it left already. */
-function endOf(child: ChildProcess): () => Promise<void> {
-  const gone = once(child, 'exit').then(
-    () => {},
-    // It never started.
-    () => {},
-  );
-  return async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-    await gone;
-  };
-}
-
-/** Resolves to the first match in what a child prints. @throws {Error} with what it printed when it leaves before. */
-function lineOf(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
-  return new Promise((resolve, reject) => {
-    let printed = '';
-    const read = (chunk: Buffer): void => {
-      printed += chunk.toString();
-      const match = pattern.exec(printed);
-      if (match !== null) resolve(match);
-    };
-    child.stdout?.on('data', read);
-    child.stderr?.on('data', read);
-    child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      reject(new Error(`${child.spawnfile} left (${signal ?? `exit status ${code}`}) before it was ready: ${printed}`));
-    });
-  });
 }

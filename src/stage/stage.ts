@@ -8,6 +8,8 @@ import type { Actor } from './actor.ts';
 export type Need =
   /** A network namespace of its own, because settings of the network are changed. */
   | 'namespace'
+  /** Hosts of its own: the right to make network namespaces, ip(8), nft(8) and nsenter(1). */
+  | 'network'
   | 'root'
   /** A process of another user. */
   | 'second-user'
@@ -59,16 +61,17 @@ export interface NodeServer {
   kill(): Promise<void>;
 }
 
-/** Makes processes and sockets, and ends all of them when it is disposed of, or when the program that made it dies. */
-export interface Stage extends AsyncDisposable {
-  /** A port that nobody has on any address, for TCP and UDP, and that the kernel gives nobody by itself. */
-  freePort(): number;
-  /** A directory of this stage's own, removed at the end. */
-  directory(): string;
-  /** Makes a file in that directory; returns its path. */
-  file(name: string, text: string): string;
-  /** Runs a podman container whose port 80 is published as this port of 127.0.0.1. `pid` is the process that keeps the port. Needs `podman` and `namespace`. */
-  container(port: number): Promise<{ readonly name: string; readonly pid: number }>;
+export interface NodeProgramOptions {
+  /** Flags of Node itself. */
+  readonly flags?: readonly string[];
+  /** The limit of open descriptors. */
+  readonly descriptors?: number;
+}
+
+/** Where programs of a stage run: this machine, or a host of its own network. */
+export interface Place {
+  /** What to put before a command so that it runs here; empty for this machine. */
+  readonly enter: readonly string[];
   /** A process that makes system calls when told: for sockets that no ordinary Node server makes. `role` shows in its command line. */
   actor(role: string, user?: StageUser): Promise<Actor>;
   /**
@@ -76,6 +79,8 @@ export interface Stage extends AsyncDisposable {
    * `listen` is what the program hands to `server.listen()`. @default an http server
    */
   nodeServer(listen: Readonly<Record<string, unknown>>): Promise<NodeServer>;
+  /** Runs a program in CommonJS by Node, and resolves when it prints `listening on port N`. */
+  nodeProgram(source: string, options?: NodeProgramOptions): Promise<NodeServer>;
   /** Runs a program of this machine and resolves when it has printed a line like `ready`; ended with its stage. */
   program(command: readonly string[], ready: RegExp): Promise<{ readonly pid: number }>;
   /**
@@ -84,6 +89,41 @@ export interface Stage extends AsyncDisposable {
    * @throws {Error} with what it printed on stderr when it fails.
    */
   run(command: readonly string[]): Promise<string>;
+  /** Runs lines of a shell until one fails. @throws {Error} as `run` does. */
+  shell(...lines: readonly string[]): Promise<string>;
+}
+
+/** A host of the stage's own: a network namespace, with its loopback device up. */
+export interface Host extends Place {
+  /** The process that keeps the namespace. */
+  readonly keeper: number;
+  /** Adds to the rules of its firewall, in the language of nft(8). */
+  nft(ruleset: string): Promise<void>;
+  /** Writes a setting under /proc/sys/net. */
+  setting(name: string, value: string): Promise<void>;
+}
+
+/** A client and a server with a router between them; `addresses` of network.ts has their addresses. */
+export interface Network {
+  readonly client: Host;
+  readonly router: Host;
+  readonly server: Host;
+}
+
+/** Makes processes and sockets, and ends all of them when it is disposed of, or when the program that made it dies. */
+export interface Stage extends Place, AsyncDisposable {
+  /** A port that nobody has on any address, for TCP and UDP, and that the kernel gives nobody by itself. */
+  freePort(): number;
+  /** A directory of this stage's own, removed at the end. */
+  directory(): string;
+  /** Makes a file in that directory; returns its path. */
+  file(name: string, text: string): string;
+  /** Runs a podman container whose port 80 is published as this port of 127.0.0.1. `pid` is the process that keeps the port. Needs `podman` and `namespace`. */
+  container(port: number): Promise<{ readonly name: string; readonly pid: number }>;
+  /** A host that is joined to no other. Needs `network`. */
+  host(): Promise<Host>;
+  /** A client, a router and a server. Needs `network`. */
+  network(): Promise<Network>;
   /** Adds something to undo at the end. The last added is undone first. */
   defer(undo: () => Promise<unknown>): void;
   /**
