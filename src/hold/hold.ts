@@ -14,6 +14,7 @@ import { Faults } from './faults.ts';
 import { askFormer } from './former-holders.ts';
 import { Generation } from './generation.ts';
 import { GenerationEnd } from './generation-end.ts';
+import { Generations } from './generations.ts';
 import { Guard } from './guard.ts';
 import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
 import { Past } from './history.ts';
@@ -32,9 +33,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #startedAtMs = Date.now();
   readonly #sockets: HeldSockets;
   readonly #guard = new Guard();
-  readonly #generations = new Map<number, Generation>();
-  /** Those that are being ended, until nothing of them is left. */
-  readonly #left = new Map<number, Promise<void>>();
+  readonly #generations: Generations;
   readonly #past = new Past();
   readonly #faults: Faults;
   readonly #failures: FailureReports;
@@ -67,14 +66,22 @@ export class Hold extends EventEmitter<HoldEvents> {
       note: this.#note,
       stopped: () => this.#sockets.refuse(),
     });
+    this.#generations = new Generations({
+      readyTimeoutMs: settings.readyTimeoutMs,
+      faults: this.#faults,
+      make: (number) => this.#make(number),
+      couldNotStart: (number, error) => this.#failures.couldNotStart(number, error),
+      gone: (number) => this.#failures.forget(number),
+      happened: (event) => this.#decisions.happened(event),
+    });
     this.#failures = new FailureReports({
       settings,
-      generation: (number) => this.#generations.get(number),
+      generation: (number) => this.#generations.live.get(number),
       sockets: () => this.#sockets.list,
       tell: (name, event) => this.#tell(name, event),
       note: this.#note,
     });
-    this.#reaper = new Reaper(this.#faults, this.#guard, this.#generations);
+    this.#reaper = new Reaper(this.#faults, this.#guard, this.#generations.live);
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
     });
@@ -92,10 +99,10 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#sockets.adopt(descriptors);
       await this.#sockets.open(endpoints, takeOver);
       this.#control = await Control.open({
-        generations: this.#generations,
-        agent: (agent) => this.#generations.get(agent.generation)?.addAgent(agent),
+        generations: this.#generations.live,
+        agent: (agent) => this.#generations.live.get(agent.generation)?.addAgent(agent),
         give: (identity, address) => this.#give(identity, address),
-        failed: (number, message) => this.#generations.get(number)?.failed(message),
+        failed: (number, message) => this.#generations.live.get(number)?.failed(message),
         hold: this,
         settings: this.#settings,
       });
@@ -147,13 +154,13 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   /** Sends a signal to every process of the command as it is, such as SIGWINCH; with SIGSTOP connections wait until SIGCONT. */
   signal(signal: NodeJS.Signals): void {
-    for (const generation of this.#generations.values())
+    for (const generation of this.#generations.live.values())
       this.#faults.guard(`Sending ${signal}`, () => generation.signal(signal));
   }
 
   /** What is going on, as plain data. */
   status(): HoldStatus {
-    const live = (number: number): Generation | null => this.#generations.get(number) ?? null;
+    const live = (number: number): Generation | null => this.#generations.live.get(number) ?? null;
     return describeStatus({
       startedAtMs: this.#startedAtMs,
       command: this.#settings.command,
@@ -178,7 +185,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   get #current(): Generation | undefined {
-    return this.#generations.get(this.#decisions.current);
+    return this.#generations.live.get(this.#decisions.current);
   }
 
   /** Before hold is open nobody can listen: what is said then is told as soon as somebody can. */
@@ -215,20 +222,21 @@ export class Hold extends EventEmitter<HoldEvents> {
   /** How each order is carried out. None of them waits: what comes of it is an event. */
   readonly #orders: { readonly [O in Order as O['order']]: (order: O) => void } = {
     start: ({ number, reason }) => this.#start(number, reason),
-    drain: ({ number }) => this.#leave(number, (old) => this.#leaving.drain(old, this.#current?.receivers ?? {})),
+    drain: ({ number }) =>
+      this.#generations.leave(number, (old) => this.#leaving.drain(old, this.#current?.receivers ?? {})),
     discard: ({ number, as }) =>
-      this.#leave(number, (one) =>
+      this.#generations.leave(number, (one) =>
         this.#leaving.discard(one, as, as === 'refused' ? this.#failures.why(number, 'late') : null),
       ),
     clean: ({ number }) =>
-      this.#leave(number, (one) => {
+      this.#generations.leave(number, (one) => {
         this.#status = () => statusOf(one.wholeExit);
         return this.#leaving.clean(one);
       }),
-    kill: ({ number }) => this.#generations.get(number)?.signal('SIGKILL'),
+    kill: ({ number }) => this.#generations.live.get(number)?.signal('SIGKILL'),
     'kill-all': () => this.signal('SIGKILL'),
     'end-all': ({ signal }) => {
-      const ending = this.#leaving.endAll([...this.#generations.values()], signal);
+      const ending = this.#leaving.endAll([...this.#generations.live.values()], signal);
       void this.#faults.settle('Ending the command', ending).then(() => this.#decisions.happened({ kind: 'all-gone' }));
     },
     pause: ({ ms }) => {
@@ -240,8 +248,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       const resolve = this.#tickets.get(ticket);
       this.#tickets.delete(ticket);
       // The caller may rely on it that a refused process has exited.
-      const left = this.#left.get(number ?? 0) ?? Promise.resolve();
-      void left.then(() => resolve?.({ outcome, generation: number, why }));
+      void this.#generations.left(number ?? 0).then(() => resolve?.({ outcome, generation: number, why }));
     },
     'tell-ready': ({ number }) => this.#served(number),
     'tell-late': ({ number }) => this.#failures.late(number),
@@ -255,20 +262,11 @@ export class Hold extends EventEmitter<HoldEvents> {
     const old = this.#decisions.next === number ? this.#current : undefined;
     for (const { message, agent } of old?.unmanaged ?? []) this.#learn(message, agent, false);
     this.#watch?.started();
-    let generation: Generation;
-    try {
-      generation = this.#generation(number);
-    } catch (error) {
-      this.#couldNotStart(number, error);
-      return;
-    }
-    this.#generations.set(number, generation);
-    const { pid } = generation;
-    if (pid !== undefined) this.#tell('start', { generation: number, pid, reason });
-    void this.#faults.settle('Waiting for the command', this.#follow(generation));
+    const generation = this.#generations.start(number);
+    if (generation?.pid !== undefined) this.#tell('start', { generation: number, pid: generation.pid, reason });
   }
 
-  #generation(number: number): Generation {
+  #make(number: number): Generation {
     const control = this.#control;
     if (control === null) throw new Error('The control socket is not open');
     const { learn } = this.#settings;
@@ -287,43 +285,8 @@ export class Hold extends EventEmitter<HoldEvents> {
     });
   }
 
-  #couldNotStart(number: number, error: unknown): void {
-    this.#failures.couldNotStart(number, error);
-    this.#decisions.happened({ kind: 'unstartable', number });
-  }
-
-  /** Reports its life as events. */
-  async #follow(generation: Generation): Promise<void> {
-    const { number } = generation;
-    void generation.exited.then((exit) => {
-      if (generation.startError !== null) return this.#couldNotStart(number, generation.startError);
-      const { readiness } = generation;
-      const servedMs = readiness?.ready === true ? generation.lifeMs - readiness.afterMs : null;
-      this.#decisions.happened({ kind: 'exited', number, ok: exit.code === 0, servedMs });
-    });
-    const inTime = await generation.becomeReady(this.#settings.readyTimeoutMs);
-    if (inTime.ready) return this.#decisions.happened({ kind: 'ready', number });
-    if (inTime.why === 'exit') return;
-    this.#decisions.happened({ kind: 'late', number });
-    // It may only be slow: where there is no other, what comes later still counts.
-    if ((await generation.becomeReady(null)).ready) this.#decisions.happened({ kind: 'ready', number });
-  }
-
-  /** Ends it in one of three ways, and reports when nothing of it is left. */
-  #leave(number: number, how: (generation: Generation) => Promise<void>): void {
-    const generation = this.#generations.get(number);
-    const leaving = generation === undefined ? Promise.resolve() : how(generation);
-    const left = this.#faults.settle(`Ending generation ${number}`, leaving).then(() => {
-      this.#generations.delete(number);
-      this.#failures.forget(number);
-      this.#left.delete(number);
-      this.#decisions.happened({ kind: 'gone', number });
-    });
-    this.#left.set(number, left);
-  }
-
   #served(number: number): void {
-    const { readiness, pid = 0 } = this.#generations.get(number) ?? {};
+    const { readiness, pid = 0 } = this.#generations.live.get(number) ?? {};
     if (readiness?.ready !== true) return;
     this.#watch?.started();
     this.#tell('ready', { generation: number, pid, afterMs: readiness.afterMs, by: readiness.by });
@@ -353,7 +316,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   async #give(identity: string, address: NarrowAddress): ReturnType<HeldSockets['give']> {
     const given = await this.#sockets.give(identity, address, !this.#decisions.state.everServed);
     if (given.narrowed !== null) {
-      for (const generation of this.#generations.values()) generation.replaceSocket(identity, given.narrowed);
+      for (const generation of this.#generations.live.values()) generation.replaceSocket(identity, given.narrowed);
       this.#names?.add(given.narrowed);
       const where = formatEndpoint(given.narrowed.endpoint);
       this.#note(`The program asked for ${address.host}, so ${where} is what is held`);
