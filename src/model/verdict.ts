@@ -11,7 +11,15 @@ export const remedyIds: readonly RemedyId[] = [
   'wait',
   'use-address',
   'use-port',
+  'change-request',
+  'resume-process',
+  'start-server',
+  'listen-address',
   'set-option',
+  'raise-limit',
+  'change-name',
+  'change-network',
+  'change-firewall',
   'stop-unit',
   'stop-container',
   'stop-process',
@@ -27,7 +35,20 @@ export type RemedyId =
   | 'wait'
   | 'use-address'
   | 'use-port'
+  /** Ask for something else: another scheme, another way to write the host. */
+  | 'change-request'
+  /** Let a stopped or frozen process run again. */
+  | 'resume-process'
+  | 'start-server'
+  /** Let the server listen on another address. */
+  | 'listen-address'
   | 'set-option'
+  | 'raise-limit'
+  /** The hosts file, DNS, a name server. */
+  | 'change-name'
+  /** A route, a device, a neighbour, an address. */
+  | 'change-network'
+  | 'change-firewall'
   | 'stop-unit'
   | 'stop-container'
   | 'stop-process'

@@ -27,6 +27,7 @@ import type { FileWatches } from './file-watch.ts';
 import type { Files } from './files.ts';
 import type { Orphans } from './orphans.ts';
 import type { Processes } from './processes.ts';
+import type { Reaching } from './reaching.ts';
 import type { Sessions } from './sessions.ts';
 import type { Sockets } from './sockets.ts';
 import type { Streams } from './streams.ts';
@@ -97,6 +98,8 @@ export interface Os extends Reading, Changing {
    * What it lacks throws an `UnsupportedError` with the same sentence.
    */
   lacks(capability: Capability): string | null;
+  /** The instruments of `reach`, loaded when they are first asked for. What a system cannot see is a gap of what they answer. */
+  reaching(): Promise<Reaching>;
 }
 
 export type { Facts, Gap, Holder, InetSocket, Platform, Probe, ProcessIdentity, Settings };

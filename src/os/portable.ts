@@ -76,6 +76,16 @@ export function portable(platform: string, reason: string, provides: readonly Ca
     orphans: lacking('orphans'),
     fileWatches: lacking('fileEvents'),
     streams: lacking('streams'),
+    reaching: async () => (await import('./portable-reaching.ts')).portableReaching(asker, wayGap(platform, reason)),
+  };
+}
+
+/** What `reach` cannot see where nothing but Node looks. */
+function wayGap(platform: string, reason: string): Gap {
+  return {
+    what: `The way to the address cannot be seen on ${platform}`,
+    why: 'ERR_REBIND_UNSUPPORTED',
+    hint: capitalized(reason),
   };
 }
 

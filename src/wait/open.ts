@@ -8,7 +8,7 @@ import { isWildcard } from '../model/address.ts';
 import type { Endpoint, Request } from '../model/endpoint.ts';
 import type { Facts, Holder, Socket } from '../model/facts.ts';
 import { answer } from '../model/judge.ts';
-import { listenersOn } from '../model/reach.ts';
+import { listenersOn } from '../model/listeners-on.ts';
 import { UnsupportedError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import type { Clock, End, WaitOptions, WaitReport } from './options.ts';

@@ -42,4 +42,5 @@ export const linux: Os = {
   orphans,
   fileWatches,
   streams,
+  reaching: async () => (await import('./reaching.ts')).reaching,
 };

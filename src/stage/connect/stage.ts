@@ -1,0 +1,45 @@
+/**
+ * Real processes, sockets and network namespaces that bring about why a client cannot connect. Types only; open.ts builds one.
+ */
+import type { Need, Stage } from '../stage.ts';
+
+/** What a stage needs of the machine beside what those of stage.ts do. */
+export type ConnectNeed =
+  | Need
+  /** Network namespaces of its own and the pairs of devices between them, made with ip(8). */
+  | 'network'
+  /** nft(8). */
+  | 'nftables'
+  | 'docker';
+
+/** A situation that stands. Disposing ends every process, socket and namespace of its stage. */
+export interface ConnectStaged extends AsyncDisposable {
+  /** What to type after `rebind reach`: the target, then flags. */
+  readonly words: readonly string[];
+  /** What stands now, one sentence without a full stop. */
+  readonly description: string;
+  /** Every process that the answer must name among the holders of its listeners, ascending. */
+  readonly holders: readonly number[];
+  /** What to put before the command so that it asks from the right place, such as nsenter(1). */
+  readonly from: readonly string[];
+  /** What to put between `from` and the command so that it asks without rights, where that is tried; empty otherwise. */
+  readonly asUser: readonly string[];
+  /** Variables that the command gets beside those of this process, such as http_proxy. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** What a stage hands over; `open.ts` adds the rest. */
+export interface ConnectStagedFields {
+  readonly words: readonly string[];
+  readonly description: string;
+  readonly holders?: readonly number[];
+  readonly from?: readonly string[];
+  readonly asUser?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Makes what a cause of connecting needs, and ends all of it. */
+export interface ConnectStage extends Stage {
+  /** Ends the building: what stands, with its disposal. */
+  reached(fields: ConnectStagedFields): ConnectStaged;
+}
