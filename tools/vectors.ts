@@ -1,11 +1,11 @@
 /**
- * `npm run vectors -- FILE`: do the Linux rules agree with what a kernel answered?
+ * `npm run vectors -- FILE`: do the rules agree with what a kernel answered? The file says of which system it is.
  *
  * Prints one line a table and every difference. Leaves with 0 when all rows agree, 1 on a difference, 2 when the file
  * cannot be used.
  */
 import { readFileSync } from 'node:fs';
-import { checkVectors, type TableResult } from './vector-rows.ts';
+import { checkVectors, type TableResult } from './vectors/index.ts';
 
 const shown = 20;
 
@@ -32,7 +32,7 @@ function print(results: readonly TableResult[]): number {
   let different = 0;
   for (const { table, rows, cacheRows, differences } of results) {
     const apart = cacheRows > 0 ? `, ${cacheRows} of them decided by the kernel's cache` : '';
-    console.log(`${table.padEnd(8)} ${String(rows).padStart(6)} rows, ${differences.length} differences${apart}`);
+    console.log(`${table.padEnd(10)} ${String(rows).padStart(6)} rows, ${differences.length} differences${apart}`);
     for (const { row, kernel, rules } of differences.slice(0, shown)) {
       console.log(`  ${JSON.stringify(row)} kernel ${kernel}, rules ${rules}`);
     }
@@ -40,6 +40,6 @@ function print(results: readonly TableResult[]): number {
     different += differences.length;
   }
   const rows = results.reduce((sum, result) => sum + result.rows, 0);
-  console.log(`${'all'.padEnd(8)} ${String(rows).padStart(6)} rows, ${different} differences`);
+  console.log(`${'all'.padEnd(10)} ${String(rows).padStart(6)} rows, ${different} differences`);
   return different === 0 ? 0 : 1;
 }

@@ -45,6 +45,19 @@ export interface LinuxSocket {
   readonly mptcp: boolean;
 }
 
+/** What macOS tells of a socket beside the rest (xsocket_n of bsd/sys/socketvar.h in xnu). */
+export interface DarwinSocket {
+  /**
+   * The process that made the last system call on the socket (so_last_pid), 0 when the kernel names none. A hint, never a holder: it outlives
+   * the process, and names one of several that have the socket open.
+   */
+  readonly lastPid: number;
+  /** SO_REUSESHAREUID, which lets sockets of other users share the port; null before macOS 13, where it is hidden. */
+  readonly sharesUsers: boolean | null;
+  /** A connection or listener of Network.framework that lives in user space (Skywalk): no process has a descriptor of it. */
+  readonly userSpace: boolean;
+}
+
 /** One TCP or UDP socket. UDP sockets are `BOUND`, or `ESTABLISHED` when connected. */
 export interface InetSocket {
   readonly protocol: 'tcp' | 'udp';
@@ -79,6 +92,8 @@ export interface InetSocket {
   readonly direction: 'outgoing' | 'incoming' | null;
   /** What only Linux tells. */
   readonly linux?: LinuxSocket;
+  /** What only macOS tells. */
+  readonly darwin?: DarwinSocket;
 }
 
 /** One Unix stream, datagram or seqpacket socket that carries the asked path. */

@@ -1,6 +1,6 @@
 /**
  * What the bind rules of an operating system answer. Pure: sockets come in as data, outcomes go out as data.
- * linux.ts is measured; index.ts lists what there is.
+ * linux.ts and darwin.ts are measured; index.ts lists what there is.
  */
 
 import { parseIpv6 } from '../address.ts';
@@ -43,6 +43,11 @@ export interface Rules {
   predict(request: Request, facts: Facts): Prediction;
   /** Whether the new socket and one that is bound already cover an address together, for this system. */
   overlap(binder: Bound, occupant: Bound): boolean;
+  /**
+   * The one listener that gets every connection to an address, newest first; null when none does. Absent where connections to one
+   * address are spread over several listeners.
+   */
+  receiver?(address: string, listeners: readonly InetSocket[]): InetSocket | null;
 }
 
 /**

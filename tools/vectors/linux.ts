@@ -12,34 +12,19 @@
  * The file's own `schema` entry documents the columns. A `multi` row with cacheCase 1 is one where the kernel's result
  * depends on history that the rules cannot see; those are counted apart, but the prediction has to allow them too.
  */
-import { type Endpoint, nodeTcpOptions } from '../src/model/endpoint.ts';
-import type { Facts, InetSocket, Settings, SocketState } from '../src/model/facts.ts';
-import { linux } from '../src/model/rules/linux.ts';
-import { blocks, blocksAutomatic, type Known } from '../src/model/rules/linux-conflict.ts';
-import { refusals } from '../src/model/rules/linux-refusal.ts';
-import type { Binder } from '../src/model/rules/rules.ts';
+import { type Endpoint, nodeTcpOptions } from '../../src/model/endpoint.ts';
+import type { Facts, InetSocket, Settings, SocketState } from '../../src/model/facts.ts';
+import { linux } from '../../src/model/rules/linux.ts';
+import { blocks, blocksAutomatic, type Known } from '../../src/model/rules/linux-conflict.ts';
+import { refusals } from '../../src/model/rules/linux-refusal.ts';
+import type { Binder } from '../../src/model/rules/rules.ts';
+import { at, checkTables, compare, type Difference, names, numbers, type Row, type TableResult } from './rows.ts';
 
 /** The tables, in the order in which they are printed. */
-export const tables = ['tcp', 'udp', 'listen2', 'dev_rows', 'multi'] as const;
+const tables = ['tcp', 'udp', 'listen2', 'dev_rows', 'multi'] as const;
 
-export type Table = (typeof tables)[number];
+type Table = (typeof tables)[number];
 
-/** A row where rules and kernel differ. */
-export interface Difference {
-  readonly row: readonly unknown[];
-  readonly kernel: string;
-  readonly rules: string;
-}
-
-export interface TableResult {
-  readonly table: Table;
-  readonly rows: number;
-  /** Rows with cacheCase 1. */
-  readonly cacheRows: number;
-  readonly differences: readonly Difference[];
-}
-
-type Row = readonly unknown[];
 type Key = Record<'existingAddr' | 'newAddr' | 'src' | 'tcpState' | 'udpState' | 'dev', readonly string[]>;
 type Verify = (row: Row, key: Key) => Difference | null;
 
@@ -49,15 +34,8 @@ const inUse = 98;
 const notAvailable = 99;
 const notTried = -1;
 
-/**
- * Checks every table that the document has.
- *
- * @throws {TypeError} when it is not such a document, or a row does not fit the schema.
- */
-export function checkVectors(document: unknown): TableResult[] {
-  if (typeof document !== 'object' || document === null)
-    throw new TypeError('Not a vector file: an object is expected');
-  const file = document as Record<string, unknown>;
+/** @throws {TypeError} when it is not such a document, or a row does not fit the schema. */
+export function checkLinux(file: Record<string, unknown>): TableResult[] {
   const key: Key = {
     existingAddr: names(file, 'existingAddr'),
     newAddr: names(file, 'newAddr'),
@@ -66,15 +44,8 @@ export function checkVectors(document: unknown): TableResult[] {
     udpState: names(file, 'udpState'),
     dev: names(file, 'dev'),
   };
-  const present = tables.filter((table) => file[table] !== undefined);
-  if (present.length === 0) throw new TypeError(`Not a vector file: it has none of the tables ${tables.join(', ')}`);
-  return present.map((table) => {
-    const rows = file[table];
-    if (!Array.isArray(rows)) throw new TypeError(`Table ${table} is not a list`);
-    const differences = rows.map((row: Row) => verify[table](row, key)).filter((found) => found !== null);
-    const cacheRows = table === 'multi' ? rows.filter((row: Row) => row[4] === 1).length : 0;
-    return { table, rows: rows.length, cacheRows, differences };
-  });
+  const entries = tables.map((table) => [table, (row: Row) => verify[table](row, key)] as const);
+  return checkTables(file, Object.fromEntries(entries), (table, row) => table === 'multi' && row[4] === 1);
 }
 
 const verify: Record<Table, Verify> = {
@@ -242,19 +213,6 @@ function factsOf(binder: Binder, occupants: readonly Known[]): Facts {
   };
 }
 
-function compare(
-  row: Row,
-  kernel: readonly unknown[],
-  rules: readonly unknown[],
-  allowed = () => true,
-): Difference | null {
-  if (kernel.length !== rules.length) throw new TypeError(`Row ${JSON.stringify(row)} does not fit the schema`);
-  if (kernel.some((errno, index) => errno !== rules[index])) {
-    return { row, kernel: kernel.join(' '), rules: rules.join(' ') };
-  }
-  return allowed() ? null : { row, kernel: kernel.join(' '), rules: 'the prediction does not allow it' };
-}
-
 function asOccupant(socket: Binder, state: State | undefined, local = socket.address): Known {
   if (state === undefined) throw new TypeError('A row names a state that the file does not explain');
   const { family, uid, reuseAddress, reusePort, v6Only } = socket;
@@ -311,25 +269,4 @@ function flagsOf(bits: number): { reuseAddress: boolean; reusePort: boolean } {
 
 function device(name: string): string | null {
   return name === 'none' ? null : (name.split(' ')[0] ?? null);
-}
-
-function names(file: Record<string, unknown>, name: string): readonly string[] {
-  const list = file[name];
-  if (!Array.isArray(list) || !list.every((entry) => typeof entry === 'string')) {
-    throw new TypeError(`Not a vector file: ${name} is not a list of names`);
-  }
-  return list;
-}
-
-function numbers(row: Row, length: number): number[] {
-  if (!Array.isArray(row) || row.length !== length || !row.every((cell) => typeof cell === 'number')) {
-    throw new TypeError(`Row ${JSON.stringify(row)} does not fit the schema`);
-  }
-  return row as number[];
-}
-
-function at<T>(list: readonly T[], index: number | undefined): T {
-  const entry = index === undefined ? undefined : list[index];
-  if (entry === undefined) throw new TypeError(`Index ${index} is not in the file's key`);
-  return entry;
 }
