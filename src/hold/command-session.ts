@@ -2,12 +2,12 @@
  * The processes of one run of the command: everything that it started and that stayed in its session. They are signalled together, the guard
  * knows them, and the end of the last one is waited for.
  */
-import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { os } from '../os/index.ts';
 import type { Session } from '../os/sessions.ts';
 import type { Faults } from './faults.ts';
 import type { Guard } from './guard.ts';
+import type { Started } from './spawn.ts';
 
 /** How often the end of a session is looked for; there is no event for it. */
 const sessionCheckMs = 20;
@@ -15,15 +15,15 @@ const sessionCheckMs = 20;
 const lastWordsMs = 100;
 
 export class CommandSession {
-  readonly #child: ChildProcess;
+  readonly #stderr: Started['stderr'];
   readonly #guard: Guard;
   readonly #faults: Faults;
   readonly #onNote: (sentence: string) => void;
   /** Null when it did not start. */
   readonly #session: Session | null;
 
-  constructor(child: ChildProcess, guard: Guard, faults: Faults, onNote: (sentence: string) => void) {
-    this.#child = child;
+  constructor({ child, stderr }: Started, guard: Guard, faults: Faults, onNote: (sentence: string) => void) {
+    this.#stderr = stderr;
     this.#guard = guard;
     this.#faults = faults;
     this.#onNote = onNote;
@@ -75,9 +75,8 @@ export class CommandSession {
 
   /** Reads what it wrote last. What has stderr open still is no part of the command any more, and must not keep hold alive. */
   async lastWords(): Promise<void> {
-    const { stderr } = this.#child;
-    // Undefined, against its type, when it could not be started.
-    if (!stderr || stderr.destroyed) return;
+    const stderr = this.#stderr;
+    if (stderr === null || stderr.destroyed) return;
     if (!stderr.isPaused())
       await Promise.race([new Promise((resolve) => stderr.once('close', resolve)), sleep(lastWordsMs)]);
     stderr.destroy();

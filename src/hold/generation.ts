@@ -17,7 +17,7 @@ import { NotifySocket } from './notify.ts';
 import { type Evidence, KernelWatch } from './ready.ts';
 import { endRunaways } from './runaways.ts';
 import type { StopSignal } from './settings.ts';
-import { type CommandOptions, spawnCommand } from './spawn.ts';
+import { type CommandOptions, type Started, spawnCommand } from './spawn.ts';
 import type { AgentMessage, DrainCounts, DrainOrder } from './wire/messages.ts';
 import type { ReadyBy } from './wire/passed.ts';
 
@@ -97,12 +97,16 @@ export class Generation {
       this.#settle = resolve;
     });
     this.#notify = options.readyBy === 'auto' || options.readyBy === 'notify' ? this.#openNotify() : null;
+    // Where the log ends before the command can write to it.
+    const fromLog = options.stderr === null ? readBack() : null;
+    let started: Started;
     try {
-      this.#child = spawnCommand(options, this.#notify?.name ?? null);
+      started = spawnCommand(options, this.#notify?.name ?? null);
     } catch (error) {
       this.#notify?.close();
       throw error;
     }
+    this.#child = started.child;
     // First of all: a child that could not be started says so by an event, which without a listener is thrown.
     this.exited = new Promise((resolve) => {
       this.#child.once('exit', (code, signal) => this.#end({ code, signal }, resolve));
@@ -111,8 +115,8 @@ export class Generation {
         this.#end({ code: 126, signal: null }, resolve);
       });
     });
-    this.#lastLines = options.stderr === null ? readBack() : passThrough(this.#child.stderr ?? null, options.stderr);
-    this.#session = new CommandSession(this.#child, options.guard, options.faults, options.onNote);
+    this.#lastLines = fromLog ?? passThrough(started.stderr, options.stderr);
+    this.#session = new CommandSession(started, options.guard, options.faults, options.onNote);
     this.#kernel = this.#watchKernel();
     if (options.assumeReadyMs !== null) {
       this.#readyTimer = setTimeout(() => this.#isReady('assumed'), options.assumeReadyMs);

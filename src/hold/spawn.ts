@@ -2,8 +2,10 @@
  * How the held sockets reach the command: descriptors from 3 upward, and the environment that tells about them.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, statSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { delimiter, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { formatEndpoint } from '../model/endpoint.ts';
@@ -171,8 +173,15 @@ export interface CommandOptions {
   readonly stderr: NodeJS.WritableStream | null;
 }
 
+/** A command that was started. */
+export interface Started {
+  readonly child: ChildProcess;
+  /** What it writes there, to be passed on; null where it has ours. */
+  readonly stderr: Readable | null;
+}
+
 /** Starts the command. @param notify Where it says that it is ready, as sd_notify(3) does; null leaves that to the manager of hold. */
-export function spawnCommand(options: CommandOptions, notify: string | null): ChildProcess {
+export function spawnCommand(options: CommandOptions, notify: string | null): Started {
   const { control } = options;
   const passed: Omit<Passed, 'sockets' | 'copies' | 'version'> = {
     pid: process.pid,
@@ -193,11 +202,22 @@ export function spawnCommand(options: CommandOptions, notify: string | null): Ch
     notify ?? options.environment['NOTIFY_SOCKET'] ?? null,
     control.reference === null ? [] : [control.reference.fd],
   );
-  return spawn(how.file, [...how.args], {
-    cwd: options.cwd,
-    env: how.environment,
-    // A session of its own: the whole tree can be signalled, and the terminal's Ctrl-C reaches it once, through us.
-    detached: true,
-    stdio: [stdinFor(), 'inherit', options.stderr === null ? 'inherit' : 'pipe', ...how.descriptors],
-  });
+  // Not a pipe of Node's: that is a socket, which no program can open as /dev/stderr, and which Node keeps when it cannot start the child (EMFILE).
+  const pipe = options.stderr === null ? null : os().streams.pipe();
+  const stderr = pipe === null ? null : new Socket({ fd: pipe.readable, readable: true, writable: false });
+  try {
+    const child = spawn(how.file, [...how.args], {
+      cwd: options.cwd,
+      env: how.environment,
+      // A session of its own: the whole tree can be signalled, and the terminal's Ctrl-C reaches it once, through us.
+      detached: true,
+      stdio: [stdinFor(), 'inherit', pipe?.writable ?? 'inherit', ...how.descriptors],
+    });
+    return { child, stderr };
+  } catch (error) {
+    stderr?.destroy();
+    throw error;
+  } finally {
+    if (pipe !== null) closeSync(pipe.writable);
+  }
 }

@@ -49,6 +49,13 @@ async function holdWith(stderr: 'pipe' | number, command: readonly string[]) {
   };
 }
 
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let looks = 0; !isTrue(); looks++) {
+    assert.ok(looks < 1_000, 'it did not happen within 20 s');
+    await sleep(20);
+  }
+}
+
 const server = [process.execPath, fixture('server.cjs')];
 
 /** Restarts it twice and answers: nothing of hold has ended. */
@@ -118,6 +125,15 @@ for (const [name, code] of [
     assert.equal(answer, code);
   });
 
+test('the command can open its stderr by name, as a shell does for /dev/stderr', async () => {
+  await using hold = await holdWith('pipe', ['sh', '-c', 'echo opened >/dev/stderr; exec "$0" "$1"', ...server]);
+  let text = '';
+  hold.child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await until(() => /^opened$/m.test(text));
+});
+
 test('a log file gets what the command writes straight, and its last lines are told when it fails', async () => {
   const path = join(directory, 'log');
   const file = openSync(path, 'w');
@@ -130,5 +146,6 @@ test('a log file gets what the command writes straight, and its last lines are t
   closeSync(file);
   assert.equal(await outcomeOf(hold.endpoint), 'refused');
   assert.match(await get(hold.port), /^1 /);
-  assert.match(readFileSync(path, 'utf8'), /^it is broken$[\s\S]*^ {2}it is broken$/m);
+  // Hold tells it to who asked, and to its log, one after the other.
+  await until(() => /^it is broken$[\s\S]*^ {2}it is broken$/m.test(readFileSync(path, 'utf8')));
 });

@@ -28,6 +28,7 @@ export interface Libc {
   flock: Call;
   poll: Call;
   eventfd: Call;
+  pipe2: Call;
   write: Call;
   read: Call;
   prctl: Call;
@@ -148,6 +149,7 @@ function declare(koffi: Koffi): Libc {
     flock: fn('flock', 'int', ['int', 'int']),
     poll: fn('poll', 'int', ['void *', 'ulong', 'int']),
     eventfd: fn('eventfd', 'int', ['uint', 'int']),
+    pipe2: fn('pipe2', 'int', ['void *', 'int']),
     write: fn('write', 'intptr_t', ['int', 'void *', 'size_t']),
     read: fn('read', 'intptr_t', ['int', 'void *', 'size_t']),
     prctl: fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),

@@ -5,11 +5,12 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import type { Streams } from '../../streams.ts';
-import { hasLibc, libc } from './libc.ts';
+import { check, hasLibc, libc } from './libc.ts';
 
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const POLLOUT = 4;
+const O_CLOEXEC = 0o2000000;
 /** A pipe that poll(2) calls writable has room for so much (PIPE_BUF, pipe(7)). */
 const pipeBuffer = 4_096;
 
@@ -29,6 +30,12 @@ export const streams: Streams = {
   openWithoutWaiting(fd) {
     // A socket has no such door (ENXIO), and a pipe of another user is closed to us.
     return open(fd, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  },
+  pipe() {
+    const ends = new Int32Array(2);
+    check('pipe2', libc().pipe2(ends, O_CLOEXEC));
+    const [readable = -1, writable = -1] = ends;
+    return { readable, writable };
   },
   openToRead(fd) {
     return open(fd, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
