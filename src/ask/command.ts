@@ -2,8 +2,10 @@
  * Running somebody else's program: found where nobody else could have put it, without a shell, in an environment of our own, with an end,
  * its complaint kept.
  */
-import { accessSync, constants, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import type { Readable } from 'node:stream';
 
 export interface CommandResult {
   /** Null when it could not be started, or was ended by a signal. */
@@ -28,16 +30,20 @@ const lastWordsMs = 200;
 /** setTimeout counts in 31 bits, and takes more for nothing at all. */
 const longestTimeoutMs = 2 ** 31 - 1;
 
+/** Two pipes to the program, and one of libuv's that tells whether it started, with some to spare for other threads. */
+const descriptorsOfChild = 8;
+
 /** Where the caller's own managers are; nothing else of the environment is handed on. */
 const kept = ['HOME', 'XDG_RUNTIME_DIR', 'DOCKER_HOST', 'DOCKER_CONTEXT', 'CONTAINER_HOST'] as const;
 
 /** Runs a program of the PATH to its end. Rejects only with the signal's reason. @param name Its name, without a folder. */
 export function runCommand(name: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
-  const file = findProgram(name);
-  const uid = options.uid ?? null;
-  const account = uid === null ? null : accountOf(uid);
   const failed = (failure: string): Promise<CommandResult> =>
     Promise.resolve({ status: null, stdout: '', stderr: '', failure });
+  const file = findProgram(name);
+  if (!hasDescriptors(descriptorsOfChild)) return failed('it could not be started: EMFILE');
+  const uid = options.uid ?? null;
+  const account = uid === null ? null : accountOf(uid);
   if (file === null) return failed(`there is no ${name} on the PATH that only root and this user can change`);
   if (uid !== null && account === null) return failed(`user ${uid} has no account`);
   const { spawn } = process.getBuiltinModule('node:child_process');
@@ -62,14 +68,17 @@ export function runCommand(name: string, args: readonly string[], options: Comma
       child.kill('SIGTERM');
     };
     options.signal?.addEventListener('abort', abort, { once: true });
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      failure = `it could not be started: ${error.code ?? error.message}`;
+      // Node makes no streams for what it could not start, and then no 'close' follows.
+      if (child.pid === undefined) end(null);
+    });
     for (const stream of ['stdout', 'stderr'] as const) {
-      child[stream].setEncoding('utf8').on('data', (text: string) => {
+      // Undefined, against its type, when there was no descriptor for it.
+      (child[stream] as Readable | undefined)?.setEncoding('utf8').on('data', (text: string) => {
         if (output[stream].length < mostOutput) output[stream] += text;
       });
     }
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      failure = `it could not be started: ${error.code ?? error.message}`;
-    });
     child.on('exit', () => {
       clearTimeout(timer);
       timer = setTimeout(() => {
@@ -77,13 +86,27 @@ export function runCommand(name: string, args: readonly string[], options: Comma
         child.stderr.destroy();
       }, lastWordsMs);
     });
-    child.on('close', (status) => {
+    child.on('close', end);
+    function end(status: number | null): void {
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', abort);
       if (options.signal?.aborted) reject(options.signal.reason);
       else resolve({ status, ...output, failure });
-    });
+    }
   });
+}
+
+/** True when this process can open as many. Node never closes the pipes of a child that it found no descriptor to start with (EMFILE). */
+function hasDescriptors(count: number): boolean {
+  const open: number[] = [];
+  try {
+    while (open.length < count) open.push(openSync(devNull, 'r'));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const fd of open) closeSync(fd);
+  }
 }
 
 /** Where a program is on the PATH, or null. Only where nobody but root and this user could have put it, or can put another in its place. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -29,6 +30,29 @@ test('a time that no timer can count is not over at once', async () => {
 test('everything that was printed is there, also when there is much of it', async () => {
   const { stdout } = await runCommand('sh', ['-c', 'head -c 1000000 /dev/zero | tr "\\0" x'], { timeoutMs: 10_000 });
   assert.equal(stdout.length, 1_000_000);
+});
+
+test('without a descriptor to spare no program is started, nothing is thrown, and nothing stays open', () => {
+  const module = new URL('../../src/ask/command.js', import.meta.url).href;
+  const source = `
+    import { closeSync, openSync, readdirSync } from 'node:fs';
+    import { runCommand } from ${JSON.stringify(module)};
+    const run = async () => { const { status, failure } = await runCommand('id', [], { timeoutMs: 10_000 }); return failure ?? status; };
+    const before = [await run(), readdirSync('/proc/self/fd').length];
+    const taken = [];
+    try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+    const answers = new Set();
+    for (let spare = 0; spare < 16; spare++) { answers.add(await run()); closeSync(taken.pop()); }
+    for (const fd of taken) closeSync(fd);
+    console.log(JSON.stringify([...before, ...answers, readdirSync('/proc/self/fd').length]));`;
+  const script = 'ulimit -n 128; exec "$0" --input-type=module -e "$1"';
+  const { stdout, stderr } = spawnSync('sh', ['-c', script, process.execPath, source], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.equal(stderr, '');
+  const [ran, openBefore, ...answers] = JSON.parse(stdout) as unknown[];
+  assert.deepEqual([ran, ...answers], [0, 'it could not be started: EMFILE', 0, openBefore]);
 });
 
 test('a program gets a small environment, and the current directory of nobody', async () => {
