@@ -69,8 +69,12 @@ async function confirmAll(
   return answered;
 }
 
-/** What started the processes of an inventory, by pid. */
-export function managersIn(os: Os, inventory: Inventory, signal?: AbortSignal): Promise<ReadonlyMap<number, Manager>> {
+/** What started the processes that have these sockets open, by pid. */
+export function managersIn(
+  os: Os,
+  inventory: Pick<Inventory, 'holders' | 'asker'> & { readonly sockets: readonly Socket[] },
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<number, Manager>> {
   const suspected = suspectsOf(os, [...inventory.holders.values()].flat(), inventory.asker);
   return confirmAll(os, inventory.sockets, inventory, suspected, signal);
 }

@@ -3,6 +3,7 @@
  */
 import type { Platform } from '../../model/facts.ts';
 import type { AddressQuestion, TargetQuestion } from '../../model/reach/question.ts';
+import type { Place } from '../../model/reach/report.ts';
 import type { Remedy, RemedyId } from '../../model/verdict.ts';
 import type { ConnectNeed, ConnectStage, ConnectStaged } from '../../stage/connect/stage.ts';
 import type { Page } from '../cause.ts';
@@ -37,6 +38,8 @@ interface Common<Id extends string, Args extends object> {
   /** One line, the heading of its page. */
   readonly title: string;
   readonly on: readonly Platform[];
+  /** Where the connection fails: the mark in the picture of the path. */
+  readonly at: Place;
   /** True for a cause that is worth saying although clients get through. @default false */
   readonly getsThrough?: boolean;
   readonly page: Page;

@@ -8,6 +8,7 @@ export default addressCause({
   id: 'nothing-listens',
   title: 'No program listens on this port',
   on: ['linux'],
+  at: 'listener',
   page: {
     see: '`ECONNREFUSED`, at once. With `localhost`, Node tries both of its addresses and throws an `AggregateError`, whose message is empty in Node 20.',
     why: 'The address belongs to this machine, and no socket listens on the port: not on another address, and not in a container or another network namespace that rebind can see. The kernel answers with a reset.',

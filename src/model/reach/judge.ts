@@ -10,11 +10,12 @@ import { factsOf } from './fact.ts';
 import { listenersOf } from './listeners.ts';
 import { outcomeOf } from './outcome.ts';
 import type { AddressQuestion, JudgedAddress, TargetQuestion } from './question.ts';
-import type { AddressOutcome, ReachedAddress, ReachReport } from './report.ts';
+import type { AddressOutcome, Place, ReachedAddress, ReachReport } from './report.ts';
 
 interface Judge {
   readonly id: string;
   readonly on: readonly Platform[];
+  readonly at: Place;
   /** True for a cause that is worth saying although clients get through. */
   readonly getsThrough?: boolean;
   say(args: object): string;
@@ -57,6 +58,7 @@ export interface Seen extends Omit<TargetQuestion, 'addresses'> {
 
 interface Recognised {
   readonly rank: number;
+  readonly at: Place;
   readonly getsThrough: boolean;
   readonly finding: Finding;
   readonly remedies: readonly Remedy[];
@@ -114,6 +116,7 @@ export function judge<C extends ReachCause>(seen: Seen, causes: readonly C[]): R
     errno: reachable === true ? null : (judged.find(({ errno }) => errno !== null)?.errno ?? seen.name?.errno ?? null),
     verdict,
     also,
+    failsAt: reachable === true ? null : (entries[0]?.at ?? null),
     addresses: judged.map(({ evidence, found, outcome, errno, elapsedMs }) => {
       const [first = null, ...more] = found.map(({ finding }) => finding) as ReachFoundBy<C>[];
       return {
@@ -135,7 +138,7 @@ export function judge<C extends ReachCause>(seen: Seen, causes: readonly C[]): R
 
 function recognised(cause: Judge, rank: number, args: object, remedies: readonly Remedy[]): Recognised {
   const finding = { cause: cause.id, sentence: cause.say(args), args: args as Finding['args'] };
-  return { rank, getsThrough: cause.getsThrough === true, finding, remedies };
+  return { rank, at: cause.at, getsThrough: cause.getsThrough === true, finding, remedies };
 }
 
 /** Null where nothing was tried and nothing was proved. */

@@ -5,6 +5,24 @@ import type { Gap } from '../facts.ts';
 import type { Blocker, Finding, Remedy } from '../verdict.ts';
 import type { Target } from './target.ts';
 
+/** The places of a path, in the order that a connection passes them. A target on this machine has no `network` and no `server`. */
+export const places = [
+  'client',
+  'name',
+  'route',
+  'firewall',
+  'network',
+  'server',
+  'file',
+  'listener',
+  'queue',
+  'process',
+  'answer',
+] as const;
+
+/** Where a connection fails. */
+export type Place = (typeof places)[number];
+
 /** What one address did. */
 export type AddressOutcome =
   /** A reply to a request, or bytes without one. */
@@ -50,6 +68,8 @@ export interface ReachReport<Found extends Finding = Finding> {
   /** Null when it can be reached and nothing is worth saying, or when the reason cannot be proved. */
   readonly verdict: Found | null;
   readonly also: readonly Found[];
+  /** Where the connection fails, as far as the verdict says; null without one, and where clients get through. */
+  readonly failsAt: Place | null;
   /** In the order that a client tries them. */
   readonly addresses: readonly ReachedAddress<Found>[];
   /** The sockets that have the port here, as the blockers of `why`. */
