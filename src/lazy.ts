@@ -38,6 +38,20 @@ export const wait: typeof import('./wait/wait.ts').wait = async (...args) =>
   (await import('./wait/wait.ts')).wait(...args);
 
 /**
+ * Tells orchestrators and load balancers how a server is: `/livez` and `/readyz`, on a port of its own or by its handler, and HAProxy's
+ * agent-check.
+ *
+ * @example
+ * ```ts
+ * await listen(server, 3000);
+ * await health(server, { port: 9000, checks: { database: () => database.ping() } });
+ * close.onSignals(server, { lameDuckMs: 'auto' });
+ * ```
+ */
+export const health: typeof import('./server/health.ts').health = async (...args) =>
+  (await import('./server/health.ts')).health(...args);
+
+/**
  * Keeps ports open while a command restarts.
  *
  * @example

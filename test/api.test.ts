@@ -37,6 +37,7 @@ import { ${Object.keys(library).join(', ')} } from 'rebind';
 const app = (_request, response) => response.end('hello\\n');
 `;
 const given: Readonly<Record<string, string>> = {
+  database: 'const database = { ping: async () => true };',
   server: 'const server = http.createServer(app);',
   socket:
     "const socket = await new Promise((resolve) => { const to = http.createServer(app).listen(0, '127.0.0.1', () => { const made = net.connect(to.address().port, '127.0.0.1', () => resolve(made)); }); });",
@@ -95,18 +96,20 @@ for (const [name, text] of sections) {
   });
 }
 
-/** Runs it as a module of its own, on a port that is free instead of 3000. What still runs after two seconds without an error is right, too. */
+/** Runs it as a module of its own, on ports that are free instead of 3000 and 9000. What still runs after two seconds without an error is right, too. */
 async function run(example: string): Promise<{ status: number | null; output: string }> {
   using reserved = await library.reserve();
-  const port = String(reserved.port);
+  using second = await library.reserve();
+  const ports = [String(reserved.port), String(second.port)] as const;
   reserved.release();
+  second.release();
   const lines = Object.entries(given).filter(
     ([name]) =>
       new RegExp(`\\b${name}\\b`).test(example) &&
       !new RegExp(`(const |catch \\(|\\()${name}\\b(?=\\)? (=|=>|\\{))`).test(example),
   );
   const code = `${before}${lines.map(([, line]) => line).join('\n')}\nsetTimeout(() => process.exit(), 2000);\n${example}\nprocess.exit();\n`;
-  const onPort = (text: string): string => text.replaceAll(/\b3000\b/g, port);
+  const onPort = (text: string): string => text.replaceAll(/\b3000\b/g, ports[0]).replaceAll(/\b9000\b/g, ports[1]);
   writeFileSync(join(folder, 'server.js'), onPort("require('node:http').createServer().listen(3000)"));
   writeFileSync(join(folder, 'example.mjs'), onPort(code));
   const child = spawn(process.execPath, ['--no-warnings', 'example.mjs'], { cwd: folder, detached: true });

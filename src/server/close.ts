@@ -9,13 +9,19 @@ import { Server } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { checkNames, checkSignal, milliseconds } from '../check.ts';
 import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
+import { type AfterStep, checkSteps, runSteps } from './after-steps.ts';
 import { isServer, isUdpSocket, serverExpected } from './arguments.ts';
+import { track, whenWorkIsDone, workLeft } from './background.ts';
+import type { Closed } from './closed.ts';
+import { closingSignal, tellClosing } from './closing-signal.ts';
 import { connectionsOf, followUpgrades } from './connections.ts';
 import { isClosed } from './descriptor.ts';
 import { Drain } from './drain.ts';
 import { hidden } from './hidden.ts';
 import { cancelListen } from './pending.ts';
+import { learnedLameDuckMs } from './probes.ts';
 import { onSignals, type SignalChoice } from './signals.ts';
+import { publishCloseEnd, publishCloseStart, publishState } from './telemetry.ts';
 
 /** How long `close` waits for what. All in milliseconds. */
 export interface CloseOptions {
@@ -25,25 +31,25 @@ export interface CloseOptions {
   readonly idleMs?: number;
   /** How long a connection may take to send its first byte. @default 2000 */
   readonly firstByteMs?: number;
-  /** How long to go on accepting after `close.isClosing(server)` says so, for load balancers that ask a readiness check. @default 0 */
-  readonly lameDuckMs?: number;
+  /**
+   * How long to go on accepting after `close.isClosing(server)` says so, for load balancers that ask a readiness check. `auto` learns it from
+   * those who asked `health`: three times the time between two questions and a second, at most 10 s; 0 where nobody asks; 7 s where somebody
+   * asked fewer than three times, or where nobody asks and KUBERNETES_SERVICE_HOST is set. @default 0
+   */
+  readonly lameDuckMs?: number | 'auto';
+  /**
+   * What is done when the connections are finished, in this order, such as `[() => database.end(), () => telemetry.flush()]`. One that fails
+   * does not keep the next from being done; `close` rejects with its error when all are.
+   */
+  readonly after?: readonly AfterStep[];
+  /** How long each step of `after` may take. @default 5000 */
+  readonly afterMs?: number;
   /** Aborting ends every wait at once and resets what is open. */
   readonly signal?: AbortSignal;
 }
 
 /** `CloseOptions`, and which signals. */
 export interface SignalOptions extends CloseOptions, SignalChoice {}
-
-/** What became of the connections. */
-export interface Closed {
-  /** Ended by themselves: the last answer was sent, the stream was finished, or the client went. */
-  readonly finished: number;
-  /** Closed while nothing was in flight. */
-  readonly idle: number;
-  /** Reset when the grace was over. */
-  readonly killed: number;
-  readonly elapsedMs: number;
-}
 
 interface Closing {
   readonly promise: Promise<Closed>;
@@ -52,7 +58,7 @@ interface Closing {
 
 const closings = new WeakMap<object, Closing>();
 
-/** The type of `close`: a function with two more. */
+/** The type of `close`: a function with four more. */
 export interface Close {
   /** Stops accepting at once and lets go of the port, finishes what is in flight, and resolves when nothing is open any more. */
   (server: Server | UdpSocket, options?: CloseOptions): Promise<Closed>;
@@ -69,8 +75,37 @@ export interface Close {
    */
   isClosing(server: Server | UdpSocket): boolean;
   /**
+   * Work that outlives its answer: every `close` waits for it in what is left of its grace. Returns the same promise. Should the work fail,
+   * Node's warnings say so.
+   *
+   * @throws {TypeError} when it is no promise.
+   * @example
+   * ```ts
+   * http.createServer((_request, response) => {
+   *   response.end('You get a mail');
+   *   close.track(sendMail());
+   * });
+   * ```
+   */
+  track<Work extends PromiseLike<unknown>>(work: Work): Work;
+  /**
+   * Aborts when this server is closed for new connections: for the handlers of answers that never end by themselves, such as gRPC streams.
+   *
+   * @throws {TypeError} when it is not a server.
+   * @example
+   * ```ts
+   * http.createServer((_request, response) => {
+   *   const timer = setInterval(() => response.write('tick\n'), 1000);
+   *   response.once('close', () => clearInterval(timer));
+   *   close.signal(server).addEventListener('abort', () => response.end());
+   * });
+   * ```
+   */
+  signal(server: Server | UdpSocket): AbortSignal;
+  /**
    * Closes the servers when the process is asked to end, then ends it with the status it would have had: killed by that signal, so that a
-   * supervisor sees the truth. A second signal ends it at once. Returns a function that takes the handlers away.
+   * supervisor sees the truth, after the 'exit' listeners of the program. A second signal ends it at once. On a terminal Ctrl-C skips the lame
+   * duck. Returns a function that takes the handlers away.
    *
    * @throws {TypeError} when one is not a server, or an option is not known. @throws {RangeError} when a time is not a number of milliseconds.
    * @example
@@ -98,24 +133,30 @@ export interface Close {
  */
 export const close: Close = Object.assign(closeOne, {
   isClosing: (server: Server | UdpSocket): boolean => closings.has(server),
+  track,
+  signal: (server: Server | UdpSocket): AbortSignal => {
+    if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close.signal', server);
+    return closingSignal(server);
+  },
   onSignals: closeOnSignals,
 });
 
 function closeOne(server: Server | UdpSocket, options: CloseOptions = {}): Promise<Closed> {
   if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close', server);
   const times = readTimes('close()', options);
+  const { after = [] } = options;
   const running = closings.get(server);
   if (running !== undefined) {
     hurryOn(options.signal, running.hurry);
     return running.promise;
   }
   // A `listen` that is under way comes to nothing.
-  return start(server, times, options.signal, cancelListen(server));
+  return start(server, times, options.signal, cancelListen(server), after);
 }
 
 /** For a `listen` that gives up after its server listened: closes the server as `close` does. */
 export function closeAgain(server: Server): Promise<Closed> {
-  return closings.get(server)?.promise ?? start(server, readTimes('close()', {}), undefined, null);
+  return closings.get(server)?.promise ?? start(server, readTimes('close()', {}), undefined, null, []);
 }
 
 function start(
@@ -123,12 +164,23 @@ function start(
   times: Times,
   signal: AbortSignal | undefined,
   cancelled: Promise<void> | null,
+  after: readonly AfterStep[],
 ): Promise<Closed> {
   const hurry = new AbortController();
-  const begin = (): Promise<Closed> =>
-    isUdpSocket(server)
-      ? closeUdp(server, times.graceMs, hurry.signal, cancelled !== null)
-      : closeServer(server, times, hurry.signal, cancelled !== null);
+  const begin = async (): Promise<Closed> => {
+    const startMs = performance.now();
+    const lameMs = times.lameDuckMs === 'auto' ? learnedLameDuckMs(server) : times.lameDuckMs;
+    publishCloseStart(server, isUdpSocket(server) ? 0 : lameMs, times.graceMs);
+    const wasAbout = cancelled !== null;
+    const counts = isUdpSocket(server)
+      ? await closeUdp(server, times.graceMs, hurry.signal, wasAbout)
+      : await closeServer(server, { ...times, lameDuckMs: lameMs }, hurry.signal, wasAbout);
+    const closed: Closed = { ...counts, elapsedMs: performance.now() - startMs };
+    publishState(server, 'closed');
+    publishCloseEnd(server, closed);
+    await runSteps(after, closed, times.afterMs, hurry.signal);
+    return closed;
+  };
   const closing: Closing = {
     promise: (cancelled === null ? begin() : cancelled.then(begin)).finally(() => closings.delete(server)),
     hurry: () => hurry.abort(),
@@ -145,7 +197,7 @@ function closeOnSignals(
   const all = Array.isArray(servers) ? servers : [servers];
   for (const server of all)
     if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('close.onSignals', server);
-  readTimes('close.onSignals()', options, ['signals']);
+  const { afterMs } = readTimes('close.onSignals()', options, ['signals']);
   for (const server of all) {
     if (!isServer(server)) continue;
     connectionsOf(server);
@@ -155,39 +207,68 @@ function closeOnSignals(
   setImmediate(() => {
     for (const server of all) if (isServer(server)) void prepareEmptying(server);
   });
-  const { signals: _signals, signal: ended, ...times } = options;
-  return onSignals(async (hurry) => {
+  const { signals: _signals, signal: ended, after = [], ...times } = options;
+  return onSignals(async (hurry, signalled) => {
     const signal = ended === undefined ? hurry : AbortSignal.any([hurry, ended]);
-    await Promise.all(all.map((server) => close(server, { ...times, signal })));
+    // Somebody at the keyboard: no balancer is to be waited for.
+    const typed = signalled === 'SIGINT' && process.getBuiltinModule('node:tty').isatty(0);
+    const startMs = performance.now();
+    const each = await Promise.all(
+      all.map((server) => close(server, { ...times, signal, ...(typed && { lameDuckMs: 0 }) })),
+    );
+    await runSteps(after, sumOf(each, performance.now() - startMs), afterMs, signal);
   }, options);
 }
 
-type Times = Required<Omit<CloseOptions, 'signal'>>;
+function sumOf(each: readonly Closed[], elapsedMs: number): Closed {
+  const total = (name: 'finished' | 'idle' | 'killed'): number => each.reduce((sum, one) => sum + one[name], 0);
+  return {
+    finished: total('finished'),
+    idle: total('idle'),
+    killed: total('killed'),
+    workLeft: workLeft(),
+    lameDuckMs: Math.max(0, ...each.map(({ lameDuckMs }) => lameDuckMs)),
+    elapsedMs,
+  };
+}
 
-const names = ['graceMs', 'idleMs', 'firstByteMs', 'lameDuckMs', 'signal'];
+type Times = Required<Omit<CloseOptions, 'signal' | 'after'>>;
+
+const names = ['graceMs', 'idleMs', 'firstByteMs', 'lameDuckMs', 'after', 'afterMs', 'signal'];
 
 function readTimes(verb: string, options: CloseOptions, more: readonly string[] = []): Times {
   checkNames(verb, options, [...names, ...more]);
   checkSignal(options.signal);
+  checkSteps(options.after);
   return {
     graceMs: milliseconds('graceMs', options.graceMs, 10_000),
     idleMs: milliseconds('idleMs', options.idleMs, 1000),
     firstByteMs: milliseconds('firstByteMs', options.firstByteMs, 2000),
-    lameDuckMs: milliseconds('lameDuckMs', options.lameDuckMs, 0),
+    lameDuckMs: options.lameDuckMs === 'auto' ? 'auto' : milliseconds('lameDuckMs', options.lameDuckMs, 0),
+    afterMs: milliseconds('afterMs', options.afterMs, 5000),
   };
 }
 
-async function closeServer(server: Server, times: Times, hurry: AbortSignal, wasAbout: boolean): Promise<Closed> {
-  const startMs = performance.now();
+async function closeServer(
+  server: Server,
+  times: Times & { readonly lameDuckMs: number },
+  hurry: AbortSignal,
+  wasAbout: boolean,
+): Promise<Omit<Closed, 'elapsedMs'>> {
   const ended = new Promise<void>((resolve) => server.once('close', resolve));
   const giveBack = deferOwnClose(server);
   try {
     const drain = new Drain(server, times);
+    const lameStartMs = performance.now();
+    if (times.lameDuckMs > 0) publishState(server, 'lame-duck');
     await pause(times.lameDuckMs, hurry);
+    const lameDuckMs = times.lameDuckMs > 0 ? performance.now() - lameStartMs : 0;
+    publishState(server, 'draining');
     const wasListening = server.listening;
     if (wasListening && !hurry.aborted) await emptyAcceptQueue(server);
     // Not http.Server's close, which from Node 19 on cuts idle connections at once. The program may have closed it meanwhile.
     if (server.listening || wasAbout) Server.prototype.close.call(server);
+    tellClosing(server);
     const endMs = performance.now() + times.graceMs;
     const counts = await drain.finish(hurry);
     endHttpTimers(server);
@@ -195,10 +276,18 @@ async function closeServer(server: Server, times: Times, hurry: AbortSignal, was
     // and only as long as the others.
     while (isOpen(server) && performance.now() < endMs && !hurry.aborted) await within(ended, 50, hurry);
     if (wasListening || wasAbout) await within(ended, 50, hurry);
-    return { ...counts, elapsedMs: performance.now() - startMs };
+    await finishWork(server, endMs, hurry);
+    return { ...counts, workLeft: workLeft(), lameDuckMs };
   } finally {
     giveBack();
   }
+}
+
+/** What was given to `close.track` has the rest of the grace. */
+async function finishWork(server: object, endMs: number, hurry: AbortSignal): Promise<void> {
+  if (workLeft() === 0) return;
+  publishState(server, 'finishing');
+  await within(whenWorkIsDone(), endMs - performance.now(), hurry);
 }
 
 /** True while Node has not yet emitted 'close': it counts a server's connections itself. */
@@ -229,7 +318,12 @@ function endHttpTimers(server: Server): void {
   if (interval !== undefined) clearInterval(interval as NodeJS.Timeout);
 }
 
-async function closeUdp(socket: UdpSocket, graceMs: number, hurry: AbortSignal, wasAbout: boolean): Promise<Closed> {
+async function closeUdp(
+  socket: UdpSocket,
+  graceMs: number,
+  hurry: AbortSignal,
+  wasAbout: boolean,
+): Promise<Omit<Closed, 'elapsedMs'>> {
   const startMs = performance.now();
   // Node looks every address up, numbers too, a turn of the event loop before it sends.
   await nextTurn();
@@ -237,7 +331,9 @@ async function closeUdp(socket: UdpSocket, graceMs: number, hurry: AbortSignal, 
   while (isBound(socket) && socket.getSendQueueCount() > 0 && performance.now() - startMs < graceMs && !hurry.aborted)
     await pause(5, hurry);
   if (isBound(socket) || (wasAbout && !isClosed(socket))) await new Promise<void>((resolve) => socket.close(resolve));
-  return { finished: 0, idle: 0, killed: 0, elapsedMs: performance.now() - startMs };
+  tellClosing(socket);
+  await finishWork(socket, startMs + graceMs, hurry);
+  return { finished: 0, idle: 0, killed: 0, workLeft: workLeft(), lameDuckMs: 0 };
 }
 
 function isBound(socket: UdpSocket): boolean {

@@ -13,9 +13,10 @@ import type { UnsetOption } from './bind-options.ts';
 import { listenInstead, listenLater, listenNext, reportOf, warnUnexplained } from './busy.ts';
 import { close } from './close.ts';
 import { connectionsOf, followUpgrades } from './connections.ts';
-import { isListening, type ListenTarget, type Plan, readPlan } from './listen-plan.ts';
+import { isListening, type ListenOptions, type ListenTarget, type Plan, readPlan } from './listen-plan.ts';
 import { alreadyListens, beginListen, isClosedError, type Pending } from './pending.ts';
 import type { Predecessor } from './take-over.ts';
+import { publishState } from './telemetry.ts';
 
 /** A server that listens. Disposing of it closes the server as `close` does. */
 export interface Listening extends AsyncDisposable {
@@ -89,6 +90,7 @@ async function listenPlanned(plan: Plan): Promise<Listening> {
   if (isServer(server)) {
     connectionsOf(server);
     followUpgrades(server);
+    setIdleTimeout(server, options.idleTimeoutMs);
   }
   const { attempt, unset } = await chooseWay(plan);
   signal?.throwIfAborted();
@@ -97,7 +99,19 @@ async function listenPlanned(plan: Plan): Promise<Listening> {
   else if (busy === 'wait') await listenLater(plan, attempt);
   else if (busy === 'take-over') predecessor = await listenInstead(plan, attempt);
   else await attempt(options.port ?? 0);
+  publishState(server, 'listening');
   return listening(plan, unset, predecessor);
+}
+
+/** nginx keeps an idle upstream connection for 60 s, as AWS's load balancer does; nobody else's default is longer and below 75. */
+const behindProxyMs = 75_000;
+
+function setIdleTimeout(
+  server: Server & { keepAliveTimeout?: number },
+  idleTimeoutMs: ListenOptions['idleTimeoutMs'],
+): void {
+  if (idleTimeoutMs !== undefined)
+    server.keepAliveTimeout = idleTimeoutMs === 'behind-proxy' ? behindProxyMs : idleTimeoutMs;
 }
 
 /** An error of the bind with its cause, everything else as it is. */

@@ -16,7 +16,10 @@ export interface SignalChoice {
  * Calls `finish` at the first signal and ends the process when it is done; a second signal aborts what `finish` waits for and ends at once.
  * Returns a function that takes the handlers away.
  */
-export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice: SignalChoice): () => void {
+export function onSignals(
+  finish: (hurry: AbortSignal, signal: EndSignal) => Promise<void>,
+  choice: SignalChoice,
+): () => void {
   const chosen = choice.signals ?? (Object.keys(statuses) as EndSignal[]);
   if (!Array.isArray(chosen) || chosen.length === 0 || !chosen.every((signal) => Object.hasOwn(statuses, signal)))
     throw new TypeError(`signals is a list of ${Object.keys(statuses).join(', ')}, not ${show(chosen)}`);
@@ -34,7 +37,7 @@ export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice:
       return;
     }
     asked = true;
-    finish(hurry.signal).then(
+    finish(hurry.signal, signal).then(
       () => {
         remove();
         endAs(signal);
@@ -52,11 +55,12 @@ export function onSignals(finish: (hurry: AbortSignal) => Promise<void>, choice:
   return remove;
 }
 
-/** Dies of the signal, as it would have without a handler; with the status that a shell gives it where that is not possible. */
-function endAs(signal: EndSignal): void {
-  const status = statuses[signal];
-  if (process.listenerCount(signal) > 0) process.exit(status);
-  process.kill(process.pid, signal);
-  // The kernel ignores the signal for pid 1 of a container.
-  setTimeout(() => process.exit(status), 20);
+/**
+ * Runs the 'exit' listeners, as every end of a Node program does, and dies of the signal, as it would have without a handler; with the status
+ * that a shell gives it where that is not possible.
+ */
+function endAs(signal: EndSignal): never {
+  // The last of them: the kernel ends us inside. For pid 1 of a container it ignores the signal, and the status is what remains.
+  if (process.listenerCount(signal) === 0) process.once('exit', () => process.kill(process.pid, signal));
+  process.exit(statuses[signal]);
 }

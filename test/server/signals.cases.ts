@@ -13,6 +13,7 @@ after(() => {
 
 interface Stopping {
   readonly child: ChildProcess;
+  readonly lines: ReturnType<typeof createInterface>;
   readonly port: number;
   /** Asks for an answer that takes so long; resolves when the server has the request. */
   ask(delayMs: number): Promise<{ answer: Promise<string> }>;
@@ -30,6 +31,7 @@ async function stopping(env: Record<string, string> = {}): Promise<Stopping> {
   const [port] = (await once(lines, 'line')) as [string];
   return {
     child,
+    lines,
     port: Number(port),
     ask: async (delayMs) => {
       const asked = once(lines, 'line');
@@ -97,4 +99,12 @@ test('only the signals that were asked for are handled, and none after the handl
   const none = await stopping({ LISTENER: 'none' });
   none.child.kill('SIGTERM');
   assert.equal(await none.ended, 'SIGTERM');
+});
+
+test("the program's 'exit' listeners run, and it still dies of the signal", async () => {
+  const { child, lines, ended } = await stopping({ AT_EXIT: 'yes' });
+  const said = once(lines, 'line');
+  child.kill('SIGTERM');
+  assert.deepEqual(await said, ['exit 143']);
+  assert.equal(await ended, 'SIGTERM');
 });

@@ -1,6 +1,9 @@
 /** A server that stops as close.onSignals says. SIGNALS: which; LISTENER: the program has a handler of its own. Prints the port, and `asked` for a request. */
+import { writeSync } from 'node:fs';
 import http from 'node:http';
 import { close, listen } from '../../../src/index.ts';
+
+if (process.env['AT_EXIT'] !== undefined) process.on('exit', (status) => writeSync(1, `exit ${status}\n`));
 
 const { LISTENER, SIGNALS } = process.env;
 const server = http.createServer((request, response) => {
