@@ -4,9 +4,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { outcome } from '../src/stage/actor.ts';
+import { addresses } from '../src/stage/addresses.ts';
 import { namespaceCommand, namespaceEnvironment } from '../src/stage/namespace.ts';
 import { missing } from '../src/stage/needs.ts';
-import { addresses } from '../src/stage/network.ts';
 import { openStage } from '../src/stage/open.ts';
 import { tcpStates } from '../src/stage/ports.ts';
 

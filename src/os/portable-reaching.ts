@@ -24,6 +24,7 @@ export function portableReaching(asker: () => Asker, gap: Gap): Reaching {
         dryRun: null,
         route: null,
         link: null,
+        downDevices: null,
         neighbour: null,
         unusable: null,
         ipv6Disabled: null,

@@ -11,6 +11,7 @@ import { isNativeError, NativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import { check, libc } from '../os/linux/calls/libc.ts';
 import { getNative, setNative } from '../os/linux/calls/socket.ts';
+import { attachFilter } from '../os/linux/netlink/filter.ts';
 import type { ActorOption, OpenOptions } from './actor.ts';
 import { leashDescriptor } from './leash.ts';
 import { polled } from './polled.ts';
@@ -84,6 +85,17 @@ export const calls = {
     }[name] as [number, number];
     const words = name === 'resetOnClose' ? [value ? 1 : 0, 0] : [value ? 1 : 0];
     setNative(fd, { level, name: number }, Buffer.from(new Int32Array(words).buffer));
+  },
+  setRaw(fd: number, level: number, name: number, hex: string): void {
+    setNative(fd, { level, name }, Buffer.from(hex, 'hex'));
+  },
+  dropPackets(fd: number): void {
+    // ret 0
+    const errno = attachFilter(fd, [[0x06, 0, 0, 0]]);
+    if (errno !== 0) throw new NativeError('setsockopt', errno);
+  },
+  beginConnect(fd: number, endpoint: InetEndpoint): void {
+    sockets.connect(fd, endpoint);
   },
   address(fd: number): InetEndpoint | UnixEndpoint {
     return sockets.address(fd);

@@ -39,6 +39,12 @@ export interface ActorSocket {
   accept(): Promise<ActorSocket>;
   shutdown(how: 'read' | 'write' | 'both'): Promise<void>;
   setOption(name: ActorOption, value: boolean): Promise<void>;
+  /** setsockopt(2) with numbers of the kernel's headers and the bytes as they are, in hexadecimal. */
+  setRaw(level: number, name: number, hex: string): Promise<void>;
+  /** Drops every packet that comes for this socket (SO_ATTACH_FILTER). */
+  dropPackets(): Promise<void>;
+  /** Begins to connect and does not wait for the answer. */
+  beginConnect(address: string, port: number): Promise<void>;
   /** Where it is bound. */
   address(): Promise<InetEndpoint | UnixEndpoint>;
   /** The same for a socket of TCP or UDP. */

@@ -4,7 +4,9 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hasNetworkLandlock } from '../os/linux/calls/landlock.ts';
 import { callNumber } from '../os/linux/calls/numbers.ts';
+import { cgroupRoot } from './cgroup.ts';
 import { hasEveryUser, insideNamespace } from './namespace.ts';
 import type { Need } from './stage.ts';
 
@@ -53,6 +55,8 @@ const checks: Readonly<Record<Need, () => string | null>> = {
     return existsSync('/sys/module/vxlan') ? null : 'the kernel has no VXLAN';
   },
   seccomp: () => (callNumber('bind') !== null ? null : `the number of bind(2) on ${process.arch} is not known`),
+  landlock: () => (hasNetworkLandlock() ? null : 'the kernel has no Landlock for the network'),
+  cgroup: () => (cgroupRoot() === null ? 'this user may not make a cgroup' : null),
   'systemd-socket-activate': () =>
     findProgram('systemd-socket-activate') === null ? 'systemd-socket-activate is not installed' : null,
 };

@@ -3,17 +3,10 @@
  * from its stage and leaves when the stage ends or dies, so that no namespace, device or rule can stay behind.
  */
 import { spawn } from 'node:child_process';
+import { addresses } from './addresses.ts';
 import { findProgram } from './needs.ts';
 import { endOf, lineOf, type PlaceOwner, placeOf } from './place.ts';
 import type { Host, Network } from './stage.ts';
-
-/** The addresses of the staged network: client - router - server, a network on each side of the router. */
-export const addresses = {
-  client: { ipv4: '10.50.1.2', ipv6: 'fd50:1::2' },
-  routerToClient: { ipv4: '10.50.1.1', ipv6: 'fd50:1::1' },
-  routerToServer: { ipv4: '10.50.2.1', ipv6: 'fd50:2::1' },
-  server: { ipv4: '10.50.2.2', ipv6: 'fd50:2::2' },
-} as const;
 
 /** A host with nothing but its loopback device. */
 export async function openHost(owner: PlaceOwner, written: { count: number }): Promise<Host> {

@@ -54,7 +54,9 @@ export function openStage(): Stage {
     udp: (address, port, options) => inet('udp', address, port, { ...nodeUdpOptions, ...options }),
     unix: (path) => ({ endpoint: { protocol: 'unix', path }, options: nodeTcpOptions }),
     unprivileged: () => ({ askAs: unprivilegedCommand() }),
-    sandboxed: () => ({ askAs: [process.execPath, fileURLToPath(new URL('../stage/sandbox.js', import.meta.url))] }),
+    sandboxed: (policy = 'no-bind') => ({
+      askAs: [process.execPath, fileURLToPath(new URL('../stage/sandbox.js', import.meta.url)), policy],
+    }),
     secondUser: () => daemon,
     setting(name, value) {
       if (!insideNamespace())

@@ -21,7 +21,14 @@ export type Need =
   | 'vxlan'
   /** A machine whose number of bind(2) we know, for a sandbox that refuses it. */
   | 'seccomp'
+  /** A kernel whose Landlock can refuse TCP connections. */
+  | 'landlock'
+  /** A cgroup of its own, of version 2. */
+  | 'cgroup'
   | 'systemd-socket-activate';
+
+/** What a sandbox refuses: every bind, every connect (seccomp), or every TCP connect (Landlock). */
+export type Policy = 'no-bind' | 'no-connect' | 'no-tcp-connect';
 
 /** A situation that stands. Disposing ends every process and socket of its stage. */
 export interface Staged extends AsyncDisposable {
@@ -103,7 +110,7 @@ export interface Host extends Place {
   setting(name: string, value: string): Promise<void>;
 }
 
-/** A client and a server with a router between them; `addresses` of network.ts has their addresses. */
+/** A client and a server with a router between them; addresses.ts has their addresses. */
 export interface Network {
   readonly client: Host;
   readonly router: Host;
@@ -139,8 +146,8 @@ export interface Stage extends Place, AsyncDisposable {
   unix(path: string): Request;
   /** How somebody without rights asks. Needs `unprivileged`. */
   unprivileged(): { readonly askAs: readonly string[] };
-  /** How somebody asks whom a policy refuses every bind. Needs `seccomp`. */
-  sandboxed(): { readonly askAs: readonly string[] };
+  /** How somebody asks whom a policy refuses something. Needs `seccomp`, or `landlock` for `no-tcp-connect`. @default 'no-bind' */
+  sandboxed(policy?: Policy): { readonly askAs: readonly string[] };
   /** A second user. Needs `second-user`. */
   secondUser(): StageUser;
   /** Writes a setting under /proc/sys/net of the stage's own network namespace. Needs `namespace`. */

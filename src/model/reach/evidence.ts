@@ -51,6 +51,8 @@ export interface Before {
   readonly route: Route | null;
   /** The device of the route. */
   readonly link: Link | null;
+  /** Devices beside loopback that are down; asked for only where there is no route. */
+  readonly downDevices: readonly string[] | null;
   /** The next hop, or the address itself on a shared link. */
   readonly neighbour: Neighbour | null;
   /** Our own address is not usable yet (IFA_F_TENTATIVE), or never will be (IFA_F_DADFAILED); null for all others. */

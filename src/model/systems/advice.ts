@@ -16,4 +16,34 @@ export interface Advice {
   readonly policies: { readonly sentence: string; readonly command: string } | null;
   /** Which limit a watch of files has reached, and how it is raised, by the code of the refusal. */
   readonly watchLimits: Readonly<Record<string, string>>;
+  /** What shows, and changes, the network of this machine; null where no cause of connecting is known. */
+  readonly network: NetworkAdvice | null;
+}
+
+/** Commands about routes, devices, neighbours, the firewall and limits. */
+export interface NetworkAdvice {
+  /** What the system answers for a destination. */
+  route(address: string): string;
+  /** Routes of a type, such as `prohibit`. */
+  routesOf(type: string): string;
+  neighbour(address: string): string;
+  forgetNeighbour(address: string, device: string | null): string;
+  device(device: string): string;
+  raise(device: string): string;
+  /** Addresses that another host has, too. */
+  readonly duplicates: string;
+  /** The rules of the firewall; the older kind on Linux with `legacy`. */
+  rules(legacy: boolean): string;
+  /** Programs that are attached to cgroups. */
+  readonly cgroupPrograms: string;
+  /** Writes a setting until reboot. */
+  set(setting: string, value: string): string;
+  /** What a process says of the policies that it is under. */
+  readonly ownPolicies: string;
+  /** More descriptors for what is started from this shell. */
+  descriptors(count: number): string;
+  /** Who may do what with a file, and with each directory above it. */
+  permissions(path: string): string;
+  /** The Unix sockets of a path. */
+  unixSockets(path: string): string;
 }

@@ -14,6 +14,7 @@ export const plainAdvice: Advice = {
   serviceSockets: () => null,
   policies: null,
   watchLimits: {},
+  network: null,
 };
 
 export function adviceFor(platform: Platform): Advice {

@@ -1,6 +1,7 @@
 /**
  * Linux with systemd: sudo(8), sysctl(8), systemctl(1), journalctl(1).
  */
+import { shellWord } from '../text.ts';
 import type { Advice } from './advice.ts';
 
 const asAdministrator = (command: string): string => `sudo ${command}`;
@@ -32,5 +33,22 @@ export const linuxAdvice: Advice = {
       'the limit fs.inotify.max_user_watches is reached (sudo sysctl fs.inotify.max_user_watches=524288 raises it)',
     EMFILE:
       'the limit fs.inotify.max_user_instances is reached (sudo sysctl fs.inotify.max_user_instances=512 raises it)',
+  },
+  network: {
+    route: (address) => `ip route get ${address}`,
+    routesOf: (type) => `ip route show table all type ${type}`,
+    neighbour: (address) => `ip neigh show ${address}`,
+    forgetNeighbour: (address, device) =>
+      asAdministrator(`ip neigh del ${address}${device === null ? '' : ` dev ${shellWord(device)}`}`),
+    device: (device) => `ip addr show dev ${shellWord(device)}`,
+    raise: (device) => asAdministrator(`ip link set ${shellWord(device)} up`),
+    duplicates: 'ip -6 addr show dadfailed',
+    rules: (legacy) => asAdministrator(legacy ? 'iptables-legacy-save' : 'nft list ruleset'),
+    cgroupPrograms: asAdministrator('bpftool cgroup tree'),
+    set,
+    ownPolicies: "grep -E 'Seccomp|NoNewPrivs' /proc/self/status",
+    descriptors: (count) => `ulimit -n ${count}`,
+    permissions: (path) => `namei -l ${shellWord(path)}`,
+    unixSockets: (path) => `ss -xlp src ${shellWord(path)}`,
   },
 };

@@ -4,13 +4,7 @@
 import type { Need, Stage } from '../stage.ts';
 
 /** What a stage needs of the machine beside what those of stage.ts do. */
-export type ConnectNeed =
-  | Need
-  /** Network namespaces of its own and the pairs of devices between them, made with ip(8). */
-  | 'network'
-  /** nft(8). */
-  | 'nftables'
-  | 'docker';
+export type ConnectNeed = Need;
 
 /** A situation that stands. Disposing ends every process, socket and namespace of its stage. */
 export interface ConnectStaged extends AsyncDisposable {
@@ -40,6 +34,10 @@ export interface ConnectStagedFields {
 
 /** Makes what a cause of connecting needs, and ends all of it. */
 export interface ConnectStage extends Stage {
+  /** Stops a process of this stage (SIGSTOP), and resolves when it is stopped. */
+  suspend(pid: number): Promise<void>;
+  /** Freezes a process of this stage in a cgroup of its own, as `docker pause` does. Needs `cgroup`. */
+  freeze(pid: number): Promise<void>;
   /** Ends the building: what stands, with its disposal. */
   reached(fields: ConnectStagedFields): ConnectStaged;
 }

@@ -12,6 +12,7 @@ const generic = {
   ppoll: 73,
   socket: 198,
   bind: 200,
+  connect: 203,
   accept: 202,
   sendto: 206,
   setsockopt: 208,
@@ -27,6 +28,7 @@ const x64 = {
   ioctl: 16,
   select: 23,
   socket: 41,
+  connect: 42,
   accept: 43,
   sendto: 44,
   sendmsg: 46,
@@ -46,8 +48,15 @@ const x64 = {
 /** What rebind knows a number of. */
 export type CallName = keyof typeof x64 | keyof typeof common;
 
-/** Linux 5.0 and later. */
-const common = { pidfd_send_signal: 424, io_uring_enter: 426, pidfd_open: 434, pidfd_getfd: 438 } as const;
+/** Linux 5.0 and later; Landlock 5.13. */
+const common = {
+  pidfd_send_signal: 424,
+  io_uring_enter: 426,
+  pidfd_open: 434,
+  pidfd_getfd: 438,
+  landlock_create_ruleset: 444,
+  landlock_restrict_self: 446,
+} as const;
 
 const tables: Readonly<Record<string, Readonly<Partial<Record<CallName, number>>>>> = {
   x64,

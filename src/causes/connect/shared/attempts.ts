@@ -1,0 +1,74 @@
+/** What causes of connecting read off what was sent to an address. */
+import { formatAddress } from '../../../model/address.ts';
+import type { Attempt, Datagram, Evidence, InetEvidence, Refusal, UdpEvidence } from '../../../model/reach/evidence.ts';
+import { lostOnTheWay } from '../../../model/reach/path.ts';
+import type { AddressQuestion } from '../../../model/reach/question.ts';
+
+type Inet = InetEvidence | UdpEvidence;
+type Sent = Pick<Attempt | Datagram, 'counters'>;
+
+/** The evidence of a TCP or UDP address; null for a Unix socket. */
+export function inetOf({ evidence }: AddressQuestion): Inet | null {
+  return evidence.protocol === 'unix' ? null : evidence;
+}
+
+/** The evidence of a Unix socket, or null. */
+export function unixOf({ evidence }: AddressQuestion): Extract<Evidence, { protocol: 'unix' }> | null {
+  return evidence.protocol === 'unix' ? evidence : null;
+}
+
+/** `10.50.2.2:3000`, `udp/10.50.2.2:53`. */
+export function placeOf({ protocol, endpoint }: Inet): string {
+  const text = formatAddress(endpoint.address, endpoint.port);
+  return protocol === 'udp' ? `udp/${text}` : text;
+}
+
+/** What was sent to the address, the last first: what the second try saw is worth more. */
+export function sentTo(evidence: Inet): readonly (Attempt | Datagram)[] {
+  const datagram = 'datagram' in evidence ? evidence.datagram : null;
+  return [evidence.again, evidence.attempt, datagram].filter((one) => one !== null && one !== undefined);
+}
+
+/** How much a counter grew, over all attempts; 0 where the kernel has no such counter. */
+export function grew(evidence: Inet, name: string): number {
+  return sentTo(evidence).reduce((sum, { counters }) => sum + (counters[name] ?? 0), 0);
+}
+
+/** Nobody answered, as often as it was tried. */
+export function isSilent(evidence: Inet): boolean {
+  if ('datagram' in evidence && evidence.datagram !== null)
+    return evidence.datagram.errno === null && evidence.datagram.reply?.kind === 'silence';
+  return evidence.attempt?.errno === 'ETIMEDOUT' && (evidence.again === null || evidence.again.errno === 'ETIMEDOUT');
+}
+
+/** Packets that left a socket and never this machine; 0 where the kernel does not count them. */
+export function unsent(evidence: Inet): number {
+  return least(evidence, (sent) => lostOnTheWay(sent, evidence.endpoint.address).out);
+}
+
+/** Packets that arrived and never reached a protocol. */
+export function undelivered(evidence: Inet): number {
+  return least(evidence, (sent) => lostOnTheWay(sent, evidence.endpoint.address).in);
+}
+
+/** What the error queue of the last attempt that met a refusal says first. */
+export function refusalOf(evidence: Inet): Refusal | null {
+  return sentTo(evidence).find(({ refusals }) => refusals.length > 0)?.refusals[0] ?? null;
+}
+
+/** Addresses that are this machine's in this attempt: where it came from, and where it went when that is ours. */
+export function isOwn(evidence: Inet, address: string | null): boolean {
+  if (address === null) return false;
+  const { before, attempt, endpoint, ours } = evidence;
+  return (
+    address === before.dryRun?.source ||
+    address === attempt?.local?.address ||
+    (ours === true && address === endpoint.address)
+  );
+}
+
+/** The smallest over all attempts: a packet of somebody else that was lost during one of them is no proof. */
+function least(evidence: Inet, of: (sent: Sent) => number | null): number {
+  const all = sentTo(evidence).map((sent) => of(sent) ?? 0);
+  return all.length === 0 ? 0 : Math.max(0, Math.min(...all));
+}
