@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { addresses } from './addresses.ts';
 import { findProgram } from './needs.ts';
 import { endOf, lineOf, type PlaceOwner, placeOf } from './place.ts';
-import type { Host, Network } from './stage.ts';
+import type { Host, HostAddresses, Network } from './stage.ts';
 
 /** A host with nothing but its loopback device. */
 export async function openHost(owner: PlaceOwner, written: { count: number }): Promise<Host> {
@@ -84,16 +84,11 @@ export async function openNetwork(owner: PlaceOwner, written: { count: number })
       'echo 0 >/proc/sys/net/ipv6/icmp/ratelimit',
     ),
   ]);
-  return { client, router, server };
-}
-
-interface AddressPair {
-  readonly ipv4: string;
-  readonly ipv6: string;
+  return { client, router, server, addresses };
 }
 
 /** Gives a device its addresses and raises it. */
-function raised(device: string, { ipv4, ipv6 }: AddressPair): string[] {
+function raised(device: string, { ipv4, ipv6 }: HostAddresses): string[] {
   return [
     `ip addr add ${ipv4}/24 dev ${device}`,
     `ip -6 addr add ${ipv6}/64 dev ${device} nodad`,
@@ -101,6 +96,6 @@ function raised(device: string, { ipv4, ipv6 }: AddressPair): string[] {
   ];
 }
 
-export function defaultRoute({ ipv4, ipv6 }: AddressPair): string[] {
+export function defaultRoute({ ipv4, ipv6 }: HostAddresses): string[] {
   return [`ip route add default via ${ipv4}`, `ip -6 route add default via ${ipv6}`];
 }

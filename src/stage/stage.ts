@@ -110,8 +110,20 @@ export interface Host extends Place {
   setting(name: string, value: string): Promise<void>;
 }
 
-/** A client and a server with a router between them; addresses.ts has their addresses. */
+/** The addresses of a host on one of its networks. */
+export interface HostAddresses {
+  readonly ipv4: string;
+  readonly ipv6: string;
+}
+
+/** A client and a server with a router between them. */
 export interface Network {
+  readonly addresses: {
+    readonly client: HostAddresses;
+    readonly routerToClient: HostAddresses;
+    readonly routerToServer: HostAddresses;
+    readonly server: HostAddresses;
+  };
   readonly client: Host;
   readonly router: Host;
   readonly server: Host;

@@ -8,6 +8,7 @@ export default addressCause({
   id: 'address-tentative',
   title: 'The IPv6 address of this machine cannot be used yet',
   on: ['linux'],
+  at: 'client',
   page: {
     see: '`EADDRNOTAVAIL`, or `EHOSTUNREACH` after three seconds, for an IPv6 address that this machine was just given. One or two seconds later it works.',
     why: 'The kernel first asks the network whether another host has the address (duplicate address detection). Until then the address is tentative: it is listed, but cannot be used. If another host has it, it stays unusable: `dadfailed`.',

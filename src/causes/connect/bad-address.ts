@@ -9,6 +9,7 @@ export default addressCause({
   id: 'bad-address',
   title: 'No client can connect to an address of this kind',
   on: ['linux'],
+  at: 'client',
   page: {
     see: '`EINVAL` for a link-local IPv6 address such as `fe80::1`, `ENETUNREACH` for a multicast or broadcast address, at once and without a packet.',
     why: 'A link-local address is only complete with the network interface that it belongs to: `fe80::1%eth0`. Every interface has a network `fe80::/64`, so the kernel cannot choose one. TCP has exactly two ends, so an address that stands for many hosts has no meaning for it.',

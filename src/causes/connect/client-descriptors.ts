@@ -7,6 +7,7 @@ export default addressCause({
   id: 'client-descriptors',
   title: 'The client has no file descriptor left',
   on: ['linux'],
+  at: 'client',
   page: {
     see: '`EMFILE`, "Too many open files", from a connect. Node shows `- Local (undefined:undefined)`. `ENFILE` is the same for the whole machine.',
     why: 'Every connection needs a descriptor, and the client has as many open as its limit allows. Usually it opens connections and does not close them, or its limit is low: 1024 is a common default.',

@@ -7,6 +7,7 @@ export default addressCause({
   id: 'conntrack-full',
   title: 'The connection table of the firewall is full',
   on: ['linux'],
+  at: 'firewall',
   page: {
     see: 'New connections hang, also to 127.0.0.1, while open ones go on. The kernel logs `nf_conntrack: table full, dropping packet`.',
     why: 'A firewall that knows connections, or NAT, as every container engine uses it, keeps an entry for each in a table. When the table has `net.netfilter.nf_conntrack_max` entries, each packet that would need a new one is dropped without a word. Entries of idle connections stay for five days.',

@@ -9,6 +9,7 @@ export default addressCause({
   id: 'ipv6-disabled',
   title: 'IPv6 is disabled on this machine',
   on: ['linux'],
+  at: 'client',
   page: {
     see: '`EADDRNOTAVAIL`, "Cannot assign requested address", for `::1` or any other IPv6 address, at once. In a container it is often `localhost`, whose first address is `::1`.',
     why: 'The setting `net.ipv6.conf.all.disable_ipv6` is 1, as in many containers. Programs can still open IPv6 sockets, but the machine has no IPv6 address, not even `::1`. /etc/hosts may still list `::1 localhost`.',

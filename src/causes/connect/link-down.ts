@@ -9,6 +9,7 @@ export default addressCause({
   id: 'link-down',
   title: 'The network interface is down',
   on: ['linux'],
+  at: 'route',
   page: {
     see: '`ENETUNREACH`, "Network is unreachable", at once, for every address behind the interface.',
     why: 'The interface was set down, or was never raised. The kernel removes the routes of an interface that goes down, and does not bring them back when it is raised.',

@@ -8,6 +8,7 @@ export default addressCause({
   id: 'loopback-down',
   title: 'The loopback interface is down',
   on: ['linux'],
+  at: 'route',
   page: {
     see: '`ENETUNREACH` for 127.0.0.1 and `EADDRNOTAVAIL` for `::1` in a new network namespace, or a connect to 127.0.0.1 that hangs although a server listens there.',
     why: 'The device `lo` is not up. A new network namespace (`unshare -n`, `PrivateNetwork=` without systemd, a sandbox) starts with it down and without addresses. If it is set down later, the routes stay, so that packets to this machine are dropped without an error.',

@@ -8,6 +8,7 @@ export default addressCause({
   id: 'neighbour-dead',
   title: 'No host on this network answers for the address',
   on: ['linux'],
+  at: 'network',
   page: {
     see: '`EHOSTUNREACH`, "No route to host", after three seconds. There is a route: the message is misleading.',
     why: 'The address belongs to a network that this machine is directly connected to. It asked three times which host has the address (ARP, or neighbour discovery for IPv6), and nobody answered. The host is off, has another address, or the prefix length of this machine is wrong, so that it looks for a distant host on its own network.',

@@ -8,6 +8,7 @@ export default addressCause({
   id: 'neighbour-wrong',
   title: 'A permanent neighbour entry may point to the wrong hardware',
   on: ['linux'],
+  at: 'network',
   page: {
     see: 'Nothing: the connect hangs. Other hosts of the same network can be reached.',
     why: 'The neighbour table of this machine has a permanent entry for the address, so the kernel never asks which hardware has it. The entry points to a network card that was replaced, or to nobody.',

@@ -8,6 +8,7 @@ export default addressCause({
   id: 'no-carrier',
   title: 'The network interface has no carrier',
   on: ['linux'],
+  at: 'route',
   page: {
     see: '`EHOSTUNREACH`, "No route to host", after three seconds, for every address behind the interface.',
     why: 'The interface is up, but nothing is connected to it: a cable that is out, a switch that is off, a virtual interface whose other end is down. The route stays, so packets wait for an answer that cannot come.',

@@ -1,6 +1,6 @@
 import { addressCause } from './form.ts';
 import { inetOf, placeOf } from './shared/attempts.ts';
-import { across, addresses } from './shared/hosts.ts';
+import { across } from './shared/hosts.ts';
 import { change } from './shared/look.ts';
 
 /** Every port of the automatic range is in use towards exactly this address and port (__inet_hash_connect, EADDRNOTAVAIL). */
@@ -8,6 +8,7 @@ export default addressCause({
   id: 'no-local-port',
   title: 'No local port is left for a connection to this address and port',
   on: ['linux'],
+  at: 'client',
   page: {
     see: '`EADDRNOTAVAIL`, "Cannot assign requested address", from a connect to one address and port; another port of the same host can be reached.',
     why: 'Each connection to the same address and port needs its own local port, from the range `net.ipv4.ip_local_port_range`: 28,232 by default. They are in use by open connections, or by closed ones that stay in TIME_WAIT for a minute, because this side closed first.',
@@ -47,7 +48,7 @@ export default addressCause({
         across(
           stage,
           'the client has two local ports, and two connections to port PORT of the server',
-          async ({ client, server }, port) => {
+          async ({ client, server, addresses }, port) => {
             await client.setting('ipv4.ip_local_port_range', '40000 40001');
             const listener = await (await server.actor('server')).open();
             await listener.bind('0.0.0.0', port);
@@ -65,7 +66,7 @@ export default addressCause({
         across(
           stage,
           'the client has two local ports, and both are in TIME_WAIT towards port PORT of the server',
-          async ({ client, server }, port) => {
+          async ({ client, server, addresses }, port) => {
             await client.setting('ipv4.ip_local_port_range', '40000 40001');
             await client.setting('ipv4.tcp_tw_reuse', '0');
             const listener = await (await server.actor('server')).open();

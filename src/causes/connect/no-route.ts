@@ -1,6 +1,6 @@
 import { addressCause } from './form.ts';
 import { inetOf, placeOf } from './shared/attempts.ts';
-import { across, addresses, alone } from './shared/hosts.ts';
+import { across, alone } from './shared/hosts.ts';
 import { change } from './shared/look.ts';
 
 /** The routing table has no entry that covers the address (fib_lookup, ENETUNREACH). */
@@ -8,6 +8,7 @@ export default addressCause({
   id: 'no-route',
   title: 'This machine has no route to the address',
   on: ['linux'],
+  at: 'route',
   page: {
     see: '`ENETUNREACH`, "Network is unreachable", at once. Node adds `- Local (0.0.0.0:0)` to the message: no packet was sent.',
     why: 'The routing table of this machine, or of this container, has no entry that covers the address, and no default route. Often the network is not up yet, a VPN has removed the default route, or the address is IPv6 and the machine has only IPv4 connectivity. A route of the type `throw` gives the same error.',
@@ -50,7 +51,7 @@ export default addressCause({
           'a route of the type throw covers 10.50.2.2',
           (host) => host.shell('ip route add throw 10.50.2.2'),
           {
-            host: addresses.server.ipv4,
+            host: '10.50.2.2',
           },
         ),
       expect: { reachable: false, errno: 'ENETUNREACH' },
@@ -58,8 +59,7 @@ export default addressCause({
     {
       title: 'a datagram is to be sent where no route leads',
       needs: ['network'],
-      stage: (stage) =>
-        alone(stage, 'the host has no route', async () => {}, { host: addresses.server.ipv4, udp: true }),
+      stage: (stage) => alone(stage, 'the host has no route', async () => {}, { host: '10.50.2.2', udp: true }),
       expect: { reachable: false, errno: 'ENETUNREACH' },
     },
   ],

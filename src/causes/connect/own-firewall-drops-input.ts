@@ -8,6 +8,7 @@ export default addressCause({
   id: 'own-firewall-drops-input',
   title: 'The firewall of this machine drops the packets when they arrive',
   on: ['linux'],
+  at: 'firewall',
   page: {
     see: 'The connect hangs, although a program listens on the port of this very machine. Or every connect to other hosts hangs, because the answers are dropped.',
     why: 'A rule in the INPUT or PREROUTING chain of this machine drops the packets, or its policy does. The counters of the kernel show it to everybody: packets arrived (InReceives) that were not handed to TCP or UDP (InDelivers), and the listener itself has dropped none.',

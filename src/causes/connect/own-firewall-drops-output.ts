@@ -8,6 +8,7 @@ export default addressCause({
   id: 'own-firewall-drops-output',
   title: 'The firewall of this machine drops packets to the address on their way out',
   on: ['linux'],
+  at: 'firewall',
   page: {
     see: 'The connect hangs; for UDP, `send` fails with `EPERM`. Other machines reach the target.',
     why: 'A rule in the OUTPUT or POSTROUTING chain of this machine, or a filter that is attached to the cgroup (`IPAddressDeny=` of a systemd unit), drops the packets. TCP does not learn of it and tries again. The counters of the kernel show it to everybody: packets were sent (OutRequests) that never reached the network (OutTransmits).',

@@ -11,6 +11,7 @@ export default addressCause({
   id: 'own-firewall-rejects',
   title: 'The firewall of this machine rejects the connection',
   on: ['linux'],
+  at: 'firewall',
   page: {
     see: '`ECONNREFUSED`, `EHOSTUNREACH`, `ENETUNREACH` or `EACCES` at once. "Connection refused" looks as if nothing listened, and "No route to host" as if the network were broken.',
     why: 'A rule of this machine rejects the connection, with an ICMP message or a reset of TCP. rebind tells it from a missing listener: the message names its sender, and the kernel counts the resets that it sends itself.',

@@ -6,6 +6,7 @@ export default addressCause({
   id: 'route-blackhole',
   title: 'A blackhole route of this machine covers the address',
   on: ['linux'],
+  at: 'route',
   page: {
     see: '`EINVAL`, "Invalid argument", from a connect whose arguments are right. No packet is sent.',
     why: 'The routing table of this machine has a route of the type `blackhole` that covers the address. Routing daemons, DDoS protection and some VPN clients add them. Linux reports it to local programs as EINVAL; forwarded packets disappear without a word.',

@@ -8,6 +8,7 @@ export default addressCause({
   id: 'route-overlap',
   title: 'A bridge of this machine has the same network as the target',
   on: ['linux'],
+  at: 'route',
   page: {
     see: '`EHOSTUNREACH` after three seconds from this machine, or `ECONNREFUSED`, while other machines reach the target.',
     why: 'A container engine chose a network for a bridge (`docker0`, `br-…`, `cni0`, `virbr0`) that is also used elsewhere: in the office, in the cloud or behind a VPN. This machine looks for the target on the bridge, where no host or another host has the address.',

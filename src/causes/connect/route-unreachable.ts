@@ -6,6 +6,7 @@ export default addressCause({
   id: 'route-unreachable',
   title: 'A route of this machine says that the address is unreachable',
   on: ['linux'],
+  at: 'route',
   page: {
     see: '`EHOSTUNREACH`, "No route to host", at once and without a packet.',
     why: 'The routing table of this machine has a route of the type `unreachable` that covers the address. VPN clients add one to keep traffic from leaving outside of the tunnel, routing daemons add one for networks that they announce, and Kubernetes networks add one for unassigned ranges.',

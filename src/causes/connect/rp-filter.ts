@@ -1,6 +1,6 @@
 import { addressCause } from './form.ts';
 import { grew, inetOf, isSilent, placeOf } from './shared/attempts.ts';
-import { across, addresses } from './shared/hosts.ts';
+import { across } from './shared/hosts.ts';
 import { change } from './shared/look.ts';
 
 /** Reverse path filtering drops a packet that arrives on another interface than the one that leads back (RFC 3704; fib_validate_source). */
@@ -8,6 +8,7 @@ export default addressCause({
   id: 'rp-filter',
   title: 'Reverse path filtering drops the answers',
   on: ['linux'],
+  at: 'firewall',
   page: {
     see: 'The connect hangs, although packets arrive (tcpdump shows them). Often on machines with two networks, a VPN or policy routing.',
     why: 'The setting `rp_filter` is 1 (strict): the kernel drops a packet when its own route to the sender leaves by another interface than the one on which the packet arrived. It counts them as `TcpExt.IPReversePathFilter`.',
@@ -42,7 +43,7 @@ export default addressCause({
         across(
           stage,
           'packets to the server leave the client by a second link, and its answers arrive on the first, with strict reverse path filtering',
-          async ({ client, router, server }, port) => {
+          async ({ client, router, server, addresses }, port) => {
             await client.run([
               ...['ip', 'link', 'add', 'second', 'type', 'veth', 'peer', 'name', 'second', 'netns', `${router.keeper}`],
             ]);

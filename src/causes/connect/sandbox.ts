@@ -8,6 +8,7 @@ export default addressCause({
   id: 'sandbox',
   title: 'A sandbox does not let this process connect',
   on: ['linux'],
+  at: 'client',
   page: {
     see: '`EPERM` or `EACCES` at once, although the route is fine. Other programs of the same machine connect without a problem.',
     why: 'A policy refuses the system call before a packet is made: a seccomp filter of a container or unit, Landlock, a program that is attached to the cgroup (Kubernetes network plugins, `RestrictSocketFamilies=`), SELinux or AppArmor. A firewall never causes this for TCP: what it drops hangs, and what it rejects fails with another error.',

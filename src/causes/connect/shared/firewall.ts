@@ -6,13 +6,13 @@ import { inetOf } from './attempts.ts';
 import { change, look } from './look.ts';
 
 /** A rule in the arguments of a cause. */
-export interface Rule {
+export type Rule = {
   readonly system: FirewallRule['system'];
   readonly place: string;
   readonly text: string;
   /** Its own counter shows that it met our packets. */
   readonly proved: boolean;
-}
+};
 
 /** The rule that decided, by its counter, else one that matches; null where none is known. Only root reads rules. */
 export function decidingRule(question: AddressQuestion, verdict: RegExp): Rule | null {

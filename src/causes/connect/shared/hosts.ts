@@ -1,9 +1,6 @@
 /** Situations that several causes of connecting stage: a client and a server with a router between them, or one host alone. */
-import { addresses } from '../../../stage/addresses.ts';
 import type { ConnectStage, ConnectStaged } from '../../../stage/connect/stage.ts';
 import type { Host, Network } from '../../../stage/stage.ts';
-
-export { addresses };
 
 /** How a host is asked about; what is left out is the server, by IPv4. */
 export interface Across {
@@ -13,7 +10,7 @@ export interface Across {
   readonly host?: string;
   readonly flags?: readonly string[];
   /** The one who asks. @default the client */
-  readonly asks?: keyof Network;
+  readonly asks?: 'client' | 'router' | 'server';
 }
 
 /** A client asks for a port of the server across a router, after `prepare` has changed something about it. */
@@ -26,7 +23,7 @@ export async function across(
   const network = await stage.network();
   const port = stage.freePort();
   await prepare(network, port);
-  const address = host ?? addresses.server[ipv6 ? 'ipv6' : 'ipv4'];
+  const address = host ?? network.addresses.server[ipv6 ? 'ipv6' : 'ipv4'];
   return stage.reached({
     words: [target(address, port, udp), ...flags],
     description: description.replaceAll('PORT', String(port)),

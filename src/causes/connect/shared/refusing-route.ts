@@ -3,13 +3,13 @@ import type { AddressQuestion } from '../../../model/reach/question.ts';
 import type { Remedy } from '../../../model/verdict.ts';
 import type { ConnectVariant } from '../form.ts';
 import { inetOf, placeOf } from './attempts.ts';
-import { across, addresses } from './hosts.ts';
+import { across } from './hosts.ts';
 import { change, look } from './look.ts';
 
-export interface RefusingRoute {
+export type RefusingRoute = {
   readonly endpoint: string;
   readonly address: string;
-}
+};
 
 /** The address, where the route to it gives this errno. */
 export function refusedByRoute(question: AddressQuestion, errno: string): RefusingRoute | null {
@@ -40,7 +40,7 @@ export function refusingRoutes(type: string, errno: string): ConnectVariant[] {
       across(
         stage,
         `the client has a route of the type ${type} to the server`,
-        ({ client }) =>
+        ({ client, addresses }) =>
           client.shell(
             ipv6 ? `ip -6 route add ${type} ${addresses.server.ipv6}` : `ip route add ${type} ${addresses.server.ipv4}`,
           ),
