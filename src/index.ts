@@ -8,6 +8,7 @@
 export type { AdoptOptions } from './adopt/adopt.ts';
 export type { WhyEndpoint, WhyOptions } from './ask/request.ts';
 export type { Report, Verdict } from './causes/bind/index.ts';
+export type { ReachReport, ReachVerdict } from './causes/connect/index.ts';
 export {
   BlockedPortError,
   isBlockedPortError,
@@ -18,11 +19,13 @@ export {
 } from './errors.ts';
 export type { FreeOptions, FreeProgress, FreeReport, FreeStep } from './free.ts';
 export type { Hold, HoldEvents, HoldOptions, HoldStatus, RestartResult } from './hold/index.ts';
-export { adopt, free, health, hold, listen, reserve, wait, why } from './lazy.ts';
+export { adopt, free, health, hold, listen, reach, reserve, wait, why } from './lazy.ts';
 export type { Endpoint, ParsedEndpoint } from './model/endpoint.ts';
 export { formatEndpoint, parseEndpoint } from './model/endpoint.ts';
+export type { Target } from './model/reach/target.ts';
 export type { Blocker, Remedy } from './model/verdict.ts';
 export type { OptionName, OptionValue, TcpInfo } from './os/options.ts';
+export type { ReachOptions, ReachTarget } from './reach/options.ts';
 export type { CloseOptions, SignalOptions } from './server/close.ts';
 export { close } from './server/close.ts';
 export type { Closed } from './server/closed.ts';

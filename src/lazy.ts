@@ -52,6 +52,19 @@ export const health: typeof import('./server/health.ts').health = async (...args
   (await import('./server/health.ts')).health(...args);
 
 /**
+ * Says whether a client of this target gets through, and if not, what stops it. Connects once to each address and closes at once; sends a
+ * request only when asked to, or for a URL. A target that cannot be reached is an answer, not an error.
+ *
+ * @example
+ * ```ts
+ * const report = await reach('http://localhost:3000/');
+ * if (report.reachable === false) console.log(report.verdict?.sentence);
+ * ```
+ */
+export const reach: typeof import('./reach/reach.ts').reach = async (...args) =>
+  (await import('./reach/reach.ts')).reach(...args);
+
+/**
  * Keeps ports open while a command restarts.
  *
  * @example

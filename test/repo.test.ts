@@ -9,6 +9,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { causes } from '../src/causes/bind/index.ts';
 import type { Cause } from '../src/causes/cause.ts';
+import { causes as connectCauses } from '../src/causes/connect/index.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -197,6 +198,27 @@ describe('the registry of causes', () => {
     test(`${cause.id} has a page, a platform, a situation and what to expect of it`, () => {
       for (const [part, text] of Object.entries(cause.page)) assert(text.trim().length > 40, `${cause.id}: ${part}`);
       assert(cause.on.length > 0 && cause.stages.length > 0);
+      assert.match(cause.title, /^\S.*[^.]$/);
+      assert(existsSync(join(root, `docs/causes/${cause.id}.md`)));
+    });
+  }
+});
+
+describe('the registry of causes of a client that cannot connect', () => {
+  test('every file of a cause is in the registry, and the other way round', () => {
+    const files = [...sources.keys()].flatMap((name) => /^causes\/connect\/([a-z0-9-]+)\.ts$/.exec(name)?.[1] ?? []);
+    const ids: string[] = connectCauses.map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length);
+    for (const id of ids) assert(files.includes(id), `src/causes/connect/${id}.ts`);
+    for (const name of files)
+      if (/^export default (address|target)Cause\(/m.test(sources.get(`causes/connect/${name}.ts`) ?? ''))
+        assert(ids.includes(name), `${name} is not in the registry`);
+  });
+
+  for (const cause of connectCauses) {
+    test(`${cause.id} has a page, a platform and a title`, () => {
+      for (const [part, text] of Object.entries(cause.page)) assert(text.trim().length > 40, `${cause.id}: ${part}`);
+      assert(cause.on.length > 0);
       assert.match(cause.title, /^\S.*[^.]$/);
       assert(existsSync(join(root, `docs/causes/${cause.id}.md`)));
     });

@@ -11,6 +11,7 @@ import { benchmarksPage, benchTable } from './docs/benchmarks.ts';
 import { causePage, causeTable, registry } from './docs/causes.ts';
 import { cliPage } from './docs/cli.ts';
 import { comparisonPage } from './docs/comparison.ts';
+import { clientsSection, connectCausePage, connectRegistry, connectTable, isShared } from './docs/connect-causes.ts';
 import { documents } from './docs/documents.ts';
 import { errorsPage } from './docs/errors.ts';
 import { holdPage } from './docs/hold.ts';
@@ -32,8 +33,16 @@ function generate(): Map<string, string> {
   files.set('docs/benchmarks.md', benchmarksPage(root));
   files.set('docs/comparison.md', comparisonPage(root));
   files.set('docs/hold.md', holdPage(root));
-  files.set('docs/causes/README.md', `# Causes\n\nIn the order in which rebind looks for them.\n\n${causeTable('')}\n`);
+  files.set(
+    'docs/causes/README.md',
+    `# Causes\n\nIn the order in which rebind looks for them.\n\n## Why a port cannot be listened on\n\n${causeTable('')}\n\n## Why a client cannot connect\n\n${connectTable('')}\n`,
+  );
   for (const cause of registry) files.set(`docs/causes/${cause.id}.md`, causePage(cause, readRecorded(root, cause.id)));
+  for (const cause of connectRegistry) {
+    const path = `docs/causes/${cause.id}.md`;
+    if (isShared(cause)) files.set(path, `${files.get(path)}${clientsSection(cause)}`);
+    else files.set(path, connectCausePage(cause, readRecorded(root, cause.id)));
+  }
   for (const name of Object.keys(documents)) files.set(`docs/json/${name}.schema.json`, schemaFile(name));
   files.set('man/rebind.1', manualPage(commands, version));
   files.set('README.md', fillIn(readFileSync(join(root, 'README.md'), 'utf8')));
@@ -45,6 +54,7 @@ function generate(): Map<string, string> {
 function fillIn(readme: string): string {
   const parts: Readonly<Record<string, string>> = {
     causes: causeTable('docs/causes/'),
+    'connect-causes': connectTable('docs/causes/'),
     restarts: benchTable(root, 'hold', 'restarts').trimEnd(),
     free: benchTable(root, 'free', 'bindable').trimEnd(),
     transcript: `\`\`\`console\n${(readRecorded(root, 'readme') ?? '').trimEnd()}\n\`\`\``,

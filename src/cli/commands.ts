@@ -9,6 +9,7 @@ import { freeEntry } from './entries/free.ts';
 import { helpEntry } from './entries/help.ts';
 import { holdEntry } from './entries/hold.ts';
 import { lsEntry } from './entries/ls.ts';
+import { reachEntry } from './entries/reach.ts';
 import { valuesEntry } from './entries/values.ts';
 import { waitEntry } from './entries/wait.ts';
 import { whyEntry } from './entries/why.ts';
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   freeEntry,
   waitEntry,
   holdEntry,
+  reachEntry,
   lsEntry,
   demoEntry,
   completionEntry,

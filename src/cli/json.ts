@@ -8,6 +8,8 @@ import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap, Holder, InetSocket, UnixSocket } from '../model/facts.ts';
 import { reportedHolder } from '../model/judge.ts';
 import type { Manager } from '../model/managers.ts';
+import type { ReachedAddress, ReachReport } from '../model/reach/report.ts';
+import type { Target } from '../model/reach/target.ts';
 import { escapeJson } from '../model/text.ts';
 import type { Blocker, BlockerHolder, Finding, Remedy, Report } from '../model/verdict.ts';
 import type { WaitReport } from '../wait/options.ts';
@@ -160,6 +162,43 @@ function waitFields(report: WaitReport) {
     verdict: report.verdict === null ? null : findingOf(report.verdict),
     gaps: report.gaps.map(gapOf),
     elapsedMs: report.elapsedMs,
+  };
+}
+
+/** The document of `reach`. */
+export function reachDocument(report: ReachReport) {
+  return {
+    schema,
+    target: targetOf(report.target),
+    reachable: report.reachable,
+    errno: report.errno,
+    verdict: report.verdict === null ? null : findingOf(report.verdict),
+    also: report.also.map(findingOf),
+    failsAt: report.failsAt,
+    addresses: report.addresses.map(reachedOf),
+    listeners: report.listeners.map(blockerOf),
+    plan: report.plan.map(remedyOf),
+    gaps: report.gaps.map(gapOf),
+    error: null,
+  };
+}
+
+function targetOf(target: Target) {
+  return target.protocol === 'unix'
+    ? { protocol: target.protocol, path: target.path, speaks: target.speaks }
+    : { protocol: target.protocol, host: target.host, port: target.port, speaks: target.speaks };
+}
+
+function reachedOf(address: ReachedAddress) {
+  return {
+    address: address.address,
+    from: address.from,
+    outcome: address.outcome,
+    errno: address.errno,
+    elapsedMs: address.elapsedMs === null ? null : Math.round(address.elapsedMs * 10) / 10,
+    verdict: address.verdict === null ? null : findingOf(address.verdict),
+    also: address.also.map(findingOf),
+    evidence: address.evidence.map(({ fact, value, source }) => ({ fact, value, source })),
   };
 }
 

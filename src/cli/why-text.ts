@@ -109,7 +109,8 @@ function bestOf(plan: readonly Remedy[]): Remedy | null {
   return plan.find(({ command }) => command !== null) ?? plan[0] ?? null;
 }
 
-function blockersSection(blockers: readonly Blocker[], canvas: Canvas, nowMs: number): string[] {
+/** Sockets with the processes that have them open. */
+export function blockersSection(blockers: readonly Blocker[], canvas: Canvas, nowMs: number): string[] {
   return groups(blockers).flatMap((group, index) => [
     ...(index === 0 ? [] : ['']),
     ...groupLines(group, canvas, nowMs),
@@ -199,7 +200,8 @@ export function planSection(plan: readonly Remedy[], canvas: Canvas, heading: st
   return [canvas.paint('strong', heading), ...plan.flatMap((remedy) => remedyLines(remedy, canvas))];
 }
 
-function remedyLines({ sentence, command }: Remedy, canvas: Canvas): string[] {
+/** What would help, with its command first. */
+export function remedyLines({ sentence, command }: Remedy, canvas: Canvas): string[] {
   const lines = wrap(escapeText(sentence), canvas.width - (command === null ? 2 : 4));
   if (command === null) return lines.map((line) => `  ${line}`);
   // Never wrapped or cut: it is there to be pasted.
@@ -224,7 +226,7 @@ function footer(report: Report, canvas: Canvas): string[] {
 }
 
 /** A faint word, and a text that is wrapped beside it. */
-function hanging(label: string, text: string, canvas: Canvas): string[] {
+export function hanging(label: string, text: string, canvas: Canvas): string[] {
   const indent = columnsOf(label) + 1;
   const lines = wrap(text, canvas.width - indent);
   return lines.map((line, index) =>

@@ -6,6 +6,7 @@ import { familyOf } from '../model/address.ts';
 import type { InetEndpoint } from '../model/endpoint.ts';
 import type { Asker, Gap } from '../model/facts.ts';
 import type { Attempt, Datagram, Reply } from '../model/reach/evidence.ts';
+import { UnsupportedError } from './errors.ts';
 import type { AttemptOptions, ReachConnection, Reaching } from './reaching.ts';
 
 const replyBytes = 4096;
@@ -17,6 +18,9 @@ const net = (): typeof import('node:net') => process.getBuiltinModule('node:net'
 export function portableReaching(asker: () => Asker, gap: Gap): Reaching {
   return {
     asker,
+    enterNamespaceOf() {
+      throw new UnsupportedError(`Cannot look from inside another network namespace: ${gap.hint}`);
+    },
     nameFiles: () => ({ hosts: null, searchDomains: [], nameServers: [] }),
     before(_to, gaps) {
       gaps.push(gap);

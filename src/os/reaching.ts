@@ -3,7 +3,7 @@
  * judges. Loaded by `Os.reaching()` when somebody asks, so that nothing else pays for it.
  */
 import type { InetEndpoint } from '../model/endpoint.ts';
-import type { Asker, Gap, SocketId } from '../model/facts.ts';
+import type { Asker, Gap, ProcessIdentity, SocketId } from '../model/facts.ts';
 import type {
   Attempt,
   Before,
@@ -43,6 +43,12 @@ export interface ReachConnection {
 export interface Reaching {
   /** Who asks. */
   asker(): Asker;
+  /**
+   * Goes into the network namespace of a process, for everything that follows (setns(2)).
+   *
+   * @throws {NativeError} EPERM without the right to. @throws {UnsupportedError}
+   */
+  enterNamespaceOf(process: ProcessIdentity): void;
   /** What the files of this machine say of a name: hosts(5), resolv.conf(5). Nothing is sent. */
   nameFiles(host: string): Pick<NameEvidence, 'hosts' | 'searchDomains'> & { readonly nameServers: readonly string[] };
   /** Everything that needs no packet. */

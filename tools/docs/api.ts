@@ -95,7 +95,7 @@ function spelledOut(declaration: string, file: string): string {
     ([, id = '', args = '']) =>
       `{\n    readonly cause: ${id};\n    readonly sentence: string;\n    readonly args: ${args.replaceAll('\n', '\n    ')};\n}`,
   );
-  return declaration.replace('FoundBy<(typeof causes)[number]>', members.join(' | '));
+  return declaration.replace(/\b\w*FoundBy<\(typeof causes\)\[number\]>/, () => members.join(' | '));
 }
 
 /** Worked out from a table that is too long for a declaration: an editor shows the one value that is asked for. */

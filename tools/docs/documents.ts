@@ -4,6 +4,7 @@
  */
 import { remedyIds } from '../../src/model/verdict.ts';
 import { holdDocuments } from './hold-documents.ts';
+import { reachDocument } from './reach-document.ts';
 import { list, object, one, orNull, plain, type Schema, text, whole, yes } from './schema.ts';
 
 const address = object('An address and a port.', {
@@ -162,6 +163,18 @@ function oneOrMore(description: string, fields: Readonly<Record<string, Schema>>
   };
 }
 
+const blocker = object('A socket.', {
+  protocol: one('The protocol.', ['tcp', 'udp', 'unix']),
+  state: one("The state, as the kernel's headers spell it; `BOUND` is bound and not listening.", states),
+  local: described(address, 'Its own address.'),
+  remote: orNull(described(address, 'Its peer, null without one.')),
+  uid: whole('The user who made it; 0 also where the kernel no longer knows.'),
+  inode: whole('Its inode number; 0 when no process has it open.'),
+  expiresInMs: orNull(whole('Milliseconds until it is gone by itself, null when it does not go by itself.')),
+  certain: yes('False when an option of the socket that the system hides decides whether it blocks the port.'),
+  holders: list('Every process that has it open.', holder),
+});
+
 /** What `why` reports about one endpoint. */
 const explained = {
   endpoint,
@@ -170,20 +183,7 @@ const explained = {
   errno: orNull(text('What bind or listen would report, such as `EADDRINUSE`; null when bindable.')),
   verdict: orNull(described(finding, 'The cause; null when the port is bindable and nothing is worth saying.')),
   also: list('Other causes that apply too.', finding),
-  blockers: list(
-    'The sockets that make the bind fail, the surest first.',
-    object('A socket.', {
-      protocol: one('The protocol.', ['tcp', 'udp', 'unix']),
-      state: one("The state, as the kernel's headers spell it; `BOUND` is bound and not listening.", states),
-      local: described(address, 'Its own address.'),
-      remote: orNull(described(address, 'Its peer, null without one.')),
-      uid: whole('The user who made it; 0 also where the kernel no longer knows.'),
-      inode: whole('Its inode number; 0 when no process has it open.'),
-      expiresInMs: orNull(whole('Milliseconds until it is gone by itself, null when it does not go by itself.')),
-      certain: yes('False when an option of the socket that the system hides decides whether it blocks the port.'),
-      holders: list('Every process that has it open.', holder),
-    }),
-  ),
+  blockers: list('The sockets that make the bind fail, the surest first.', blocker),
   plan: list('What would help, the gentlest first.', remedy),
   gaps: list('What could not be seen. An empty list means that everything was.', gap),
 };
@@ -283,6 +283,7 @@ export const documents: Readonly<Record<string, Schema>> = {
     awaited,
     brokenOff,
   ),
+  reach: reachDocument({ finding, blocker, remedy, gap, schemaNumber, noError }),
   ls: object('What `rebind ls --json` prints.', {
     schema: schemaNumber,
     sockets: list('TCP and UDP sockets that listen or are bound, by port.', listedSocket),

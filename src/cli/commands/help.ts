@@ -1,5 +1,6 @@
 /** `rebind help [topic]`: of everything, of a command, or the page of a cause. */
 
+import { allCauses } from '../all-causes.ts';
 import { causePageText } from '../cause-page.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
@@ -17,10 +18,13 @@ async function textOf(topic: string | undefined, { commands }: Invocation, io: I
   if (topic === undefined) return helpForAll(commands, canvas(io));
   const command = commands.find(({ name }) => name === topic);
   if (command !== undefined) return helpFor(command, canvas(io));
-  const { causes } = await import('../../causes/bind/index.ts');
+  const causes = await allCauses();
   const cause = causes.find(({ id }) => id === topic);
   if (cause !== undefined) return causePageText(cause, canvas(io));
-  const topics = [...commands.filter(({ hidden }) => !hidden).map(({ name }) => name), ...causes.map(({ id }) => id)];
+  const topics = [
+    ...commands.filter(({ hidden }) => !hidden).map(({ name }) => name),
+    ...new Set(causes.map(({ id }) => id)),
+  ];
   throw new UsageError(
     `There is no command and no cause ${JSON.stringify(topic.slice(0, 40))}.${suggestion(topic, topics) || ' See "rebind help" and "rebind demo".'}`,
   );

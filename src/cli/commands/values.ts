@@ -1,6 +1,7 @@
 /** `rebind __values endpoints|causes|topics`: what the completion scripts offer. One value a line, and after a tab what it is. */
 import { programName } from '../../model/program.ts';
 import { escapeText } from '../../model/text.ts';
+import { allCauses } from '../all-causes.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
 import type { Io } from '../io.ts';
@@ -13,8 +14,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
 
 async function valuesOf({ operands: [kind], commands }: Invocation): Promise<string[]> {
   if (kind === 'endpoints') return endpoints();
-  const { causes } = await import('../../causes/bind/index.ts');
-  const ids = causes.map(({ id }) => id);
+  const ids = [...new Set((await allCauses()).map(({ id }) => id))];
   if (kind === 'causes') return ids;
   return [...commands.filter(({ hidden }) => !hidden).map(({ name }) => name), ...ids];
 }
