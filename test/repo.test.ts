@@ -217,7 +217,7 @@ describe('the registry of causes of a client that cannot connect', () => {
 
   for (const cause of connectCauses) {
     test(`${cause.id} has a page, a platform and a title`, () => {
-      for (const [part, text] of Object.entries(cause.page)) assert(text.trim().length > 40, `${cause.id}: ${part}`);
+      for (const [part, text] of Object.entries(cause.page)) assert(text.trim().length > 20, `${cause.id}: ${part}`);
       assert(cause.on.length > 0);
       assert.match(cause.title, /^\S.*[^.]$/);
       assert(existsSync(join(root, `docs/causes/${cause.id}.md`)));
