@@ -18,6 +18,8 @@ export interface EventRequest {
   readonly port?: { readonly protocol: 'tcp' | 'udp'; readonly port: number };
   /** Descriptors to watch for input. */
   readonly descriptors?: readonly number[];
+  /** Descriptors to watch for room for output: of a socket that connects, until it is connected or has failed. */
+  readonly writable?: readonly number[];
   /**
    * Asked once, after every watch is set and before the sleep: true ends the wait with `ready`.
    * Look there and not before, so that nothing is missed between looking and sleeping.
@@ -35,4 +37,5 @@ export type EventResult =
   | { readonly kind: 'destroyed' }
   | { readonly kind: 'ready' }
   | { readonly kind: 'readable'; readonly descriptor: number }
+  | { readonly kind: 'writable'; readonly descriptor: number }
   | { readonly kind: 'timeout' };

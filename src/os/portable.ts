@@ -152,10 +152,10 @@ function user(): string {
 /** Timers only: what it cannot watch is an error, not a wait for ever. */
 function wait(what: EventRequest, lacks: (capability: Capability) => string): Promise<EventResult> {
   return new Promise((resolve, reject) => {
-    const { processes = [], port, descriptors = [], timeoutMs, signal, ready } = what;
+    const { processes = [], port, descriptors = [], writable = [], timeoutMs, signal, ready } = what;
     if (port !== undefined) throw new UnsupportedError(lacks('socketEvents'));
     if (processes.length > 0) throw new UnsupportedError(lacks('identitySafeSignal'));
-    if (descriptors.length > 0) throw new UnsupportedError(lacks('ownSockets'));
+    if (descriptors.length + writable.length > 0) throw new UnsupportedError(lacks('ownSockets'));
     signal?.throwIfAborted();
     if (ready?.() === true) return resolve({ kind: 'ready' });
     if (timeoutMs === null) throw new UnsupportedError(lacks('socketEvents'));

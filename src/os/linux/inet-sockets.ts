@@ -161,7 +161,7 @@ function listedInodes(conversation: Conversation): Set<number> {
 }
 
 /** The name of the device instead of its number, and the zone of a link-local address, which is that device. */
-function withDevice({ deviceIndex, ...socket }: DiagSocket): InetSocket {
+export function withDevice({ deviceIndex, ...socket }: DiagSocket): InetSocket {
   if (deviceIndex === 0) return { ...socket, device: null };
   const device = deviceName(deviceIndex);
   const zoned = <A extends { address: string }>(at: A): A =>

@@ -6,7 +6,6 @@
 import { isWildcard } from '../../model/address.ts';
 import type { Endpoint, InetEndpoint, Request } from '../../model/endpoint.ts';
 import type {
-  Asker,
   Facts,
   Gap,
   Holder,
@@ -21,31 +20,26 @@ import { conflict } from '../../model/rules/linux-conflict.ts';
 import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
 import type { HolderSearch, Inventory, Reading, ReadOptions } from '../os.ts';
+import { readAsker, readPasswd } from './asker.ts';
 import { type HiddenFlags, openFlagReader } from './calls/hidden-flags.ts';
 import { hasLibc } from './calls/libc.ts';
 import { probe } from './calls/probe.ts';
+import { readHolders } from './found-holders.ts';
 import { readListeners, readPort, readUnlisted, readWaiting, type Source } from './inet-sockets.ts';
 import { type Conversation, NetlinkError } from './netlink/netlink.ts';
 import { NETLINK_SOCK_DIAG, openNetlink } from './netlink/netlink-socket.ts';
 import { type NamedUnixSocket, readUnixSockets } from './netlink/unix-diag.ts';
-import { describeCgroups, outsideOf, readCgroupPaths } from './proc/cgroup.ts';
 import { missingHolders } from './proc/gaps.ts';
-import { findHolders, type WantedSocket } from './proc/holders.ts';
-import { placeOf } from './proc/living-thread.ts';
-import { inodeOf } from './proc/open-sockets.ts';
-import { attempt, isGone, openProc, type Proc, ProcError } from './proc/proc.ts';
+import { attempt, openProc } from './proc/proc.ts';
 import { type Describer, openDescriber, sameProcess } from './proc/process.ts';
 import { readSettingsOf } from './proc/settings.ts';
 import { socketsElsewhere } from './proc/unix-elsewhere.ts';
 import { readUnixFile } from './proc/unix-file.ts';
 import { readProcNetUnix, socketsAt } from './proc/unix-sockets.ts';
-import { accepts } from './proc/waiting.ts';
 import { readStandings } from './standing.ts';
 
 /** Sockets whose hidden flags are read: more connections than this of one port say nothing new. */
 const mostFlags = 1_000;
-/** Holders of one listener that are asked whether they accept. */
-const mostAccepting = 64;
 
 /** What the reader needs; a test brings its own /proc. */
 export interface ReaderOptions {
@@ -237,95 +231,6 @@ function readUnix(source: Source, gaps: Gap[]): NamedUnixSocket[] | null {
   }
 }
 
-interface FoundHolders {
-  readonly holders: Map<number, Holder[]>;
-  /** Why processes may hold one of these sockets and are not listed; null when every process was looked into. */
-  readonly unseen: string | null;
-}
-
-function readHolders(
-  proc: Proc,
-  describer: Describer,
-  sockets: readonly Socket[],
-  needed: (socket: Socket) => boolean,
-  reach: HolderSearch,
-  gaps: Gap[],
-): FoundHolders {
-  const holders = new Map<number, Holder[]>();
-  const wanted = wantedOf(sockets, needed);
-  if (reach === 'none' || wanted.length === 0) return { holders, unseen: null };
-  if (!isOurProc(proc)) {
-    gaps.push({
-      what: 'No process can be named: /proc does not show this process by its own number',
-      why: 'ENOENT',
-      hint: 'Mount the /proc of this pid namespace',
-    });
-    return { holders, unseen: 'ENOENT' };
-  }
-  const search = findHolders(proc, wanted, reach);
-  let { unseen } = search;
-  const listeners = new Set(sockets.filter(({ state }) => state === 'LISTEN').map(({ inode }) => inode));
-  for (const [inode, byPid] of search.found) {
-    const list: Holder[] = [];
-    for (const [pid, descriptors] of [...byPid].sort(([a], [b]) => a - b)) {
-      const asked = listeners.has(inode) && list.length < mostAccepting;
-      const holder = describeHolder(proc, describer, pid, inode, descriptors, asked);
-      if (holder !== null) list.push(holder);
-    }
-    if (list.length > 0) holders.set(inode, list);
-    else if (byPid.size > 0) unseen ??= whyNotRead(proc, [...byPid.keys()]);
-  }
-  return { holders, unseen };
-}
-
-/** Those that had it when they were found exited since, or cannot be described. */
-function whyNotRead(proc: Proc, pids: readonly number[]): string {
-  for (const pid of pids) {
-    try {
-      proc.text(`${pid}/stat`);
-    } catch (error) {
-      if (!(error instanceof ProcError)) throw error;
-      if (!isGone(error.code)) return error.code;
-    }
-  }
-  return 'ESRCH';
-}
-
-/** Each inode once, with what the kernel says of its maker. */
-function wantedOf(sockets: readonly Socket[], needed: (socket: Socket) => boolean): WantedSocket[] {
-  const byInode = new Map<number, WantedSocket>();
-  for (const socket of sockets) {
-    const { inode, uid } = socket;
-    const cgroupId = socket.protocol === 'unix' ? null : (socket.linux?.cgroupId ?? null);
-    if (inode === 0 || byInode.get(inode)?.needed) continue;
-    byInode.set(inode, { inode, uid, cgroupId, needed: needed(socket) });
-  }
-  return [...byInode.values()];
-}
-
-/** Null when the process let go of the socket, or ended, since it was found. Its number may belong to another one by now. */
-function describeHolder(
-  proc: Proc,
-  describer: Describer,
-  pid: number,
-  inode: number,
-  descriptors: readonly number[],
-  asksAccepts: boolean,
-): Holder | null {
-  const description = describer.describe(pid);
-  if (description === null) return null;
-  const place = placeOf(proc, pid, describer.stat(pid)?.state);
-  const still = descriptors.filter((fd) => inodeOf(attempt(() => proc.link(`${place}/fd/${fd}`)) ?? '') === inode);
-  if (still.length === 0) return null;
-  const taken = asksAccepts ? accepts(proc, { pid, place }, inode, still) : null;
-  return { ...description, descriptors: still, accepts: taken };
-}
-
-/** In a new pid namespace with the old /proc, numbers mean other processes than ours: naming one would be a lie. */
-function isOurProc(proc: Proc): boolean {
-  return proc.root !== '/proc' || attempt(() => proc.link('self')) === String(process.pid);
-}
-
 /** The sockets with what could be read of their hidden flags. */
 function withFlags(sockets: readonly Socket[], holders: ReadonlyMap<number, readonly Holder[]>): Socket[] {
   if (!hasLibc()) return [...sockets];
@@ -347,50 +252,7 @@ function withFlags(sockets: readonly Socket[], holders: ReadonlyMap<number, read
   }
 }
 
-function readAsker(proc: Proc, describer: Describer): Asker {
-  const uid = process.geteuid?.() ?? 0;
-  return {
-    pid: process.pid,
-    uid,
-    user: describer.userName(uid),
-    cwd: cwd(proc),
-    ancestors: describer.parents(process.pid).map(({ pid }) => pid),
-    sudoUid: uid === 0 ? sudoUid() : null,
-    unit: ownUnit(proc),
-  };
-}
-
-/** sudo(8) sets it for what it runs; somebody who is not root has no use for it. */
-function sudoUid(): number | null {
-  const { SUDO_UID = '' } = process.env;
-  return /^[1-9]\d{0,9}$/.test(SUDO_UID) ? Number(SUDO_UID) : null;
-}
-
-function ownUnit(proc: Proc): string | null {
-  const paths = readCgroupPaths(proc, 'self');
-  return paths === null ? null : describeCgroups(paths, outsideOf(paths, readCgroupPaths(proc, 1))).unit;
-}
-
-/** process.cwd() throws when the directory was removed; /proc then names it with ` (deleted)`. */
-function cwd(proc: Proc): string {
-  try {
-    return process.cwd();
-  } catch {
-    return attempt(() => proc.link('self/cwd')) ?? '';
-  }
-}
-
 function readProcess(describer: Describer, identity: ProcessIdentity): Holder | null {
   const description = sameProcess(describer, identity);
   return description === null ? null : { ...description, descriptors: [], accepts: null };
-}
-
-function readPasswd(): string {
-  try {
-    return openProc('/etc').text('passwd', 4_194_304);
-  } catch (error) {
-    // A container without users: their numbers have to do.
-    if (error instanceof ProcError) return '';
-    throw error;
-  }
 }

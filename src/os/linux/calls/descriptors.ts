@@ -2,9 +2,9 @@
  * Descriptors sent from process to process over a Unix socket (SCM_RIGHTS, unix(7), cmsg(3)).
  */
 
-import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import { check, libc } from './libc.ts';
+import { align, eachControl, pointerSize, readInt, resultOf, withMessage, writeInt, writeWord } from './message.ts';
 
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
@@ -20,8 +20,6 @@ const EMSGSIZE = 90;
 const mostDescriptors = 253;
 /** Enough for any message this program sends. */
 const mostData = 65_536;
-
-const pointerSize = ['arm', 'ia32', 'mipsel'].includes(process.arch) ? 4 : 8;
 
 /**
  * Sends descriptors with data, which must not be empty: a stream carries no message without a byte.
@@ -83,21 +81,19 @@ export function receiveMessage(
 ): ReceivedMessage | null {
   const data = Buffer.alloc(mostData);
   const control = Buffer.alloc(controlSize(3) + (how.descriptors ? controlSize(mostDescriptors) : 0));
-  let flags = 0;
-  let controlLength = 0;
+  let result = { controlLength: 0, flags: 0 };
   const received = retry('recvmsg', () =>
     withMessage(data, control, (message) => {
-      const result = libc().recvmsg(fd, message, MSG_CMSG_CLOEXEC | (how.peek === true ? MSG_PEEK : 0));
-      controlLength = readWord(message, 5 * pointerSize);
-      flags = readInt(message, 6 * pointerSize);
-      return result;
+      const length = libc().recvmsg(fd, message, MSG_CMSG_CLOEXEC | (how.peek === true ? MSG_PEEK : 0));
+      result = resultOf(message);
+      return length;
     }),
   );
   if (received === null) return null;
   return {
     data: data.subarray(0, received),
-    ...readControl(control.subarray(0, controlLength)),
-    truncated: (flags & MSG_CTRUNC) !== 0,
+    ...readControl(control.subarray(0, result.controlLength)),
+    truncated: (result.flags & MSG_CTRUNC) !== 0,
   };
 }
 
@@ -111,69 +107,19 @@ function retry(syscall: string, call: () => number): number | null {
   }
 }
 
-/** Lays out struct msghdr: name, namelen, iov, iovlen, control, controllen, flags, each as wide as a pointer. */
-function withMessage(data: Buffer, control: Buffer, call: (message: Buffer) => number): number {
-  const vector = Buffer.alloc(2 * pointerSize);
-  writeWord(vector, 0, libc().address(data));
-  writeWord(vector, pointerSize, data.length);
-  const message = Buffer.alloc(7 * pointerSize);
-  writeWord(message, 2 * pointerSize, libc().address(vector));
-  writeWord(message, 3 * pointerSize, 1);
-  if (control.length > 0) writeWord(message, 4 * pointerSize, libc().address(control));
-  writeWord(message, 5 * pointerSize, control.length);
-  const result = call(message);
-  // The kernel wrote through addresses that the collector does not see: the buffers must live until here.
-  keepAlive(data, control, vector);
-  return result;
-}
-
-function keepAlive(..._buffers: Buffer[]): void {}
-
 /** What came beside the data (cmsg(3)). */
 export function readControl(control: Buffer): Pick<ReceivedMessage, 'descriptors' | 'sender'> {
   const descriptors: number[] = [];
   let sender: ReceivedMessage['sender'] = null;
-  const header = pointerSize + 8;
-  for (let at = 0; at + header <= control.length; ) {
-    const length = readWord(control, at);
-    if (length < header || at + length > control.length) break;
-    const isSocket = readInt(control, at + pointerSize) === SOL_SOCKET;
-    const type = readInt(control, at + pointerSize + 4);
-    if (isSocket && type === SCM_RIGHTS) {
-      for (let i = at + header; i + 4 <= at + length; i += 4) descriptors.push(readInt(control, i));
-    } else if (isSocket && type === SCM_CREDENTIALS && length >= header + 12) {
-      // struct ucred: pid, uid, gid. A uid is unsigned.
-      sender = { pid: readInt(control, at + header), uid: readInt(control, at + header + 4) >>> 0 };
-    }
-    at += align(length);
-  }
+  eachControl(control, (level, type, data) => {
+    if (level !== SOL_SOCKET) return;
+    if (type === SCM_RIGHTS) for (let at = 0; at + 4 <= data.length; at += 4) descriptors.push(readInt(data, at));
+    // struct ucred: pid, uid, gid. A uid is unsigned.
+    if (type === SCM_CREDENTIALS && data.length >= 12) sender = { pid: readInt(data, 0), uid: readInt(data, 4) >>> 0 };
+  });
   return { descriptors, sender };
 }
 
 function controlSize(count: number): number {
   return pointerSize + 8 + align(4 * count);
-}
-
-function align(length: number): number {
-  return (length + pointerSize - 1) & ~(pointerSize - 1);
-}
-
-function writeWord(bytes: Buffer, at: number, value: number | bigint): void {
-  if (pointerSize === 4) writeInt(bytes, at, Number(value) | 0);
-  else if (littleEndian) bytes.writeBigUInt64LE(BigInt(value), at);
-  else bytes.writeBigUInt64BE(BigInt(value), at);
-}
-
-function readWord(bytes: Buffer, at: number): number {
-  if (pointerSize === 4) return readInt(bytes, at);
-  return Number(littleEndian ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
-}
-
-function writeInt(bytes: Buffer, at: number, value: number): void {
-  if (littleEndian) bytes.writeInt32LE(value, at);
-  else bytes.writeInt32BE(value, at);
-}
-
-function readInt(bytes: Buffer, at: number): number {
-  return littleEndian ? bytes.readInt32LE(at) : bytes.readInt32BE(at);
 }

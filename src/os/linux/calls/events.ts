@@ -66,8 +66,14 @@ function wait(what: EventRequest): Promise<EventResult> {
       for (const process of what.processes ?? []) watchProcess(process, undo, guard, end);
       if (what.port !== undefined) watchPort(what.port, undo, guard, end);
       for (const descriptor of what.descriptors ?? []) {
-        undo.push(watchDescriptor(descriptor, () => end({ kind: 'readable', descriptor }), what.background));
+        undo.push(
+          watchDescriptor(descriptor, () => end({ kind: 'readable', descriptor }), 'readable', what.background),
+        );
       }
+      for (const descriptor of what.writable ?? [])
+        undo.push(
+          watchDescriptor(descriptor, () => end({ kind: 'writable', descriptor }), 'writable', what.background),
+        );
       if (what.timeoutMs !== null) {
         const timer = setTimeout(
           () => end({ kind: 'timeout' }),
@@ -162,11 +168,16 @@ function mentions(bytes: Buffer, port: number): boolean {
 }
 
 /** Watches a duplicate: the event loop takes a number only once, and the owner may close its own at any time. */
-function watchDescriptor(fd: number, onReadable: () => void, background = false): () => void {
+function watchDescriptor(
+  fd: number,
+  onReady: () => void,
+  what: 'readable' | 'writable' = 'readable',
+  background = false,
+): () => void {
   const copy = check('fcntl', libc().fcntl(fd, F_DUPFD_CLOEXEC, 0));
   let watch: Watch;
   try {
-    watch = libc().watch(copy, onReadable);
+    watch = libc().watch(copy, onReady, what);
     if (background) watch.unref();
   } catch (error) {
     libc().close(copy);

@@ -18,6 +18,7 @@ export interface Libc {
   shutdown: Call;
   close: Call;
   getsockname: Call;
+  getpeername: Call;
   getsockopt: Call;
   setsockopt: Call;
   sendto: Call;
@@ -33,6 +34,7 @@ export interface Libc {
   read: Call;
   prctl: Call;
   setsid: Call;
+  setns: Call;
   getsid: Call;
   waitpid: Call;
   inotify_init1: Call;
@@ -56,8 +58,8 @@ export interface Libc {
   pidfdSendSignal(pidfd: number, signal: number, flags?: number): number;
   /** Where a buffer lies, for structures that point to others. Keep the buffer referenced until after the call. */
   address(buffer: Buffer): bigint;
-  /** Calls back when the descriptor has input, from Node's own event loop (uv_poll_t): no thread, no polling. The loop must not watch the same descriptor elsewhere. */
-  watch(fd: number, onReadable: () => void): Watch;
+  /** Calls back when the descriptor has input, or room for output, or an error, from Node's own event loop (uv_poll_t): no thread, no polling. The loop must not watch the same descriptor elsewhere. */
+  watch(fd: number, onReady: () => void, what?: 'readable' | 'writable'): Watch;
 }
 
 /** A descriptor in the event loop. */
@@ -139,6 +141,7 @@ function declare(koffi: Koffi): Libc {
     shutdown: fn('shutdown', 'int', ['int', 'int']),
     close: fn('close', 'int', ['int']),
     getsockname: fn('getsockname', 'int', ['int', 'void *', 'void *']),
+    getpeername: fn('getpeername', 'int', ['int', 'void *', 'void *']),
     getsockopt: fn('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
     setsockopt: fn('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32']),
     sendto: fn('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32']),
@@ -154,6 +157,7 @@ function declare(koffi: Koffi): Libc {
     read: fn('read', 'intptr_t', ['int', 'void *', 'size_t']),
     prctl: fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),
     setsid: fn('setsid', 'int', []),
+    setns: fn('setns', 'int', ['int', 'int']),
     getsid: fn('getsid', 'int', ['int']),
     waitpid: fn('waitpid', 'int', ['int', 'void *', 'int']),
     inotify_init1: fn('inotify_init1', 'int', ['int']),
@@ -170,9 +174,9 @@ function declare(koffi: Koffi): Libc {
     if_nametoindex: fn('if_nametoindex', 'uint', ['str']),
     if_indextoname: library.func('if_indextoname', 'void *', ['uint', 'void *']) as unknown as Libc['if_indextoname'],
     address: (buffer) => koffi.address(buffer),
-    watch: (fd, onReadable) =>
-      koffi.node.poll(fd, { readable: true }, () => {
-        onReadable();
+    watch: (fd, onReady, what = 'readable') =>
+      koffi.node.poll(fd, { [what]: true }, () => {
+        onReady();
         // Node 26 does not run what a promise has waiting after a native callback; it does after an immediate.
         setImmediate(() => {});
       }),

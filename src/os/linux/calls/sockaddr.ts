@@ -53,6 +53,13 @@ export function deviceName(index: number): string {
   return found ? name.toString('utf8', 0, name.indexOf(0)) : String(index);
 }
 
+/** The bytes of an address in network order, of an IPv6 one without its zone; zeros for what is no address. */
+export function addressBytes(address: string): Buffer {
+  if (familyOf(address) === 4) return Buffer.from(address.split('.').map(Number));
+  const groups = parseIpv6(address) ?? new Array<number>(8).fill(0);
+  return Buffer.from(groups.flatMap((group) => [group >> 8, group & 255]));
+}
+
 function header(size: number, family: number): Buffer {
   const bytes = Buffer.alloc(size);
   if (littleEndian) bytes.writeUInt16LE(family, 0);

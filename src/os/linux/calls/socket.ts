@@ -35,6 +35,7 @@ const F_DUPFD_CLOEXEC = 1030;
 // include/uapi/asm-generic/socket.h
 const SOL_SOCKET = 1;
 const SO_REUSEADDR: NativeOption = { level: SOL_SOCKET, name: 2 };
+const SO_ERROR: NativeOption = { level: SOL_SOCKET, name: 4 };
 const SO_TYPE: NativeOption = { level: SOL_SOCKET, name: 3 };
 const SO_REUSEPORT: NativeOption = { level: SOL_SOCKET, name: 15 };
 // PowerPC numbers this one differently (arch/powerpc/include/uapi/asm/socket.h).
@@ -66,7 +67,7 @@ export const sockets: Sockets = {
   listen: (fd, backlog) => {
     check('listen', libc().listen(fd, backlog));
   },
-  address,
+  address: (fd) => address(fd),
   getOption: (fd, option) => {
     const { level, number, codec } = optionsTable[option];
     return getNative(fd, { level, name: number }, codec.size);
@@ -141,12 +142,23 @@ function setBindOptions(fd: number, family: 4 | 6, options: BindOptions): void {
   if (options.device !== null) setNative(fd, SO_BINDTODEVICE, Buffer.from(`${options.device}\0`));
 }
 
-function address(fd: number): InetEndpoint | UnixEndpoint {
+function address(fd: number, call: 'getsockname' | 'getpeername' = 'getsockname'): InetEndpoint | UnixEndpoint {
   const bytes = Buffer.alloc(sockaddrSize);
   const length = intOption(bytes.length);
-  check('getsockname', libc().getsockname(fd, bytes, length));
+  check(call, libc()[call](fd, bytes, length));
   const type = numberOf(getNative(fd, SO_TYPE, 4));
   return decodeSockaddr(bytes, numberOf(length), type === SOCK_DGRAM ? 'udp' : 'tcp');
+}
+
+/** What went wrong with it since it was asked last (SO_ERROR), or null. @throws {NativeError} */
+export function socketError(fd: number): string | null {
+  const errno = numberOf(getNative(fd, SO_ERROR, 4));
+  return errno === 0 ? null : new NativeError('connect', errno).code;
+}
+
+/** The address that it is connected to. @throws {NativeError} */
+export function peerAddress(fd: number): InetEndpoint | UnixEndpoint {
+  return address(fd, 'getpeername');
 }
 
 /** @throws {NativeError} */

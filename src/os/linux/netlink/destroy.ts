@@ -1,9 +1,8 @@
-import { parseIpv6 } from '../../../model/address.ts';
 import type { InetSocket } from '../../../model/facts.ts';
 import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import { check, libc } from '../calls/libc.ts';
-import { AF_INET, AF_INET6, deviceIndex } from '../calls/sockaddr.ts';
+import { AF_INET, AF_INET6, addressBytes, deviceIndex } from '../calls/sockaddr.ts';
 import { viewOf } from './netlink.ts';
 
 const AF_NETLINK = 16;
@@ -78,8 +77,8 @@ function encode(socket: InetSocket, remotePort: number): Buffer {
   view.setUint32(at + 4, 0xffff_ffff, littleEndian);
   view.setUint16(at + 8, socket.local.port);
   view.setUint16(at + 10, socket.remote?.port ?? remotePort);
-  bytes.set(addressBytes(socket.local.address, socket.family), at + 12);
-  if (socket.remote !== null) bytes.set(addressBytes(socket.remote.address, socket.family), at + 28);
+  bytes.set(addressBytes(socket.local.address), at + 12);
+  if (socket.remote !== null) bytes.set(addressBytes(socket.remote.address), at + 28);
   view.setUint32(at + 44, socket.device === null ? 0 : deviceIndex(socket.device), littleEndian);
   view.setBigUint64(at + 48, BigInt(`0x${cookieOf(socket) ?? '0'}`), littleEndian);
   return bytes;
@@ -87,10 +86,4 @@ function encode(socket: InetSocket, remotePort: number): Buffer {
 
 function cookieOf({ linux }: InetSocket): string | null {
   return linux?.cookie ?? null;
-}
-
-function addressBytes(address: string, family: 4 | 6): Uint8Array {
-  if (family === 4) return Uint8Array.from(address.split('.').map(Number));
-  const groups = parseIpv6(address) ?? new Array<number>(8).fill(0);
-  return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]));
 }

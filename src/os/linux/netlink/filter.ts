@@ -4,6 +4,7 @@
 
 import { littleEndian } from '../../byte-order.ts';
 import { libc } from '../calls/libc.ts';
+import { pointerSize } from '../calls/message.ts';
 
 // include/uapi/asm-generic/socket.h
 const SOL_SOCKET = 1;
@@ -11,8 +12,6 @@ const SO_ATTACH_FILTER = 26;
 
 /** One instruction (linux/filter.h): code, jump if true, jump if false, operand. */
 export type Instruction = readonly [number, number, number, number];
-
-const pointerSize = ['arm', 'ia32', 'mipsel'].includes(process.arch) ? 4 : 8;
 
 /** Attaches a program to a socket. Returns the errno, 0 when it is attached. */
 export function attachFilter(fd: number, instructions: readonly Instruction[]): number {

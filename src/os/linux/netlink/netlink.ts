@@ -38,11 +38,15 @@ export class NetlinkError extends Error {
 
 /** Writes a dump request with its header. */
 export function encodeDump(type: number, sequence: number, payload: Buffer): Buffer {
+  return encode(type, NLM_F_REQUEST | NLM_F_DUMP, sequence, payload);
+}
+
+function encode(type: number, flags: number, sequence: number, payload: Buffer): Buffer {
   const bytes = Buffer.alloc(headerSize + payload.length);
   const view = viewOf(bytes);
   view.setUint32(0, bytes.length, littleEndian);
   view.setUint16(4, type, littleEndian);
-  view.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, littleEndian);
+  view.setUint16(6, flags, littleEndian);
   view.setUint32(8, sequence, littleEndian);
   payload.copy(bytes, headerSize);
   return bytes;
@@ -71,6 +75,35 @@ export function dump<T>(
     });
     if (!interrupted || attempt === maxAttempts) return { rows, interrupted };
   }
+}
+
+/** A question about one thing is answered by one message; more than this came from elsewhere. */
+const mostDatagrams = 16;
+
+/**
+ * Asks about one thing, without a dump.
+ *
+ * @returns The body of the answer, valid until the next question.
+ * @throws {NativeError} with the kernel's errno, which is the answer where there is no such thing. @throws {NetlinkError}
+ */
+export function ask(conversation: Conversation, type: number, payload: Buffer): Buffer {
+  const sequence = nextSequence();
+  conversation.send(encode(type, NLM_F_REQUEST, sequence, payload));
+  for (let count = 0; count < mostDatagrams; count++) {
+    const datagram = conversation.receive();
+    if (datagram.length < headerSize) throw new NetlinkError('The kernel answered with less than a header');
+    const view = viewOf(datagram);
+    const length = view.getUint32(0, littleEndian);
+    if (length < headerSize || length > datagram.length)
+      throw new NetlinkError(`A netlink message says it is ${length} bytes long where ${datagram.length} are left`);
+    if (view.getUint32(8, littleEndian) !== sequence) continue;
+    const body = datagram.subarray(headerSize, length);
+    const answered = view.getUint16(4, littleEndian);
+    if (answered === NLMSG_ERROR) throwErrno(body, answered);
+    if (answered <= NLMSG_OVERRUN) throw new NetlinkError(`One thing cannot be told by a message of type ${answered}`);
+    return body;
+  }
+  throw new NetlinkError('The kernel answered other questions only');
 }
 
 let lastSequence = 0;
@@ -122,7 +155,7 @@ function throwErrno(body: Buffer, type: number): void {
     throw new NetlinkError('A netlink error without its number');
   }
   const errno = -viewOf(body).getInt32(0, littleEndian);
-  if (errno > 0 && errno < 4096) throw new NativeError('sock_diag', errno);
+  if (errno > 0 && errno < 4096) throw new NativeError('netlink', errno);
   if (type === NLMSG_ERROR || errno !== 0)
     throw new NetlinkError(`The kernel answered a dump with the number ${-errno}`);
 }

@@ -15,19 +15,28 @@ const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 
 /** struct inet_diag_sockid, from its own start. Ports and addresses are in network order. */
-const socketId = { sourcePort: 0, remotePort: 2, source: 4, remote: 20, device: 36, cookie: 40, size: 48 } as const;
+export const socketId = {
+  sourcePort: 0,
+  remotePort: 2,
+  source: 4,
+  remote: 20,
+  device: 36,
+  cookie: 40,
+  size: 48,
+} as const;
 
 /** struct inet_diag_req. */
 const requestV1 = { family: 0, extensions: 3, id: 4, states: 52, size: 60 } as const;
 
 /** struct inet_diag_req_v2. */
-const requestV2 = { family: 0, protocol: 1, extensions: 2, states: 4, id: 8, size: 56 } as const;
+export const requestV2 = { family: 0, protocol: 1, extensions: 2, states: 4, id: 8, size: 56 } as const;
 
 /** struct inet_diag_msg. */
-const message = {
+export const message = {
   family: 0,
   state: 1,
   timer: 2,
+  retransmits: 3,
   id: 4,
   expires: 52,
   receiveQueue: 56,
@@ -115,14 +124,23 @@ export function readSockets(
   const parts =
     query.protocol === 'tcp'
       ? [dump(conversation, TCPDIAG_GETSOCK, encodeRequestV1(query), decode)]
-      : [AF_INET, AF_INET6].map((family) =>
-          dump(conversation, SOCK_DIAG_BY_FAMILY, encodeRequestV2(query, family), decode),
-        );
+      : [AF_INET, AF_INET6].map((family) => dump(conversation, SOCK_DIAG_BY_FAMILY, queryBody(query, family), decode));
   const rows: DiagSocket[] = [];
   // The kernel has filtered already; one that does not know the filter would answer with everything.
   for (const part of parts)
     for (const row of part.rows) if (query.port === null || row.local.port === query.port) rows.push(row);
   return { rows, interrupted: parts.some((part) => part.interrupted) };
+}
+
+/** Every TCP connection, also one that is closing, to this port of whatever address. @throws {NativeError} @throws {NetlinkError} */
+export function readTowards(conversation: Conversation, remotePort: number): DiagSocket[] {
+  const states = stateBits.all & ~(stateBits.LISTEN | stateBits.CLOSE | stateBits.BOUND_INACTIVE);
+  return [AF_INET, AF_INET6].flatMap((family) => {
+    const request = queryBody({ protocol: 'tcp', states, port: null }, family);
+    viewOf(request).setUint16(requestV2.id + socketId.remotePort, remotePort);
+    const { rows } = dump(conversation, SOCK_DIAG_BY_FAMILY, request, (body) => decodeSocket(body, 'tcp'));
+    return rows.filter(({ remote }) => remote?.port === remotePort);
+  });
 }
 
 function encodeRequestV1(query: DiagQuery): Buffer {
@@ -134,7 +152,8 @@ function encodeRequestV1(query: DiagQuery): Buffer {
   return withFilter(bytes, query);
 }
 
-function encodeRequestV2(query: DiagQuery, family: number): Buffer {
+/** The question for one family (struct inet_diag_req_v2), with its filter. */
+export function queryBody(query: DiagQuery, family: number): Buffer {
   const bytes = Buffer.alloc(requestV2.size);
   bytes[requestV2.family] = family;
   bytes[requestV2.protocol] = query.protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP;
