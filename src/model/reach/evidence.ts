@@ -11,6 +11,8 @@ import type { Address, Gap, Holder, InetSocket, SocketId, SocketState, UnixFile,
 export interface PortSocket extends InetSocket {
   /** What this socket has dropped so far (SK_MEMINFO_DROPS, INET_DIAG_SKMEMINFO[8]); null where the kernel does not tell. */
   readonly drops: number | null;
+  /** Of a UDP socket the bytes that its process has not read; null of a TCP listener (`queue`), or where the kernel does not tell. */
+  readonly unread: number | null;
 }
 
 /** What the kernel would do with a packet to the address (RTM_GETROUTE, rtnetlink(7)). */
@@ -23,6 +25,8 @@ export interface Route {
   readonly gateway: string | null;
   /** The source address that the route prefers. */
   readonly source: string | null;
+  /** The destination as it stands in the table, such as `172.17.0.0/16`; null with an errno, or where the kernel does not tell it. */
+  readonly prefix: string | null;
 }
 
 /** A network device of the route (RTM_GETLINK). */

@@ -4,7 +4,13 @@
 import type { Asker } from '../../model/facts.ts';
 import { describeCgroups, outsideOf, readCgroupPaths } from './proc/cgroup.ts';
 import { attempt, openProc, type Proc, ProcError } from './proc/proc.ts';
-import type { Describer } from './proc/process.ts';
+import { type Describer, openDescriber } from './proc/process.ts';
+
+/** Who asks, for those that read without an endpoint. */
+export function askerNow(): Asker {
+  const proc = openProc('/proc');
+  return readAsker(proc, openDescriber(proc, readPasswd));
+}
 
 export function readAsker(proc: Proc, describer: Describer): Asker {
   const uid = process.geteuid?.() ?? 0;

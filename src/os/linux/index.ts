@@ -42,5 +42,5 @@ export const linux: Os = {
   orphans,
   fileWatches,
   streams,
-  reaching: async () => (await import('./reaching.ts')).reaching,
+  reaching: async () => (await import('./reaching.ts')).openReaching(),
 };

@@ -1,12 +1,29 @@
 /**
- * The instruments of `reach` on Linux.
+ * The instruments of `reach` on Linux. Without koffi what Node alone can do is left, and that is said.
  */
 import { portableReaching } from '../portable-reaching.ts';
 import type { Reaching } from '../reaching.ts';
-import { askerNow } from './read.ts';
+import { askerNow } from './asker.ts';
+import { hasLibc, whyNoLibc } from './calls/libc.ts';
+import { openProc } from './proc/proc.ts';
+import { attemptOnce } from './reach/attempt.ts';
+import { readBefore } from './reach/before.ts';
+import { sendDatagram } from './reach/datagram.ts';
+import { walkTo } from './reach/walk.ts';
 
-export const reaching: Reaching = portableReaching(askerNow, {
-  what: 'The way to the address was not looked at',
-  why: 'ERR_REBIND_UNSUPPORTED',
-  hint: 'The instruments of Linux are not here yet',
-});
+export function openReaching(): Reaching {
+  const proc = openProc('/proc');
+  const fallback = portableReaching(askerNow, {
+    what: 'Why a connection fails can hardly be seen',
+    why: 'ERR_REBIND_UNSUPPORTED',
+    hint: whyNoLibc() ?? 'The instruments of Linux are not here yet',
+  });
+  if (!hasLibc()) return fallback;
+  return {
+    ...fallback,
+    before: (to, gaps) => readBefore(proc, to, gaps),
+    attempt: (to, options, gaps) => attemptOnce(proc, to, options, gaps),
+    datagram: (to, payload, options, gaps) => sendDatagram(proc, to, payload, options, gaps),
+    walk: walkTo,
+  };
+}

@@ -54,12 +54,6 @@ export interface ReaderOptions {
 /** The reader of this machine. */
 export const reading: Reading = createReader({});
 
-/** Who asks, for those that read without an endpoint. */
-export function askerNow(): Asker {
-  const proc = openProc('/proc');
-  return readAsker(proc, openDescriber(proc, readPasswd));
-}
-
 export function createReader(options: ReaderOptions): Reading {
   const proc = openProc(options.procRoot ?? '/proc');
   const openDiag = options.openDiag ?? (() => openNetlink(NETLINK_SOCK_DIAG));

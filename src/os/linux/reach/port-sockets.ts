@@ -55,6 +55,6 @@ export function askKernel<T>(part: number, gaps: Gap[], what: string, use: (kern
   }
 }
 
-function portSocket({ socket, drops }: MeasuredSocket): PortSocket {
-  return { ...withDevice(socket), drops };
+function portSocket({ socket, drops, receiveQueue }: MeasuredSocket): PortSocket {
+  return { ...withDevice(socket), drops, unread: socket.protocol === 'udp' ? receiveQueue : null };
 }
