@@ -6,6 +6,7 @@
 import { channelParsers } from './channels.ts';
 import { kernelParsers } from './kernel.ts';
 import type { Parser } from './parser.ts';
+import { reachParsers } from './reach.ts';
 import { textParsers } from './text.ts';
 
-export const parsers: readonly Parser[] = [...channelParsers, ...kernelParsers, ...textParsers];
+export const parsers: readonly Parser[] = [...channelParsers, ...kernelParsers, ...reachParsers, ...textParsers];

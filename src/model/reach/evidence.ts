@@ -165,6 +165,11 @@ export interface Connected {
 /** What a process that has a listener open is doing. */
 export interface HolderCondition {
   readonly holder: Holder;
+  /**
+   * False where its descriptors may not be looked at: then it is one of the processes in the cgroup that the socket was made in, of the same
+   * user, and `holder.descriptors` is empty. Where there is more than one, any of them may be the one.
+   */
+  readonly certain: boolean;
   /** Stopped by its cgroup (cgroup.freeze, `docker pause`). Null where it cannot be told. */
   readonly frozen: boolean | null;
   readonly descriptors: { readonly open: number; readonly limit: number | null } | null;

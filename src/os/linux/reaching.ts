@@ -8,7 +8,10 @@ import { hasLibc, whyNoLibc } from './calls/libc.ts';
 import { openProc } from './proc/proc.ts';
 import { attemptOnce } from './reach/attempt.ts';
 import { readBefore } from './reach/before.ts';
+import { readConditions } from './reach/conditions.ts';
 import { sendDatagram } from './reach/datagram.ts';
+import { readElsewhere } from './reach/elsewhere.ts';
+import { readNameFiles } from './reach/names.ts';
 import { walkTo } from './reach/walk.ts';
 
 export function openReaching(): Reaching {
@@ -18,9 +21,12 @@ export function openReaching(): Reaching {
     why: 'ERR_REBIND_UNSUPPORTED',
     hint: whyNoLibc() ?? 'The instruments of Linux are not here yet',
   });
-  if (!hasLibc()) return fallback;
+  if (!hasLibc()) return { ...fallback, nameFiles: (host) => readNameFiles(host) };
   return {
     ...fallback,
+    nameFiles: (host) => readNameFiles(host),
+    elsewhere: (to, gaps) => readElsewhere(proc, to, gaps),
+    conditions: (sockets, port, lookMs, gaps) => readConditions(proc, sockets, port, lookMs, gaps),
     before: (to, gaps) => readBefore(proc, to, gaps),
     attempt: (to, options, gaps) => attemptOnce(proc, to, options, gaps),
     datagram: (to, payload, options, gaps) => sendDatagram(proc, to, payload, options, gaps),

@@ -4,7 +4,7 @@
 
 import { NativeError } from '../../errors.ts';
 import { check, libc } from './libc.ts';
-import { align, eachControl, pointerSize, readInt, resultOf, withMessage, writeInt, writeWord } from './message.ts';
+import { align, eachControl, intAt, pointerSize, resultOf, withMessage, writeInt, writeWord } from './message.ts';
 
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
@@ -113,9 +113,9 @@ export function readControl(control: Buffer): Pick<ReceivedMessage, 'descriptors
   let sender: ReceivedMessage['sender'] = null;
   eachControl(control, (level, type, data) => {
     if (level !== SOL_SOCKET) return;
-    if (type === SCM_RIGHTS) for (let at = 0; at + 4 <= data.length; at += 4) descriptors.push(readInt(data, at));
+    if (type === SCM_RIGHTS) for (let at = 0; at + 4 <= data.length; at += 4) descriptors.push(intAt(data, at));
     // struct ucred: pid, uid, gid. A uid is unsigned.
-    if (type === SCM_CREDENTIALS && data.length >= 12) sender = { pid: readInt(data, 0), uid: readInt(data, 4) >>> 0 };
+    if (type === SCM_CREDENTIALS && data.length >= 12) sender = { pid: intAt(data, 0), uid: intAt(data, 4) >>> 0 };
   });
   return { descriptors, sender };
 }

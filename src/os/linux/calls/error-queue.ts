@@ -8,7 +8,7 @@ import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import { addressOf } from '../netlink/routes.ts';
 import { libc } from './libc.ts';
-import { eachControl, readInt, resultOf, withMessage } from './message.ts';
+import { eachControl, intAt, resultOf, withMessage } from './message.ts';
 import { AF_INET, AF_INET6 } from './sockaddr.ts';
 
 const MSG_DONTWAIT = 0x40;
@@ -63,7 +63,7 @@ export function decodeRefusals(control: Buffer): Refusal[] {
     const isOurs = (level === IPPROTO_IP && type === IP_RECVERR) || (level === IPPROTO_IPV6 && type === IPV6_RECVERR);
     const origin = origins[data[4] ?? 0];
     if (!isOurs || data.length < entrySize || origin === undefined) return;
-    const errno = readInt(data, 0);
+    const errno = intAt(data, 0);
     if (errno <= 0 || errno > 4_095) return;
     found.push({
       errno: new NativeError('connect', errno).code,

@@ -34,8 +34,8 @@ export function writeWord(bytes: Buffer, at: number, value: number | bigint): vo
   else bytes.writeBigUInt64BE(BigInt(value), at);
 }
 
-export function readWord(bytes: Buffer, at: number): number {
-  if (pointerSize === 4) return readInt(bytes, at);
+export function wordAt(bytes: Buffer, at: number): number {
+  if (pointerSize === 4) return intAt(bytes, at);
   return Number(littleEndian ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
 }
 
@@ -44,23 +44,23 @@ export function writeInt(bytes: Buffer, at: number, value: number): void {
   else bytes.writeInt32BE(value, at);
 }
 
-export function readInt(bytes: Buffer, at: number): number {
+export function intAt(bytes: Buffer, at: number): number {
   return littleEndian ? bytes.readInt32LE(at) : bytes.readInt32BE(at);
 }
 
 /** Where recvmsg left the length of the control messages, and its flags. */
 export function resultOf(message: Buffer): { readonly controlLength: number; readonly flags: number } {
-  return { controlLength: readWord(message, 5 * pointerSize), flags: readInt(message, 6 * pointerSize) };
+  return { controlLength: wordAt(message, 5 * pointerSize), flags: intAt(message, 6 * pointerSize) };
 }
 
 /** Calls back for every control message, with a part of `control`; stops at one that is cut off. */
 export function eachControl(control: Buffer, onControl: (level: number, type: number, data: Buffer) => void): void {
   const header = pointerSize + 8;
   for (let at = 0; at + header <= control.length; ) {
-    const length = readWord(control, at);
+    const length = wordAt(control, at);
     if (length < header || at + length > control.length) return;
-    const level = readInt(control, at + pointerSize);
-    onControl(level, readInt(control, at + pointerSize + 4), control.subarray(at + header, at + length));
+    const level = intAt(control, at + pointerSize);
+    onControl(level, intAt(control, at + pointerSize + 4), control.subarray(at + header, at + length));
     at += align(length);
   }
 }

@@ -7,6 +7,10 @@
 const generic = {
   ioctl: 29,
   getdents64: 61,
+  read: 63,
+  write: 64,
+  readv: 65,
+  writev: 66,
   readlinkat: 78,
   pselect6: 72,
   ppoll: 73,
@@ -15,6 +19,7 @@ const generic = {
   connect: 203,
   accept: 202,
   sendto: 206,
+  recvfrom: 207,
   setsockopt: 208,
   getsockopt: 209,
   sendmsg: 211,
@@ -24,13 +29,18 @@ const generic = {
 } as const;
 
 const x64 = {
+  read: 0,
+  write: 1,
   poll: 7,
   ioctl: 16,
+  readv: 19,
+  writev: 20,
   select: 23,
   socket: 41,
   connect: 42,
   accept: 43,
   sendto: 44,
+  recvfrom: 45,
   sendmsg: 46,
   recvmsg: 47,
   bind: 49,

@@ -33,7 +33,7 @@ export function growthOf(before: Counts, after: Counts): Record<string, number> 
     if (growth < 0n) {
       const range = BigInt(earlier) < 1n << 32n ? 1n << 32n : 1n << 64n;
       growth += range;
-      if (growth > range / 2n) continue;
+      if (growth <= 0n || growth > range / 2n) continue;
     }
     grown[name] = Number(growth);
   }

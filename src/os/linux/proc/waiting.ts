@@ -67,7 +67,7 @@ function watchedByEpoll(proc: Proc, place: string, inode: number, most: number):
 }
 
 /** The call that a thread sleeps in, by its name; null when it runs, or is blocked outside of a call (`-1 sp pc`). */
-function sleepOf(proc: Proc, pid: number, thread: string): { name: CallName | null; args: string[] } | null {
+export function sleepOf(proc: Proc, pid: number, thread: string): { name: CallName | null; args: string[] } | null {
   const text = attempt(() => proc.text(`${pid}/task/${thread}/syscall`));
   const [number = '', ...args] = (text ?? '').trim().split(' ');
   return /^\d+$/.test(number) ? { name: callName(Number(number)), args } : null;
@@ -105,7 +105,7 @@ function sleepsOn(proc: Proc, pid: number, thread: string, descriptors: Readonly
 }
 
 /** The `fd` of every struct pollfd that asks for input. */
-function polled(proc: Proc, pid: number, args: readonly string[]): number[] {
+export function polled(proc: Proc, pid: number, args: readonly string[]): number[] {
   const count = Math.min(Number(args[1]), mostPolled);
   const bytes = readMemory(proc, pid, args[0], count * sizeofPollfd);
   if (bytes === null) return [];
@@ -115,7 +115,7 @@ function polled(proc: Proc, pid: number, args: readonly string[]): number[] {
 }
 
 /** fd_set is an array of long, one bit for each descriptor (select(2)). Every machine with numbers in numbers.ts is little-endian. */
-function selected(proc: Proc, pid: number, args: readonly string[], descriptors: ReadonlySet<number>): boolean {
+export function selected(proc: Proc, pid: number, args: readonly string[], descriptors: ReadonlySet<number>): boolean {
   const count = Math.min(Number(args[0]), 1_024);
   const bytes = readMemory(proc, pid, args[1], (count + 7) >> 3);
   if (bytes === null) return false;

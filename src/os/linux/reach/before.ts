@@ -4,7 +4,6 @@
  * It does not see: the rules of a firewall (firewall.ts), programs attached to a cgroup, and Landlock, which forbids TCP alone (landlock(7)):
  * a TCP connect that is refused at once where this says that all is well was refused by one of them.
  */
-import { statSync } from 'node:fs';
 import { familyOf } from '../../../model/address.ts';
 import type { InetEndpoint } from '../../../model/endpoint.ts';
 import type { Gap } from '../../../model/facts.ts';
@@ -18,6 +17,7 @@ import { readNeighbour } from '../netlink/neighbours.ts';
 import type { Conversation } from '../netlink/netlink.ts';
 import { NETLINK_ROUTE } from '../netlink/netlink-socket.ts';
 import { readWay, type Way } from '../netlink/routes.ts';
+import { descriptorsOf } from '../proc/condition.ts';
 import { attempt, type Proc } from '../proc/proc.ts';
 import { parseRange, parseRanges } from '../proc/settings.ts';
 import { portsTowards } from './local-ports.ts';
@@ -185,28 +185,9 @@ function tcpSockets(proc: Proc): number {
   return Number(inUse) + Number(left) + Number(/^TCP6: inuse (\d+)/m.exec(text6)?.[1] ?? 0);
 }
 
-/** Of this process. Since Linux 6.2 the size of the folder is the number of its entries (fs/proc/fd.c, proc_readfd_count). */
 function ownDescriptors(proc: Proc): Before['descriptors'] {
-  const limit = limitOf(attempt(() => proc.text('self/limits')) ?? '');
-  const open = countOf(`${proc.root}/self/fd`) ?? attempt(() => proc.list('self/fd').length);
-  return open === null || limit === null ? null : { open, limit };
-}
-
-/** How many descriptors a process has open, null before Linux 6.2, or when it is gone. */
-export function countOf(folder: string): number | null {
-  try {
-    const { size } = statSync(folder);
-    // An older kernel says 0 always.
-    return size > 0 ? size : null;
-  } catch {
-    return null;
-  }
-}
-
-/** `Max open files            1024                 1048576              files` (proc_pid_limits(5)), the soft one. */
-export function limitOf(text: string): number | null {
-  const found = /^Max open files\s+(\d+|unlimited)/m.exec(text)?.[1];
-  return found === undefined || found === 'unlimited' ? null : Number(found);
+  const own = descriptorsOf(proc, 'self');
+  return own === null || own.limit === null ? null : { open: own.open, limit: own.limit };
 }
 
 function tracked(proc: Proc): Before['tracked'] {
