@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isIpv4, isIpv6 } from '../../src/model/address.ts';
+import { parseTarget } from '../../src/model/reach/target.ts';
 import { isNativeError } from '../../src/os/errors.ts';
 import { decodeRefusals } from '../../src/os/linux/calls/error-queue.ts';
 import { decodeLink } from '../../src/os/linux/netlink/links.ts';
@@ -65,6 +66,25 @@ const areCounts = (counts: ReadonlyMap<string, string>): void => {
 };
 
 export const reachParsers: readonly Parser[] = [
+  ofText(
+    'model/reach/target.ts parseTarget',
+    [
+      '3000',
+      'db.internal:5432',
+      '[::1]:80',
+      'https://example.org:8443/a?b',
+      'udp/host:53',
+      './app.sock',
+      'unix:/run/a',
+    ],
+    parseTarget,
+    {
+      throws: (error) => error instanceof RangeError,
+      most: 4_096,
+      holds: ({ target }) =>
+        must(target.protocol === 'unix' || (target.port >= 0 && target.port <= 65_535), 'has no port'),
+    },
+  ),
   ofBytes('os/linux/netlink/routes.ts decodeWay', bytesOf(Object.values(kernel.routes).flat()), decodeWay, {
     throws: isKernels,
     most: mostDatagram,

@@ -4,7 +4,7 @@
 import { littleEndian } from '../../byte-order.ts';
 import { isNativeError } from '../../errors.ts';
 import { eachAttribute } from './attributes.ts';
-import { ask, type Conversation, NetlinkError, viewOf } from './netlink.ts';
+import { ask, type Conversation, dump, NetlinkError, viewOf } from './netlink.ts';
 
 const RTM_GETLINK = 18;
 
@@ -44,6 +44,11 @@ export function readLink(conversation: Conversation, deviceIndex: number): Link 
     if (isNativeError(error) && error.code === 'ENODEV') return null;
     throw error;
   }
+}
+
+/** Every interface. @throws {NativeError} @throws {NetlinkError} */
+export function readLinks(conversation: Conversation): Link[] {
+  return dump(conversation, RTM_GETLINK, Buffer.alloc(message.size), decodeLink).rows;
 }
 
 /** @throws {NetlinkError} when it is cut off. */

@@ -12,7 +12,7 @@ import { isNativeError, isUnsupportedError } from '../../errors.ts';
 import { deviceName } from '../calls/sockaddr.ts';
 import { sockets } from '../calls/socket.ts';
 import { readAddresses } from '../netlink/addresses.ts';
-import { readLink } from '../netlink/links.ts';
+import { readLink, readLinks } from '../netlink/links.ts';
 import { readNeighbour } from '../netlink/neighbours.ts';
 import type { Conversation } from '../netlink/netlink.ts';
 import { NETLINK_ROUTE } from '../netlink/netlink-socket.ts';
@@ -38,6 +38,7 @@ export function readBefore(proc: Proc, to: InetEndpoint, gaps: Gap[]): Before {
     dryRun,
     route: way?.route ?? null,
     link: way?.link ?? null,
+    downDevices: way?.downDevices ?? null,
     neighbour: way?.neighbour ?? null,
     unusable: ipv6 ? unusable(proc, isOurs ? to.address : (way?.route.source ?? null)) : null,
     ipv6Disabled: ipv6 ? disabled(proc) : null,
@@ -92,6 +93,7 @@ interface WayTo {
   readonly route: Route;
   readonly deviceIndex: number | null;
   readonly link: Link | null;
+  readonly downDevices: readonly string[] | null;
   readonly neighbour: Neighbour | null;
 }
 
@@ -107,13 +109,15 @@ function wayTo(to: InetEndpoint, gaps: Gap[]): WayTo | null {
         source: null,
         prefix: null,
       };
-      return { route, deviceIndex: null, link: null, neighbour: null };
+      const down = readLinks(kernel).filter(({ up, loopback: isLoopback }) => !up && !isLoopback);
+      return { route, deviceIndex: null, link: null, downDevices: down.map(({ name }) => name), neighbour: null };
     }
     const { deviceIndex } = way;
     const device = deviceIndex === null ? null : deviceName(deviceIndex);
     return {
       route: { errno: null, type: typeOf(way), device, gateway: way.gateway, source: way.source, prefix: way.prefix },
       deviceIndex,
+      downDevices: null,
       link: deviceIndex === null ? null : linkOf(kernel, deviceIndex, way),
       neighbour: deviceIndex === null || way.type !== 'unicast' ? null : neighbourOf(kernel, to, way, deviceIndex),
     };
