@@ -136,7 +136,7 @@ const readersOfTheSystem: Readonly<Record<string, string>> = {
   'os/linux/netlink/neighbours.ts readNeighbour': 'asks netlink: decodeNeighbour',
   'os/linux/netlink/routes.ts readWay': 'asks netlink: decodeWay',
   'os/linux/netlink/sock-diag.ts readTowards': 'asks netlink: decodeSocket',
-  'os/linux/proc/counters.ts readCounters': 'reads files: parsePairs, parseList, parseConntrack',
+  'os/linux/proc/counters.ts readCounters': 'reads files: parsePairs, parseList, parseProcessors',
   'os/linux/reach/before.ts readBefore': 'asks netlink: decodeWay, decodeLink, decodeNeighbour, decodeMeasured',
   'os/linux/reach/conditions.ts readConditions': 'reads /proc: limitOf, schedTimes, freezerPath',
   'os/linux/reach/connection.ts readReply': 'asks recv(2), and keeps the bytes as they are',

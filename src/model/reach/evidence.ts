@@ -110,7 +110,7 @@ export interface Refusal {
 /**
  * How much the counters of this network namespace grew during one attempt. Names as `nstat -a` without the protocol's version:
  * `Ip.OutRequests`, `Ip6.InDelivers`, `Tcp.OutRsts`, `Icmp.OutDestUnreachs`, `Udp.NoPorts`, `TcpExt.ListenOverflows`, and `Conntrack.drop`.
- * A counter that the kernel does not have is not in it.
+ * `Route.in_martian_src`. A counter that did not grow is 0; one that the kernel does not have is not in it.
  */
 export type Counters = Readonly<Record<string, number>>;
 

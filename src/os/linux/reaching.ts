@@ -12,6 +12,7 @@ import { readConditions } from './reach/conditions.ts';
 import { sendDatagram } from './reach/datagram.ts';
 import { readElsewhere } from './reach/elsewhere.ts';
 import { readNameFiles } from './reach/names.ts';
+import { seeUnixPath } from './reach/unix.ts';
 import { walkTo } from './reach/walk.ts';
 
 export function openReaching(): Reaching {
@@ -31,5 +32,6 @@ export function openReaching(): Reaching {
     attempt: (to, options, gaps) => attemptOnce(proc, to, options, gaps),
     datagram: (to, payload, options, gaps) => sendDatagram(proc, to, payload, options, gaps),
     walk: walkTo,
+    unix: (path, options, gaps) => seeUnixPath(proc, path, options, gaps),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * What the kernel counts of the packets of one network namespace: proc_net_snmp, netstat, snmp6 (net/ipv4/proc.c, net/ipv6/proc.c) and
- * stat/nf_conntrack (net/netfilter/nf_conntrack_standalone.c). Any user may read them. They are sums over everybody, so only what one attempt
+ * stat/nf_conntrack (net/netfilter/nf_conntrack_standalone.c), stat/rt_cache (net/ipv4/route.c). Any user may read them. They are sums over everybody, so only what one attempt
  * changes says something; what others send meanwhile changes two counters of a pair alike, and cancels in their difference.
  */
 import { attempt, type Proc } from './proc.ts';
@@ -16,19 +16,25 @@ export function readCounters(proc: Proc): Counts {
   const text = (name: string): string => attempt(() => proc.text(`net/${name}`, limit)) ?? '';
   for (const name of ['snmp', 'netstat']) parsePairs(text(name), counts);
   parseList(text('snmp6'), counts);
-  parseConntrack(text('stat/nf_conntrack'), counts);
+  parseProcessors(text('stat/nf_conntrack'), 'Conntrack', counts);
+  // Of the whole machine, and not of this network namespace alone.
+  parseProcessors(text('stat/rt_cache'), 'Route', counts);
   return counts;
 }
 
 /**
- * How much each counter grew, without those that did not. A counter is an unsigned long, or has 32 bits: one that is smaller than before has wrapped,
- * unless that would be more than half of its range, which means that it was set back.
+ * How much each counter grew. A counter is an unsigned long, or has 32 bits: one that is smaller than before has wrapped,
+ * unless that would be more than half of its range, which means that it was set back; then it is left out.
  */
 export function growthOf(before: Counts, after: Counts): Record<string, number> {
   const grown: Record<string, number> = {};
   for (const [name, digits] of after) {
     const earlier = before.get(name);
-    if (earlier === undefined || earlier === digits) continue;
+    if (earlier === undefined) continue;
+    if (earlier === digits) {
+      grown[name] = 0;
+      continue;
+    }
     let growth = BigInt(digits) - BigInt(earlier);
     if (growth < 0n) {
       const range = BigInt(earlier) < 1n << 32n ? 1n << 32n : 1n << 64n;
@@ -62,7 +68,11 @@ export function parseList(text: string, counts: Map<string, string> = new Map())
 }
 
 /** A line of names, then one of hexadecimal numbers for each processor; `entries` is the same total in each. */
-export function parseConntrack(text: string, counts: Map<string, string> = new Map()): Map<string, string> {
+export function parseProcessors(
+  text: string,
+  group: string,
+  counts: Map<string, string> = new Map(),
+): Map<string, string> {
   const [head = '', ...rows] = text.split('\n');
   const columns = rows.map((row) => row.trim().split(/\s+/)).filter((row) => /^[0-9a-f]+$/.test(row[0] ?? ''));
   if (columns.length === 0) return counts;
@@ -72,7 +82,7 @@ export function parseConntrack(text: string, counts: Map<string, string> = new M
     if (!values.every((value) => /^[0-9a-f]{1,16}$/.test(value))) continue;
     // The sum over processors wraps as each of them does, at 32 bits.
     const sum = values.reduce((total, value) => total + BigInt(`0x${value}`), 0n);
-    counts.set(`Conntrack.${name}`, String(sum & 0xffff_ffffn));
+    counts.set(`${group}.${name}`, String(sum & 0xffff_ffffn));
   }
   return counts;
 }

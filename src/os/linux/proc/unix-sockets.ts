@@ -51,7 +51,7 @@ function sameFile(file: { inode: number; device: number }, stat: { ino: bigint; 
 }
 
 /** stat(2) spreads major and minor over 64 bits (gnu_dev_makedev); the kernel's own number is major << 20 | minor. */
-function kernelDevice(dev: bigint): number {
+export function kernelDevice(dev: bigint): number {
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & 0xffff_f000n);
   const minor = (dev & 0xffn) | ((dev >> 12n) & 0xffff_ff00n);
   return Number(((major << 20n) | minor) & 0xffff_ffffn);

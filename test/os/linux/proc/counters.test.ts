@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { growthOf, parseConntrack, parseList, parsePairs } from '../../../../src/os/linux/proc/counters.ts';
+import { growthOf, parseList, parsePairs, parseProcessors } from '../../../../src/os/linux/proc/counters.ts';
 
 test('counters of the three kinds of files have the names that nstat gives them', () => {
   const pairs = parsePairs('Ip: Forwarding InReceives\nIp: 2 2079\nTcp: MaxConn OutRsts\nTcp: -1 7\n');
@@ -22,7 +22,10 @@ test('counters of the three kinds of files have the names that nstat gives them'
 });
 
 test('conntrack counts for each processor in hexadecimal, and the sum wraps at 32 bits', () => {
-  const counts = parseConntrack('entries  drop early_drop\n00000007  fffffffe 00000001\n00000007  00000003 0000000a\n');
+  const counts = parseProcessors(
+    'entries  drop early_drop\n00000007  fffffffe 00000001\n00000007  00000003 0000000a\n',
+    'Conntrack',
+  );
   assert.deepEqual(
     [...counts],
     [
@@ -48,10 +51,10 @@ test('what grew is told, also where a counter wrapped or has more digits than a 
     ['set back', '3'],
     ['new', '9'],
   ]);
-  assert.deepEqual(growthOf(before, after), { grew: 2, huge: 10, wrapped: 12 });
+  assert.deepEqual(growthOf(before, after), { same: 0, grew: 2, huge: 10, wrapped: 12 });
 });
 
 test('lines that do not fit together are left out', () => {
   assert.deepEqual([...parsePairs('Ip: A B\nTcp: 1 2\nUdp: A\n')], []);
-  assert.deepEqual([...parseConntrack('')], []);
+  assert.deepEqual([...parseProcessors('', 'Conntrack')], []);
 });
