@@ -45,6 +45,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   os: ['check', 'model'],
   errors: ['causes', 'os', 'model'],
   check: ['model'],
+  // What `rebind check` reads.
+  manifests: [],
   // Only the types of what a stage offers.
   causes: ['model', 'stage'],
   // Only the types of what a cause asks for.
@@ -62,7 +64,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   index: ['lazy', 'adopt', 'hold', 'server', ...verbs, ...below],
   // Loads each function of the library when it is first called.
   lazy: ['adopt', 'hold', 'server', ...verbs, ...below],
-  cli: ['index', 'hold', 'server', 'stage', ...verbs, ...below],
+  cli: ['index', 'hold', 'server', 'stage', 'manifests', ...verbs, ...below],
 };
 
 describe('the layers', () => {

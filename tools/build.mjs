@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,6 +48,9 @@ await bundle.write({
   },
 });
 await bundle.close();
+await minify('dist/chunks/yaml-tree.js');
+// What is joined into our files brings its licence.
+cpSync('node_modules/yaml/LICENSE', 'dist/manifests/yaml.LICENSE');
 await buildCommand();
 await buildPreloads();
 const tsc = createRequire(import.meta.url)
@@ -55,6 +58,13 @@ const tsc = createRequire(import.meta.url)
   .replace('package.json', 'bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 keepReachable(Object.values(manifest.exports).filter((path) => path.endsWith('.js')));
+
+/** A chunk that is mostly a library of others: nobody reads it, and it is larger than any of ours. */
+async function minify(file) {
+  const chunk = await rolldown({ input: file, external: (id) => id.startsWith('./'), platform: 'node' });
+  await chunk.write({ file, format: 'esm', minify: true });
+  await chunk.close();
+}
 
 /** Removes the declarations that no public one refers to, and the folders that are empty then. */
 function keepReachable(modules) {

@@ -3,6 +3,7 @@
  * Adding a command is a file in entries/, its code in commands/ and a line here; the order is that of the help.
  */
 import type { Command } from './command.ts';
+import { checkEntry } from './entries/check.ts';
 import { completionEntry } from './entries/completion.ts';
 import { demoEntry } from './entries/demo.ts';
 import { freeEntry } from './entries/free.ts';
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   holdEntry,
   reachEntry,
   lsEntry,
+  checkEntry,
   demoEntry,
   completionEntry,
   helpEntry,

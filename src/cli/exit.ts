@@ -21,7 +21,10 @@ export type ExitCode = number;
 /** What the documentation says about each code. */
 export const exitMeanings: readonly { readonly code: number; readonly meaning: string }[] = [
   { code: exit.ok, meaning: 'The port can be bound now; for the other commands: done' },
-  { code: exit.blocked, meaning: 'The port is blocked, still blocked, or the time was over first' },
+  {
+    code: exit.blocked,
+    meaning: 'The port is blocked, still blocked, or the time was over first; check: there is a fault',
+  },
   { code: exit.usage, meaning: 'The command line was wrong; nothing was done' },
   { code: exit.unknown, meaning: 'Could not tell: the system would not show enough, or a system call failed' },
   { code: exit.unsupported, meaning: 'Not supported on this platform or machine' },

@@ -4,6 +4,7 @@
  */
 
 import type { FreeReport } from '../free.ts';
+import type { FileReport } from '../manifests/check-files.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap, Holder, InetSocket, UnixSocket } from '../model/facts.ts';
 import { reportedHolder } from '../model/judge.ts';
@@ -60,6 +61,28 @@ export function lsDocument(sockets: readonly (InetSocket | UnixSocket)[], listin
     sockets: sockets.filter(isInet).map((socket) => inetOf(socket, listing)),
     unixSockets: sockets.filter(isUnix).map((socket) => unixOf(socket, listing)),
     gaps: listing.gaps.map(gapOf),
+    error: null,
+  };
+}
+
+/** The document of `check`. */
+export function checkDocument(reports: readonly FileReport[]) {
+  return {
+    schema,
+    files: reports.map(({ path, kind, findings, gaps, problem }) => ({
+      path,
+      kind,
+      findings: findings.map(({ rule, line, level, sentence, reason, fix }) => ({
+        rule,
+        line,
+        level,
+        sentence,
+        reason,
+        fix,
+      })),
+      gaps: [...gaps],
+      problem,
+    })),
     error: null,
   };
 }

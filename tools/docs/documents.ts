@@ -300,6 +300,42 @@ export const documents: Readonly<Record<string, Schema>> = {
     at: text('When it was seen, ISO 8601.'),
     socket: { description: 'The socket.', anyOf: [listedSocket, listedUnixSocket] },
   }),
+  check: object('What `rebind check --json` prints.', {
+    schema: schemaNumber,
+    files: list(
+      'Every file, in the order in which it was given.',
+      object('A file.', {
+        path: text('As it was given; of a directory, with the name of the file.'),
+        kind: orNull(
+          one('What it was read as; null when it is none of these, or could not be read.', [
+            'Dockerfile',
+            'Compose',
+            'Kubernetes',
+            'nginx',
+            'HAProxy',
+            'package.json',
+          ]),
+        ),
+        findings: list(
+          'What was found, by line.',
+          object('A finding.', {
+            rule: text('Its name, the same in every file, such as `script-as-pid-1`.'),
+            line: whole('The line, from 1.'),
+            level: one('`fault`: it happens as it is said; `note`: it depends on what the files do not show.', [
+              'fault',
+              'note',
+            ]),
+            sentence: text('What is wrong.'),
+            reason: text('What happens because of it, with what was measured.'),
+            fix: orNull(text('The line as it should be; null where only the author can know.')),
+          }),
+        ),
+        gaps: list('What could not be judged, such as a part that another file has.', text('One part.')),
+        problem: orNull(text('Why it was not checked, one sentence.')),
+      }),
+    ),
+    error: noError,
+  }),
   ...holdDocuments,
   error: object('What every command prints with `--json` when it could not answer.', {
     schema: schemaNumber,
