@@ -49,7 +49,7 @@ test('what is no file is one sentence and exit 2', () => {
   for (const [path, sentence] of [
     [join(folder, 'nothing'), /There is no file/],
     ['/dev/zero', /no file that can be read to its end/],
-    [join(folder, 'nothing\u001b[31m'), /\\x1b/],
+    [join(folder, 'nothing\u001b[31m'), /\\u001b/],
   ] as const) {
     const { code, stderr } = rebind(['check', path]);
     assert.equal(code, 2, path);
