@@ -150,6 +150,9 @@ function socketOf(conversation: Conversation, descriptor: number, protocol: Inet
     connect: (address, port) => call('connect', { protocol, address, port }),
     connectPath: (path) => call('connect', { protocol: 'unix', path }),
     serve: () => call('serve'),
+    async beginRead() {
+      await call('beginRead');
+    },
     accept: async () => socketOf(conversation, await call<number>('accept'), protocol),
     shutdown: (how) => call('shutdown', how),
     setOption: (name, value) => call('setOption', name, value),

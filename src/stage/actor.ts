@@ -45,6 +45,8 @@ export interface ActorSocket {
   dropPackets(): Promise<void>;
   /** Begins to connect and does not wait for the answer. */
   beginConnect(address: string, port: number): Promise<void>;
+  /** Sleeps in recv(2) until something comes; the actor can be told nothing more. */
+  beginRead(): Promise<void>;
   /** Where it is bound. */
   address(): Promise<InetEndpoint | UnixEndpoint>;
   /** The same for a socket of TCP or UDP. */

@@ -11,7 +11,8 @@ import type { Page } from '../cause.ts';
 /** What `rebind reach` must answer on the staged situation. */
 export interface ConnectExpectation {
   readonly reachable: boolean | null;
-  readonly errno: string | null;
+  /** Left out where it depends on luck. */
+  readonly errno?: string | null;
   /** The verdict's cause; its own id unless given. Null when nothing is worth saying. */
   readonly cause?: string | null;
   /** Other causes that must be named too, in any order. @default none is checked */

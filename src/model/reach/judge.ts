@@ -138,7 +138,7 @@ export function judge<C extends ReachCause>(seen: Seen, causes: readonly C[]): R
 
 function recognised(cause: Judge, rank: number, args: object, remedies: readonly Remedy[]): Recognised {
   const finding = { cause: cause.id, sentence: cause.say(args), args: args as Finding['args'] };
-  return { rank, at: cause.at, getsThrough: cause.getsThrough === true, finding, remedies };
+  return { rank, at: cause.at, getsThrough: cause.getsThrough ?? false, finding, remedies };
 }
 
 /** Null where nothing was tried and nothing was proved. */

@@ -51,12 +51,23 @@ function ofUnix(evidence: UnixEvidence): Outcome {
   return { outcome: 'accepted', errno: null, elapsedMs };
 }
 
-/** Nothing was sent, or the kernel has said no before. */
-function untried({ before }: InetEvidence): Outcome {
+/** Nothing was sent: what the kernel has said before, or what it would do with a connection. */
+function untried({ before, ours, protocol }: InetEvidence): Outcome {
   const errno = before.dryRun?.errno ?? null;
-  return errno === null
-    ? { outcome: 'not-tried', errno: null, elapsedMs: null }
-    : { outcome: 'failed', errno, elapsedMs: null };
+  if (errno !== null) return { outcome: 'failed', errno, elapsedMs: null };
+  return {
+    outcome: 'not-tried',
+    errno: ours === true && protocol === 'tcp' ? foreseen(before) : null,
+    elapsedMs: null,
+  };
+}
+
+/** A full queue drops, and a port without a listener refuses, where nothing else is in between. */
+function foreseen({ lookup }: InetEvidence['before']): string | null {
+  if (lookup === null) return null;
+  if (lookup.found === null) return 'ECONNREFUSED';
+  const { queue } = lookup.found;
+  return queue !== null && queue.waiting > queue.limit ? 'ETIMEDOUT' : null;
 }
 
 function ofReply(reply: Reply | null): Pick<Outcome, 'outcome' | 'errno'> | null {

@@ -18,6 +18,20 @@ export interface Advice {
   readonly watchLimits: Readonly<Record<string, string>>;
   /** What shows, and changes, the network of this machine; null where no cause of connecting is known. */
   readonly network: NetworkAdvice | null;
+  /** What shows, and changes, what a process does; null where no cause of connecting is known. */
+  readonly process: ProcessAdvice | null;
+}
+
+/** Commands about processes. */
+export interface ProcessAdvice {
+  /** Lets suspended processes run again. */
+  resume(pids: readonly number[]): string;
+  /** Lets a frozen unit run again. */
+  thaw(unit: string): string;
+  /** Lists the descriptors that a process has open. */
+  descriptorsOf(pid: number): string;
+  /** Shows what a busy process computes. */
+  profile(pid: number): string;
 }
 
 /** Commands about routes, devices, neighbours, the firewall and limits. */
@@ -44,6 +58,12 @@ export interface NetworkAdvice {
   descriptors(count: number): string;
   /** Who may do what with a file, and with each directory above it. */
   permissions(path: string): string;
+  /** The connections of one end, `10.0.0.2:41000`, with the process of each. */
+  connectionsOf(end: string): string;
+  /** Connections that a client began and did not finish. */
+  readonly halfOpen: string;
+  /** The filters on the listeners of a port. */
+  socketFilters(port: number): string;
   /** The Unix sockets of a path. */
   unixSockets(path: string): string;
 }

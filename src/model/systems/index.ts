@@ -15,6 +15,7 @@ export const plainAdvice: Advice = {
   policies: null,
   watchLimits: {},
   network: null,
+  process: null,
 };
 
 export function adviceFor(platform: Platform): Advice {

@@ -49,6 +49,15 @@ export const linuxAdvice: Advice = {
     ownPolicies: "grep -E 'Seccomp|NoNewPrivs' /proc/self/status",
     descriptors: (count) => `ulimit -n ${count}`,
     permissions: (path) => `namei -l ${shellWord(path)}`,
+    connectionsOf: (end) => `ss -tnp state established src ${end}`,
+    halfOpen: 'ss -tn state syn-recv',
+    socketFilters: (port) => asAdministrator(`ss -tlnp --bpf sport = ${port}`),
     unixSockets: (path) => `ss -xlp src ${shellWord(path)}`,
+  },
+  process: {
+    resume: (pids) => `kill -CONT ${pids.join(' ')}`,
+    thaw: (unit) => asAdministrator(`systemctl thaw ${shellWord(unit)}`),
+    descriptorsOf: (pid) => `ls -l /proc/${pid}/fd`,
+    profile: (pid) => `perf top -p ${pid}`,
   },
 };

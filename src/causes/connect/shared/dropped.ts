@@ -1,0 +1,36 @@
+/** The listener itself dropped the packet: what the causes of that share. */
+import type { AddressQuestion } from '../../../model/reach/question.ts';
+import type { PortSocket } from '../../../model/reach/evidence.ts';
+import { dropsOf } from '../../../model/reach/path.ts';
+import { type Who, who } from '../../shared/words.ts';
+import { grew, inetOf, isSilent } from './attempts.ts';
+import { placeOf } from './untaken.ts';
+
+export interface DroppedBySocket {
+  readonly endpoint: string;
+  readonly port: number;
+  readonly socket: PortSocket;
+  readonly uid: number;
+  readonly holders: Who[];
+  /** How much a counter of this machine grew meanwhile. */
+  grew(counter: string): number;
+}
+
+/** Null unless the counter of the very listener grew: sums of the machine alone prove nothing. */
+export function droppedBySocket(question: AddressQuestion): DroppedBySocket | null {
+  const evidence = inetOf(question);
+  if (evidence === null || evidence.protocol !== 'tcp' || !isSilent(evidence)) return null;
+  const socket = evidence.before.lookup?.found ?? null;
+  if (socket === null) return null;
+  const tried = [evidence.attempt, evidence.again].filter((one) => one !== null);
+  if (!tried.some((one) => (dropsOf(socket, one) ?? 0) > 0)) return null;
+  const holders = evidence.conditions.find(({ inode }) => inode === socket.inode)?.holders ?? [];
+  return {
+    endpoint: placeOf(evidence),
+    port: evidence.endpoint.port,
+    socket,
+    uid: socket.uid,
+    holders: holders.map(({ holder }) => holder).map(who),
+    grew: (counter) => grew(evidence, counter),
+  };
+}

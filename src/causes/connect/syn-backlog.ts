@@ -1,0 +1,31 @@
+import { processes } from '../shared/words.ts';
+import { addressCause } from './form.ts';
+import { droppedBySocket } from './shared/dropped.ts';
+import { change, look } from './shared/look.ts';
+
+/** TCPReqQFullDrop: half-open connections fill the backlog, and SYN cookies are off. */
+export default addressCause({
+  id: 'syn-backlog',
+  title: 'Half-open connections fill the backlog of the server',
+  on: ['linux'],
+  at: 'queue',
+  page: {
+    see: 'The connect hangs. `ss -tn state syn-recv` shows many connections to the port.',
+    why: 'Clients began connections and never finished them: a flood of SYNs, or answers that do not reach the clients. With `net.ipv4.tcp_syncookies=0` the kernel drops further requests once they fill the backlog (TCPReqQFullDrop).',
+    now: 'Turn SYN cookies on: `sudo sysctl -w net.ipv4.tcp_syncookies=1`.',
+    prevent: 'Leave `net.ipv4.tcp_syncookies` at 1, its default. Many half-open connections without an attack mean that answers get lost: look at the way back.',
+  },
+  recognise(question) {
+    const dropped = droppedBySocket(question);
+    if (dropped === null || dropped.grew('TcpExt.TCPReqQFullDrop') === 0) return null;
+    const { endpoint, uid, holders } = dropped;
+    return { endpoint, uid, holders };
+  },
+  say: ({ endpoint, uid, holders }) =>
+    `The kernel drops connections to ${endpoint} because half-open ones fill the backlog of ${processes(holders, uid).replace(/^A process /, 'a process ')}`,
+  remedies: (_args, { advice }) => [
+    change('set-option', 'Turn SYN cookies on', advice.network?.set('net.ipv4.tcp_syncookies', '1')),
+    look('Look where the half-open connections come from', advice.network?.halfOpen),
+  ],
+  stages: [],
+});
