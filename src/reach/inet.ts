@@ -158,7 +158,7 @@ async function lookAfterSilence(to: InetEndpoint, instruments: Reaching, seen: D
     seen.hops = await instruments.walk(to, probe.signal, gaps);
 }
 
-/** One connection that stands: who has it, what comes, and after a request what answers. It is closed at the end of the look. */
+/** One connection that stands: which process has it, what comes, and after a request what answers. It is closed at the end of the look. */
 async function useConnection(
   to: InetEndpoint,
   connection: ReachConnection,
@@ -167,34 +167,48 @@ async function useConnection(
   probe: Probe,
 ): Promise<void> {
   const { gaps, before, ours } = seen;
+  const sockets = seen.attempt?.sockets ?? before.sockets ?? [];
+  const look = (watch: boolean): Promise<readonly Conditions[]> =>
+    conditionsOf(sockets, to, instruments, watch ? watchMs : 0, gaps);
+  let conditions: readonly Conditions[] | null = null;
   try {
     const { accepted, first: early } = await untilAccepted(connection, seen, probe);
     const here = connection.look(gaps);
-    const firstTime = here.mirror === null ? (ours === true ? firstMs.forwarded : firstMs.remote) : firstMs.accepted;
-    const first =
-      early ??
-      (accepted || here.mirror === null ? await connection.read(min(firstTime, probe), probe.signal) : silence);
+    let first = early ?? silence;
+    if (early === null && (accepted || here.mirror === null))
+      first = await readFirst(connection, here.mirror === null, seen, probe);
     let request: Reply | null = null;
     // What spoke first is not interrupted, and what is closed is not written to.
     if (probe.request !== null && first.kind === 'silence') {
       connection.send(probe.request);
       request = await connection.read(min(ours === true ? replyMs.ours : replyMs.remote, probe), probe.signal);
     }
+    const stuck = (request ?? first).kind === 'silence' && (request !== null || (!accepted && here.mirror !== null));
+    // It stays open while its process is watched: one that accepts meanwhile was only slow.
+    if (stuck && ours === true) conditions = await look(true);
     const after = connection.look(gaps);
     seen.connected = { ...after, mirror: after.mirror ?? here.mirror, first, request, tls: null, smallSegments: null };
   } finally {
     connection.close();
   }
-  const { first, request, mirror } = seen.connected;
-  const said = request ?? first;
-  const quiet = said?.kind === 'silence' && (request !== null || mirror?.inode === 0);
-  const ended = said?.kind === 'end' || said?.kind === 'reset';
-  seen.conditions = await conditionsOf(before.sockets ?? [], to, instruments, quiet ? watchMs : 0, gaps);
+  const { request, mirror, info } = seen.connected;
+  const ended = isEnd(request ?? seen.connected.first);
+  seen.conditions = conditions ?? (await look(false));
   if (ended && probe.secure !== null)
     seen.connected = { ...seen.connected, tls: await triesTls(to, instruments, probe, gaps) };
-  if (quiet && ours === false && probe.request !== null && seen.connected.info?.unacknowledged === 0)
+  if (request?.kind === 'silence' && ours === false && info?.unacknowledged === 0)
     seen.connected = { ...seen.connected, smallSegments: await trySmall(to, instruments, probe, gaps) };
   if (ended && ours === true && mirror === null) seen.elsewhere = instruments.elsewhere(to, gaps);
+}
+
+function isEnd(reply: Reply | null): boolean {
+  return reply?.kind === 'end' || reply?.kind === 'reset';
+}
+
+/** What comes without a request: soon on this machine, where it is known that a program has the connection. */
+function readFirst(connection: ReachConnection, elsewhere: boolean, { ours }: Draft, probe: Probe): Promise<Reply> {
+  const ms = elsewhere ? (ours === true ? firstMs.forwarded : firstMs.remote) : firstMs.accepted;
+  return connection.read(min(ms, probe), probe.signal);
 }
 
 const silence: Reply = { kind: 'silence', bytes: '', elapsedMs: 0 };

@@ -10,6 +10,7 @@ export default addressCause({
   title: 'The server accepts the connection and closes it without an answer',
   on: ['linux'],
   at: 'answer',
+  alone: true,
   page: {
     see: '`ECONNRESET`, `socket hang up`, `other side closed`, "Empty reply from server". `fetch` of Node 20 stays pending for ever.',
     why: 'A process accepted and closed at once. Mostly a proxy whose server behind it is down or refuses it (docker-proxy, HAProxy, ssh -L), a list of allowed clients, a server that is shutting down, or one that expects another protocol and says nothing about it.',
@@ -39,7 +40,10 @@ export default addressCause({
     look(
       holders.length === 0
         ? 'Look at the log of the server, or of the proxy in front of it'
-        : `Look at the log of ${holders.slice(0, 2).map(({ program, pid }) => `${program} (pid ${pid})`).join(' and ')}, and at what is behind it if it is a proxy`,
+        : `Look at the log of ${holders
+            .slice(0, 2)
+            .map(({ program, pid }) => `${program} (pid ${pid})`)
+            .join(' and ')}, and at what is behind it if it is a proxy`,
       null,
     ),
   ],

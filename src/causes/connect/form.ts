@@ -43,6 +43,8 @@ interface Common<Id extends string, Args extends object> {
   readonly at: Place;
   /** True for a cause that is worth saying although clients get through. @default false */
   readonly getsThrough?: boolean;
+  /** True for what is said only where no other cause of the same address is found. @default false */
+  readonly alone?: boolean;
   readonly page: Page;
   /** One plain sentence without advice or full stop. Untrusted text is escaped where it is printed. */
   say(args: Args): string;

@@ -1,8 +1,8 @@
+import { processes, who } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
 import { change } from './shared/look.ts';
 import { placeOf, stopServer } from './shared/untaken.ts';
-import { processes, who } from '../shared/words.ts';
 
 /** Our side is connected, and the other end is still SYN_RECV: the queue was full when the third packet came. */
 export default addressCause({
@@ -31,7 +31,11 @@ export default addressCause({
   say: ({ endpoint, uid, holders }) =>
     `The queue of ${endpoint} was full when the connection was completed, and ${processes(holders, uid).replace(/^A process /, 'a process ')} does not accept it`,
   remedies: ({ port }, { advice }) => [
-    change('raise-limit', 'Give listen() a larger backlog, and raise what limits it', advice.network?.set('net.core.somaxconn', '4096')),
+    change(
+      'raise-limit',
+      'Give listen() a larger backlog, and raise what limits it',
+      advice.network?.set('net.core.somaxconn', '4096'),
+    ),
     ...stopServer(port),
   ],
   stages: [],

@@ -2,9 +2,9 @@ import type { InetEvidence, PortSocket } from '../../model/reach/evidence.ts';
 import { processes, who } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
+import { change } from './shared/look.ts';
 import { takes } from './shared/take.ts';
 import { placeOf } from './shared/untaken.ts';
-import { change } from './shared/look.ts';
 
 /** SO_REUSEPORT: the kernel gives each client to one of several listeners, and one of them does not accept. */
 export default addressCause({
@@ -16,7 +16,8 @@ export default addressCause({
     see: 'Some requests work at once, others hang, again and again. Restarting the client does not help.',
     why: 'Several sockets listen on one address with `SO_REUSEPORT`. The kernel chooses one by the address and port of the client, whether its process accepts or not. A member that is suspended, stuck or forgotten swallows its share of the connections.',
     now: 'Stop the member that the answer names, or let it run again.',
-    prevent: 'Let one process watch the members and replace one that does not accept. A member that closes its socket takes no more connections.',
+    prevent:
+      'Let one process watch the members and replace one that does not accept. A member that closes its socket takes no more connections.',
   },
   recognise(question) {
     const evidence = inetOf(question);
@@ -41,7 +42,9 @@ export default addressCause({
     return [
       change(
         'stop-process',
-        holders.length === 0 ? 'Stop the member that does not accept' : `Stop ${holders.map(({ program, pid }) => `${program} (pid ${pid})`).join(', ')}`,
+        holders.length === 0
+          ? 'Stop the member that does not accept'
+          : `Stop ${holders.map(({ program, pid }) => `${program} (pid ${pid})`).join(', ')}`,
         pids.length === 0 ? null : `kill ${pids.join(' ')} `.trim(),
         { pids },
       ),
@@ -82,9 +85,7 @@ function membersOf({ before, attempt, endpoint }: InetEvidence): readonly PortSo
   const group = now.filter((socket) => socket.state === 'LISTEN' && takes(socket, endpoint.address));
   const [first] = group;
   // Only those of exactly one address are a group; a more specific one gets everything.
-  return group.filter(
-    ({ local, family }) => local.address === first?.local.address && family === first.family,
-  );
+  return group.filter(({ local, family }) => local.address === first?.local.address && family === first.family);
 }
 
 function conditionsOf(inode: number, { conditions }: InetEvidence) {
@@ -94,6 +95,7 @@ function conditionsOf(inode: number, { conditions }: InetEvidence) {
 /** Every process that has it open is suspended or paused, or it has more waiting than its queue takes. */
 function isDead(socket: PortSocket, evidence: InetEvidence): boolean {
   const holders = conditionsOf(socket.inode, evidence);
-  const still = holders.length > 0 && holders.every(({ holder, frozen }) => /^[Tt]$/.test(holder.processState) || frozen === true);
+  const still =
+    holders.length > 0 && holders.every(({ holder, frozen }) => /^[Tt]$/.test(holder.processState) || frozen === true);
   return still || (socket.queue !== null && socket.queue.waiting > socket.queue.limit);
 }

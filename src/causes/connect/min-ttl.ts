@@ -23,7 +23,13 @@ export default addressCause({
   },
   say: ({ endpoint, uid, holders }) =>
     `${processes(holders, uid)} listens on ${endpoint} and drops packets whose TTL is too small (IP_MINTTL)`,
-  remedies: () => [change('set-option', 'Let the client send with the TTL that the server expects (IP_TTL), or remove the option from the server', null)],
+  remedies: () => [
+    change(
+      'set-option',
+      'Let the client send with the TTL that the server expects (IP_TTL), or remove the option from the server',
+      null,
+    ),
+  ],
   stages: [
     {
       title: 'a listener with that option',

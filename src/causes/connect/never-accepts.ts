@@ -1,3 +1,4 @@
+import type { HolderCondition } from '../../model/reach/evidence.ts';
 import { addressCause } from './form.ts';
 import { peopleOf, processOf, stopServer, untaken, waitingWords } from './shared/untaken.ts';
 
@@ -17,7 +18,7 @@ export default addressCause({
   recognise(question) {
     const found = untaken(question);
     if (found === null || found.unseen || found.conditions.length === 0) return null;
-    if (!found.conditions.every(({ waits, serves }) => waits === false && serves === null)) return null;
+    if (!found.conditions.every(neverWaits)) return null;
     const { endpoint, uid, waiting, port } = found;
     return { endpoint, uid, waiting, port, holders: peopleOf(found.conditions) };
   },
@@ -64,3 +65,10 @@ export default addressCause({
     },
   ],
 });
+
+/** It runs, has room for another connection, serves nobody else, and still waits for none. */
+function neverWaits({ holder, frozen, busy, descriptors, waits, serves }: HolderCondition): boolean {
+  const hasRoom = descriptors?.limit == null || descriptors.open < descriptors.limit;
+  const runs = !/^[Tt]$/.test(holder.processState) && frozen !== true && (busy ?? 0) < 0.85;
+  return waits === false && serves === null && hasRoom && runs;
+}

@@ -8,6 +8,7 @@ export default addressCause({
   title: 'The kernel has the connection, and the server does not accept it',
   on: ['linux'],
   at: 'process',
+  alone: true,
   page: {
     see: 'The connect succeeds and nothing is answered. Further connects hang once the queue of the listener is full.',
     why: 'The kernel completed the connection for the listener, and half a second later no process had accepted it. The reason is in the process: it may be suspended, busy, out of descriptors, or serving another client. Which of these it is can be seen by root and by the user of the process.',

@@ -9,6 +9,7 @@ export default addressCause({
   title: 'The server listens on another address of this machine',
   on: ['linux'],
   at: 'listener',
+  alone: true,
   page: {
     see: '`ECONNREFUSED`, at once, although `ss -tln` shows a listener on the port.',
     why: 'A listener on one address takes connections to that address alone. A server that was given the address of the network card does not answer on `127.0.0.1`, and one on `127.0.0.1` not on `127.0.0.2`.',

@@ -23,7 +23,9 @@ export default addressCause({
     `Nothing listens on ${endpoint}: the kernel gave the client the same port as its own, and connected it to itself`,
   remedies: ({ port }, { advice }) => [
     change('start-server', 'Start the server', null, { port }),
-    change('reserve-port', 'Keep the port from being given to clients', advice.reserve([[port, port]]), { ports: [port] }),
+    change('reserve-port', 'Keep the port from being given to clients', advice.reserve([[port, port]]), {
+      ports: [port],
+    }),
   ],
   stages: [
     {

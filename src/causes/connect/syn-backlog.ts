@@ -13,7 +13,8 @@ export default addressCause({
     see: 'The connect hangs. `ss -tn state syn-recv` shows many connections to the port.',
     why: 'Clients began connections and never finished them: a flood of SYNs, or answers that do not reach the clients. With `net.ipv4.tcp_syncookies=0` the kernel drops further requests once they fill the backlog (TCPReqQFullDrop).',
     now: 'Turn SYN cookies on: `sudo sysctl -w net.ipv4.tcp_syncookies=1`.',
-    prevent: 'Leave `net.ipv4.tcp_syncookies` at 1, its default. Many half-open connections without an attack mean that answers get lost: look at the way back.',
+    prevent:
+      'Leave `net.ipv4.tcp_syncookies` at 1, its default. Many half-open connections without an attack mean that answers get lost: look at the way back.',
   },
   recognise(question) {
     const dropped = droppedBySocket(question);

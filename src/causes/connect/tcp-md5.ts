@@ -23,7 +23,9 @@ export default addressCause({
   },
   say: ({ endpoint, uid, holders }) =>
     `${processes(holders, uid)} listens on ${endpoint} and expects a TCP MD5 signature, which this client does not send`,
-  remedies: () => [change('set-option', 'Give the client the same key, or remove the key of its address from the server', null)],
+  remedies: () => [
+    change('set-option', 'Give the client the same key, or remove the key of its address from the server', null),
+  ],
   stages: [
     {
       title: 'a listener with that option',

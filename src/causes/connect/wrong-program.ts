@@ -1,6 +1,6 @@
 import { formatAddress } from '../../model/address.ts';
-import { list } from '../shared/words.ts';
 import { programName } from '../../model/program.ts';
+import { list } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
 import { change } from './shared/look.ts';
@@ -17,14 +17,17 @@ export default addressCause({
     see: 'The answer comes from another program than expected: a wrong page, a 404, an old version. Another client on the same machine gets the right one.',
     why: '`localhost` has two addresses, `127.0.0.1` and `::1`, and a different program listens on each of them. Which one a client reaches depends on the client: many try `::1` first.',
     now: 'Stop the program that should not be there, or write the address instead of `localhost`.',
-    prevent: 'Listen on `::`, as Node does without a host: it takes both addresses, and fails if another program has one of them. Give each project a port of its own.',
+    prevent:
+      'Listen on `::`, as Node does without a host: it takes both addresses, and fails if another program has one of them. Give each project a port of its own.',
   },
   recognise(question) {
     const evidence = inetOf(question);
-    if (evidence === null || question.target.protocol !== 'tcp' || !/(^|\.)localhost\.?$/i.test(question.target.host)) return null;
+    if (evidence === null || question.target.protocol !== 'tcp' || !/(^|\.)localhost\.?$/i.test(question.target.host))
+      return null;
     if (evidence.connected === null && evidence.attempt?.errno !== null) return null;
     const listeners = (evidence.before.sockets ?? []).filter(
-      ({ state, local }) => state === 'LISTEN' && (isLoopback(local.address) || /^(::|0\.0\.0\.0)$/.test(local.address)),
+      ({ state, local }) =>
+        state === 'LISTEN' && (isLoopback(local.address) || /^(::|0\.0\.0\.0)$/.test(local.address)),
     );
     const named = listeners.map((socket) => {
       const holders = evidence.conditions.find(({ inode }) => inode === socket.inode)?.holders ?? [];
@@ -32,7 +35,12 @@ export default addressCause({
         at: formatAddress(socket.local.address, socket.local.port),
         pids: holders.map(({ holder }) => holder.pid),
         // A worker and its master are one program.
-        family: new Set(holders.flatMap(({ holder }) => [holder.pid, ...holder.parents.filter(({ pid }) => pid > 1).map(({ pid }) => pid)])),
+        family: new Set(
+          holders.flatMap(({ holder }) => [
+            holder.pid,
+            ...holder.parents.filter(({ pid }) => pid > 1).map(({ pid }) => pid),
+          ]),
+        ),
         program: holders[0] === undefined ? null : `${programName(holders[0].holder)} (pid ${holders[0].holder.pid})`,
       };
     });
@@ -40,7 +48,11 @@ export default addressCause({
     const mine = named.find((_each, index) => listeners[index]?.inode === found?.inode);
     if (mine === undefined || mine.program === null) return null;
     const others = named.filter(
-      (each) => each !== mine && each.program !== null && each.at !== mine.at && !mine.pids.some((pid) => each.pids.includes(pid)),
+      (each) =>
+        each !== mine &&
+        each.program !== null &&
+        each.at !== mine.at &&
+        !mine.pids.some((pid) => each.pids.includes(pid)),
     );
     if (others.length === 0) return null;
     return {

@@ -1,5 +1,5 @@
-import { spokenBy, type Spoken, textOf } from '../../model/reach/sniff.ts';
 import type { AddressQuestion } from '../../model/reach/question.ts';
+import { type Spoken, spokenBy, textOf } from '../../model/reach/sniff.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
 import { change } from './shared/look.ts';
@@ -39,8 +39,7 @@ export default addressCause({
     if (spoken === null || spoken === wanted) return null;
     return { endpoint: placeOf(evidence), spoken, wanted, url: urlOf(question, spoken) } as const;
   },
-  say: ({ endpoint, spoken, wanted }) =>
-    `${endpoint} speaks ${called[spoken]}, and was asked with ${called[wanted]}`,
+  say: ({ endpoint, spoken, wanted }) => `${endpoint} speaks ${called[spoken]}, and was asked with ${called[wanted]}`,
   remedies: ({ spoken, url }) => [
     change(
       'change-request',

@@ -18,6 +18,8 @@ interface Judge {
   readonly at: Place;
   /** True for a cause that is worth saying although clients get through. */
   readonly getsThrough?: boolean;
+  /** True for what is said only where no other cause of the same address is found. */
+  readonly alone?: boolean;
   say(args: object): string;
 }
 
@@ -60,6 +62,7 @@ interface Recognised {
   readonly rank: number;
   readonly at: Place;
   readonly getsThrough: boolean;
+  readonly alone: boolean;
   readonly finding: Finding;
   readonly remedies: readonly Remedy[];
 }
@@ -77,11 +80,13 @@ const distance: readonly AddressOutcome[] = [
 
 /** The verdict on one address, alone: for those that ask while they look. */
 export function judgeAddress<C extends ReachCause>(question: AddressQuestion, causes: readonly C[]): Recognised[] {
-  return causes.flatMap((cause, rank) => {
+  const found = causes.flatMap((cause, rank) => {
     if (cause.about !== 'address' || !cause.on.includes(question.platform)) return [];
     const args = cause.recognise(question);
     return args === null ? [] : [recognised(cause, rank, args, cause.remedies(args, question))];
   });
+  const explained = found.filter(({ alone, getsThrough }) => !alone && !getsThrough);
+  return explained.length > 0 ? found.filter(({ alone }) => !alone) : found;
 }
 
 /** The report on everything that was seen. */
@@ -138,7 +143,14 @@ export function judge<C extends ReachCause>(seen: Seen, causes: readonly C[]): R
 
 function recognised(cause: Judge, rank: number, args: object, remedies: readonly Remedy[]): Recognised {
   const finding = { cause: cause.id, sentence: cause.say(args), args: args as Finding['args'] };
-  return { rank, at: cause.at, getsThrough: cause.getsThrough ?? false, finding, remedies };
+  return {
+    rank,
+    at: cause.at,
+    getsThrough: cause.getsThrough ?? false,
+    alone: cause.alone ?? false,
+    finding,
+    remedies,
+  };
 }
 
 /** Null where nothing was tried and nothing was proved. */

@@ -60,6 +60,10 @@ export interface NetworkAdvice {
   permissions(path: string): string;
   /** The connections of one end, `10.0.0.2:41000`, with the process of each. */
   connectionsOf(end: string): string;
+  /** Which name servers are asked. */
+  readonly nameServers: string;
+  /** The addresses of a name, as programs get them. */
+  lookUp(host: string): string;
   /** Connections that a client began and did not finish. */
   readonly halfOpen: string;
   /** The filters on the listeners of a port. */

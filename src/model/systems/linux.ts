@@ -50,6 +50,8 @@ export const linuxAdvice: Advice = {
     descriptors: (count) => `ulimit -n ${count}`,
     permissions: (path) => `namei -l ${shellWord(path)}`,
     connectionsOf: (end) => `ss -tnp state established src ${end}`,
+    nameServers: 'cat /etc/resolv.conf',
+    lookUp: (host) => `getent ahosts ${shellWord(host)}`,
     halfOpen: 'ss -tn state syn-recv',
     socketFilters: (port) => asAdministrator(`ss -tlnp --bpf sport = ${port}`),
     unixSockets: (path) => `ss -xlp src ${shellWord(path)}`,

@@ -1,7 +1,7 @@
 /**
  * Opens a stage for causes of connecting.
  */
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { freezeInCgroup } from '../cgroup.ts';
 import { openStage } from '../open.ts';
@@ -16,6 +16,15 @@ export function openConnectStage(): ConnectStage {
     async freeze(pid) {
       const { thaw } = await freezeInCgroup(pid);
       stage.defer(thaw);
+    },
+    withFiles(files) {
+      const mounts = Object.entries(files).map(([path, text], index) => {
+        const copy = stage.file(`file-${index}`, text);
+        chmodSync(copy, 0o644);
+        return `mount --bind '${copy}' '${path}'`;
+      });
+      chmodSync(stage.directory(), 0o755);
+      return ['unshare', '--mount', 'sh', '-c', `${mounts.join(' && ')} && exec "$@"`, 'sh'];
     },
     reached(fields: ConnectStagedFields): ConnectStaged {
       return {

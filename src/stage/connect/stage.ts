@@ -38,6 +38,8 @@ export interface ConnectStage extends Stage {
   suspend(pid: number): Promise<void>;
   /** Freezes a process of this stage in a cgroup of its own, as `docker pause` does. Needs `cgroup`. */
   freeze(pid: number): Promise<void>;
+  /** What to put before a command so that it sees these texts in place of files of this machine. Needs `network`. */
+  withFiles(files: Readonly<Record<string, string>>): readonly string[];
   /** Ends the building: what stands, with its disposal. */
   reached(fields: ConnectStagedFields): ConnectStaged;
 }

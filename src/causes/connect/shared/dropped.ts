@@ -1,7 +1,8 @@
 /** The listener itself dropped the packet: what the causes of that share. */
-import type { AddressQuestion } from '../../../model/reach/question.ts';
+
 import type { PortSocket } from '../../../model/reach/evidence.ts';
 import { dropsOf } from '../../../model/reach/path.ts';
+import type { AddressQuestion } from '../../../model/reach/question.ts';
 import { type Who, who } from '../../shared/words.ts';
 import { grew, inetOf, isSilent } from './attempts.ts';
 import { placeOf } from './untaken.ts';
