@@ -45,7 +45,7 @@ export default addressCause({
       async stage(stage) {
         const port = stage.freePort();
         const { pid } = await stage.nodeProgram(
-          `require('node:http').createServer(() => {}).listen(${port}, '127.0.0.1', () => console.log('listening on port ${port}'));
+          `require('node:http').createServer(() => {}).listen(${port}, '127.0.0.1', () => require('node:fs').writeSync(1, 'listening on port ${port}\\n'));
 `,
         );
         return stage.reached({

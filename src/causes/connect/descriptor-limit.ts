@@ -69,7 +69,7 @@ server.listen(${port}, '127.0.0.1', () => {
   const kept = [];
   for (;;) { try { kept.push(fs.openSync('/dev/null')); } catch { break; } }
   globalThis.kept = kept;
-  console.log('listening on port ${port}');
+  require('node:fs').writeSync(1, 'listening on port ${port}\\n');
 });
 `,
           { descriptors: 64 },

@@ -60,6 +60,6 @@ socket.on('message', (query, { port, address }) => {
   while (answer[end] !== 0) end += answer[end] + 1;
   socket.send(answer.subarray(0, end + 5), port, address);
 });
-socket.bind(53, '127.0.0.1', () => console.log('listening on port 53'));
+socket.bind(53, '127.0.0.1', () => require('node:fs').writeSync(1, 'listening on port 53\\n'));
 `;
 }

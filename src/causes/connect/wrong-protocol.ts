@@ -68,7 +68,7 @@ export default addressCause({
       async stage(stage) {
         const port = stage.freePort();
         const { pid } = await stage.nodeProgram(
-          `require('node:tls').createServer((socket) => socket.end()).on('tlsClientError', () => {}).listen(${port}, '127.0.0.1', () => console.log('listening on port ${port}'));
+          `require('node:tls').createServer((socket) => socket.end()).on('tlsClientError', () => {}).listen(${port}, '127.0.0.1', () => require('node:fs').writeSync(1, 'listening on port ${port}\\n'));
 `,
         );
         return stage.reached({
@@ -85,7 +85,7 @@ export default addressCause({
       async stage(stage) {
         const port = stage.freePort();
         const { pid } = await stage.nodeProgram(
-          `require('node:net').createServer((socket) => { socket.on('error', () => {}); socket.write('SSH-2.0-stage\\r\\n'); }).listen(${port}, '127.0.0.1', () => console.log('listening on port ${port}'));
+          `require('node:net').createServer((socket) => { socket.on('error', () => {}); socket.write('SSH-2.0-stage\\r\\n'); }).listen(${port}, '127.0.0.1', () => require('node:fs').writeSync(1, 'listening on port ${port}\\n'));
 `,
         );
         return stage.reached({
