@@ -58,6 +58,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   wait: ['why', 'act', 'ask', 'check', 'errors', 'causes', 'os', 'model'],
   reach: ['ask', 'check', 'errors', 'causes', 'os', 'model'],
   server: [...verbs, ...below],
+  plugins: ['server', ...verbs, ...below],
   hold: ['server', ...verbs, ...below],
   adopt: ['hold', 'server', ...verbs, ...below],
   preload: ['adopt', 'hold', 'server', ...verbs, ...below],

@@ -30,7 +30,7 @@ rmSync('dist', { recursive: true, force: true });
 const bundle = await rolldown({
   input: Object.fromEntries(entries),
   platform: 'node',
-  external: ['koffi', /^node:/],
+  external: ['koffi', '@hono/node-server', /^node:/],
   // What Node 20 cannot parse, such as `using`, is written out.
   transform: { target: 'node20.19' },
   logLevel: 'warn',
