@@ -3,21 +3,23 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Server } from 'node:net';
-import { resolve } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import type { Agent } from './agent.ts';
-import { fetchSocket } from './ask-for-socket.ts';
+import { fetchSocket, findLearned } from './ask-for-socket.ts';
+import type { Handle } from './bindings.ts';
 import { Claims } from './claims.ts';
 import { mayMove, type Receiver, receive } from './hand-off.ts';
-import { type Handle, onClose, ownerOf, type Places, sibling } from './handles.ts';
+import { onClose, ownerOf, type Places, sibling } from './handles.ts';
 import { type Inherited, identityOf } from './inherited.ts';
 import { lostSentence, nameTheReason } from './lost.ts';
 import { manage, manageUdp } from './managed-server.ts';
-import { fileOf, isAt, isShared, isWide, type Match, match, type Wish } from './match.ts';
+import { fileOf, isAt, isShared, isWide, type Match, match, type Wish, wishOf } from './match.ts';
 import { addressInUse, isProbe, listenLater, Starts } from './probe.ts';
+import { isReached, Refusals } from './refusals.ts';
+import { type Reported, Reports } from './reported.ts';
 
 /** A held socket that a handle of this process has. */
 interface Taken {
@@ -27,20 +29,8 @@ interface Taken {
   readonly isOnlyLooking: boolean;
 }
 
-/** What this process listens on without hold: hold may have taken a copy, and then a second bind fails. */
-interface Reported {
-  readonly identity: string;
-  readonly address: string;
-  readonly port: number;
-  readonly asked: { readonly host: string; readonly port: number };
-  isOpen: boolean;
-}
-
 /** Flags of bind in Node's handles (deps/uv/include/uv.h): UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY, UV_TCP_REUSEPORT, UV_UDP_REUSEADDR, UV_UDP_REUSEPORT. */
 const flag = { v6Only: 1, tcpReusePort: 2, udpReuseAddress: 4, udpReusePort: 8 };
-
-/** A program that listens on one port after the other is not remembered for ever. */
-const mostReported = 64;
 
 /** The port errors that a restart may run into. */
 const portErrors = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL']);
@@ -56,11 +46,12 @@ export class Adoption implements Places {
   readonly #claims: Claims;
   /** Those that were passed, and those that hold gave later. */
   readonly #sockets: PassedSocket[];
-  readonly #reported: Reported[] = [];
+  readonly #reports = new Reports();
   readonly #taken = new WeakMap<Handle, Taken>();
   /** What the others were bound to: port 0 is another port each time. */
-  readonly #asked = new WeakMap<Handle, Reported['asked']>();
+  readonly #asked = new WeakMap<Handle, { readonly host: string; readonly port: number }>();
   readonly #starts = new Starts();
+  readonly #refusals: Refusals;
   /** What the next bind gets, whatever it asks for. */
   #forced: PassedSocket | null = null;
 
@@ -70,6 +61,7 @@ export class Adoption implements Places {
     this.agent = agent;
     this.#sockets = [...passed.sockets];
     this.#claims = new Claims(passed);
+    this.#refusals = new Refusals(passed, this.#claims);
   }
 
   /** Lets a server listen on this held socket. Errors come as the server's 'error' event. */
@@ -93,8 +85,7 @@ export class Adoption implements Places {
   }
 
   bindPipe(handle: Handle, path: string): 0 | null {
-    if (path.startsWith('\0')) return this.#open(handle, { protocol: 'unix', path, file: null });
-    return this.#open(handle, { protocol: 'unix', path: resolve(path), file: fileOf(path) });
+    return this.#open(handle, wishOf(path));
   }
 
   bindUdp(handle: Handle, address: string, port: number, flags: number): 0 | null {
@@ -124,6 +115,20 @@ export class Adoption implements Places {
     } catch {
       // Without koffi a second socket with the option is not refused; the first one works all the same.
     }
+  }
+
+  refusesTcp(address: string, port: number): boolean {
+    if (!this.matches) return false;
+    const reached = ({ endpoint }: PassedSocket): boolean =>
+      endpoint.protocol === 'tcp' && endpoint.port === port && isReached(endpoint.address, address);
+    const closed = this.passed.learn ? this.#reports.closed : [];
+    return this.#refusals.refuses([...this.#sockets, ...closed].filter(reached));
+  }
+
+  refusesPipe(path: string): boolean {
+    const held = this.matches ? this.#sockets.filter(({ endpoint }) => endpoint.protocol === 'unix') : [];
+    if (held.length === 0) return false;
+    return this.#refusals.refuses(held.filter((socket) => match(socket, wishOf(path), fileOf) === 'same'));
   }
 
   bound(_handle: Handle, address: string, port: number, error: number): void {
@@ -211,23 +216,25 @@ export class Adoption implements Places {
       if (best === null || best.match === 'narrow') best = { socket, match: found };
     }
     if (best !== null || wish.protocol !== 'tcp') return best;
-    return this.#findReported(wish.address, wish.port);
+    const socket = this.#findReported(wish.address, wish.port) ?? this.#findLearned(wish.address, wish.port);
+    return socket === null ? null : { socket, match: 'same' };
   }
 
   /** Hold may have learned what this process listened on before. */
-  #findReported(address: string, port: number): { readonly socket: PassedSocket; readonly match: 'same' } | null {
-    const at = this.#reported.findIndex(
-      (one) =>
-        !one.isOpen &&
-        ((one.address === address && one.port === port) || (one.asked.host === address && one.asked.port === port)),
-    );
-    const found = this.#reported[at];
-    if (found === undefined || this.#claims.has(found.identity)) return null;
-    const endpoint: Endpoint = { protocol: 'tcp', address: found.address, port: found.port };
-    return {
-      socket: { endpoint, identity: found.identity, explicit: true, asked: found.asked, v6Only: false },
-      match: 'same',
-    };
+  #findReported(address: string, port: number): PassedSocket | null {
+    const found = this.#reports.find(address, port);
+    return found === null || this.#claims.has(found.identity) ? null : found;
+  }
+
+  /** Hold may have learned it from an earlier process: a wrapper that starts the program again passes on what it was given before that. */
+  #findLearned(address: string, port: number): PassedSocket | null {
+    const { learn, sockets } = this.passed;
+    if (!learn || sockets.length > 0 || this.#reports.someAreOpen) return null;
+    const given = findLearned(this.passed, address, port);
+    if (given.socket === null) return null;
+    if (!this.#sockets.some(({ identity }) => identity === given.socket.identity)) this.#sockets.push(given.socket);
+    this.inherited.add(given.socket, given.fd);
+    return given.socket;
   }
 
   /** What looked only is a server after all: it gets the socket of the address that it asked for, in a handle of its own. */
@@ -259,7 +266,7 @@ export class Adoption implements Places {
     try {
       const given = fetchSocket(this.passed, socket.identity, narrow?.address ?? null, narrow?.v6Only ?? false);
       if (given.socket === null) {
-        if (!isKnown) this.#forget(socket.identity);
+        if (!isKnown) this.#reports.forget(socket.identity);
         return { ...given, isKnown };
       }
       if (identityOf(given.fd) !== given.socket.identity)
@@ -269,11 +276,6 @@ export class Adoption implements Places {
     } catch (error) {
       return { socket: null, why: error instanceof Error ? error.message : String(error), isKnown };
     }
-  }
-
-  #forget(identity: string): void {
-    const at = this.#reported.findIndex((one) => one.identity === identity);
-    if (at >= 0) this.#reported.splice(at, 1);
   }
 
   /** Hold gave another socket than the one that was passed: it takes the place of that one where that is no more. */
@@ -291,7 +293,10 @@ export class Adoption implements Places {
   #borrowed(handle: Handle): Taken | null {
     const identity = handle.fd === undefined ? null : identityOf(handle.fd);
     const socket = this.#sockets.find((one) => one.identity === identity);
-    return socket === undefined || !this.matches ? null : { socket, wish: null, isOnlyLooking: false };
+    if (socket === undefined || !this.matches) return null;
+    const claim = this.#claims.claim(socket.identity, true);
+    onClose(handle, () => claim?.release());
+    return { socket, wish: null, isOnlyLooking: false };
   }
 
   #serving(server: Server, handle: Handle, { socket }: Taken): void {
@@ -335,12 +340,14 @@ export class Adoption implements Places {
       if (fd === undefined || identity === null || isProbe(server)) return;
       const forget = this.agent.manage(manage(server, handle, null));
       const reported: Reported = { identity, address, port, asked, isOpen: true };
+      // Hold may give a copy to another process of the run, which is for when this one has closed it.
+      const claim = this.passed.learn ? this.#claims.claim(identity, false) : null;
       onClose(handle, () => {
+        claim?.release();
         reported.isOpen = false;
         forget();
       });
-      this.#reported.push(reported);
-      if (this.#reported.length > mostReported) this.#reported.shift();
+      this.#reports.add(reported);
       const endpoint: Endpoint = { protocol: 'tcp', address, port };
       this.agent.tell({ kind: 'unmanaged', endpoint, asked, descriptor: fd, identity });
     };

@@ -4,6 +4,7 @@
  * It never keeps the program alive, and a program whose hold is gone ends itself.
  */
 import { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import { threadId } from 'node:worker_threads';
 import {
   type AgentMessage,
@@ -16,6 +17,7 @@ import {
   readLines,
 } from '../hold/wire/messages.ts';
 import { controlPath, type Passed } from '../hold/wire/passed.ts';
+import { newPipe } from './bindings.ts';
 import { inheritedReference } from './inherited.ts';
 
 /** How long a program that lost its hold may take to end by itself. */
@@ -37,9 +39,29 @@ const mostRepeated = 64;
 /** Node's own, as it is before the program or its monitor wraps it. */
 const { connect } = Socket.prototype;
 
+/** A connection that diagnostics_channel does not tell of (`net.client.socket`): the program subscribes to its own clients. */
 function plainConnect(path: string): Socket {
-  const socket = new Socket();
-  Reflect.apply(connect, socket, [path]);
+  const pipe = newPipe();
+  if (pipe === null) {
+    const socket = new Socket();
+    Reflect.apply(connect, socket, [path]);
+    return socket;
+  }
+  const socket = new Socket({ handle: pipe.handle, manualStart: true } as ConstructorParameters<typeof Socket>[0]);
+  // What is written meanwhile waits for 'connect' (Socket._writeGeneric in lib/net.js).
+  const state = Object.assign(socket, { connecting: true });
+  const done = (status: number): void => {
+    state.connecting = false;
+    if (socket.destroyed) return;
+    if (status !== 0) {
+      socket.destroy(Object.assign(new Error('connect'), { code: getSystemErrorName(status) }));
+      return;
+    }
+    socket.emit('connect');
+    socket.read(0);
+  };
+  const status = pipe.connect(path, done);
+  if (status !== 0) process.nextTick(done, status);
   return socket;
 }
 

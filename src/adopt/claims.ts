@@ -5,7 +5,8 @@
  */
 import type { Passed } from '../hold/wire/passed.ts';
 import { os } from '../os/index.ts';
-import { type Handle, takeName } from './handles.ts';
+import type { Handle } from './bindings.ts';
+import { takeName } from './handles.ts';
 import { addressInUse } from './probe.ts';
 
 export interface Claim {
@@ -32,8 +33,9 @@ export class Claims {
   /** Null when somebody else of this generation has it. A shared claim is for sockets that several may have, and excludes nobody. */
   claim(identity: string, shared: boolean): Claim | null {
     if (!shared && this.#own.has(identity)) return null;
-    const name = shared || this.#passed.control === '' ? undefined : this.#name(identity);
-    if (name === null) return null;
+    // A shared one takes the name where it is free, so that others see that somebody serves.
+    const name = this.#passed.control === '' ? undefined : this.#name(identity);
+    if (name === null && !shared) return null;
     this.#own.set(identity, (this.#own.get(identity) ?? 0) + 1);
     return {
       release: () => {
@@ -45,10 +47,19 @@ export class Claims {
     };
   }
 
+  /** True when any process of the generation has it. */
+  isTaken(identity: string): boolean {
+    return isOurs(this.#path(identity));
+  }
+
+  #path(identity: string): string {
+    const { pid, control, generation } = this.#passed;
+    return `\0rebind-claim/${pid}/${control.slice(-longestPart)}/${generation}/${identity}`;
+  }
+
   /** The handle that has the name, null when another process of ours has it, undefined when it cannot be told. */
   #name(identity: string): Handle | null | undefined {
-    const { pid, control, generation } = this.#passed;
-    const path = `\0rebind-claim/${pid}/${control.slice(-longestPart)}/${generation}/${identity}`;
+    const path = this.#path(identity);
     const made = takeName(path);
     if (typeof made === 'number') return made === addressInUse && isOurs(path) ? null : undefined;
     made?.unref();

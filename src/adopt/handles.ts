@@ -6,19 +6,17 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import net, { type Server } from 'node:net';
-
-/** A native handle of Node's; private in Node, and the same in every version from 20 to 26. */
-export interface Handle {
-  readonly fd?: number;
-  open(fd: number): number;
-  close(done?: () => void): void;
-  listen(backlog: number): number;
-  hasRef(): boolean;
-  getsockname?(out: object): number;
-}
-
-type Bind = (this: Handle, address: string, port?: number, flags?: number) => number;
-type Listen = (this: Handle, backlog: number) => number;
+import {
+  type Bind,
+  type Connect,
+  createHandle,
+  type Handle,
+  type Listen,
+  type Prototype,
+  pipePrototype,
+  tcpPrototype,
+  udpPrototype,
+} from './bindings.ts';
 
 /** What is asked at each of these places. A result of 0 is success, any other a negative errno. */
 export interface Places {
@@ -30,21 +28,19 @@ export interface Places {
   bound(handle: Handle, address: string, port: number, error: number): void;
   /** Instead of listen(2): it calls `plain`, or does so later. */
   listen(handle: Handle, backlog: number, plain: (backlog: number) => number): number;
+  /** True when a client of this process is to be refused there, as it would be without hold. */
+  refusesTcp(address: string, port: number): boolean;
+  refusesPipe(path: string): boolean;
   /** A cluster worker's server listens on a handle that its primary has. */
   sharing(server: Server): void;
 }
 
-interface Prototype {
-  bind: Bind;
-  bind6?: Bind;
-  listen: Listen;
-}
-
 /** Puts `places` between Node and the kernel, once in a thread. */
 export function install(places: Places): void {
-  const tcp = prototypeOf('tcp_wrap', 'TCP') ?? tcpPrototype();
-  const pipe = prototypeOf('pipe_wrap', 'Pipe') ?? pipePrototype();
-  const udp = prototypeOf('udp_wrap', 'UDP') ?? udpPrototype();
+  const tcp = tcpPrototype();
+  const pipe = pipePrototype();
+  const udp = udpPrototype();
+  refuseClients(places, tcp, pipe);
   for (const family of ['bind', 'bind6'] as const) {
     replace(
       tcp,
@@ -101,6 +97,67 @@ export function install(places: Places): void {
   });
 }
 
+/**
+ * The queue of a held socket answers for a server that does not listen. Within the program the kernel refuses instead: the client is led to where
+ * nobody listens, and what it asked for stands in its error, as Node takes that from its own request.
+ */
+function refuseClients(places: Places, tcp: Prototype | null, pipe: Prototype | null): void {
+  for (const [connect, bind, loopback] of [
+    ['connect', 'bind', '127.0.0.1'],
+    ['connect6', 'bind6', '::1'],
+  ] as const) {
+    const plainBind = tcp?.[bind];
+    replace(
+      tcp,
+      connect,
+      (plain: Connect) =>
+        function (this: Handle, ...args) {
+          const [request, address, port = 0] = args;
+          if (safely(() => places.refusesTcp(address, port)) !== true || isBound(this))
+            return Reflect.apply(plain, this, args) as number;
+          const bound = safely(() => boundPort(this, plainBind, loopback)) ?? null;
+          if (bound === null) return Reflect.apply(plain, this, args) as number;
+          onClose(this, () => bound.handle.close());
+          return Reflect.apply(plain, this, [request, loopback, bound.port]) as number;
+        } satisfies Connect,
+    );
+  }
+  replace(
+    pipe,
+    'connect',
+    (plain: Connect) =>
+      function (this: Handle, ...args) {
+        const [request, path] = args;
+        const refuses = safely(() => places.refusesPipe(path)) === true;
+        // An abstract name that nobody has.
+        return Reflect.apply(plain, this, refuses ? [request, `\0rebind-refused/${process.pid}`] : args) as number;
+      } satisfies Connect,
+  );
+}
+
+/** A client that chose its own port, or address, cannot be led elsewhere. */
+function isBound(handle: Handle): boolean {
+  const at: { port?: number } = {};
+  return handle.getsockname?.(at) === 0 && (at.port ?? 0) !== 0;
+}
+
+/** A port that is bound and where nobody listens: the kernel refuses whoever connects, and gives it to nobody else. */
+function boundPort(
+  like: Handle,
+  bind: Bind | undefined,
+  address: string,
+): { readonly handle: Handle; readonly port: number } | null {
+  const { constructor: Made } = Object.getPrototypeOf(like) as { constructor: new (type: number) => Handle };
+  // TCPConstants.SOCKET (src/tcp_wrap.h).
+  const handle = new Made(0);
+  handle.unref();
+  const at: { port?: number } = {};
+  const isBoundNow = bind !== undefined && Reflect.apply(bind, handle, [address, 0, 0]) === 0;
+  if (isBoundNow && handle.getsockname?.(at) === 0 && at.port !== undefined) return { handle, port: at.port };
+  handle.close();
+  return null;
+}
+
 /** Runs what is ours: a failure of it is never the program's. */
 function safely<Result>(what: () => Result): Result | null {
   try {
@@ -145,13 +202,13 @@ export function sibling(handle: Handle): Handle {
   Object.assign(made, { onconnection });
   for (const key of Object.getOwnPropertySymbols(handle))
     if (key.description === 'owner_symbol') Object.assign(made, { [key]: ownerOf(handle) });
-  if (!handle.hasRef()) (made as Handle & { unref(): void }).unref();
+  if (!handle.hasRef()) made.unref();
   return made;
 }
 
 /** A handle with this name, or the negative errno that says why not; null where Node's internals have changed. */
-export function takeName(path: string): (Handle & { unref(): void }) | number | null {
-  return createHandle(path, -1, -1) as (Handle & { unref(): void }) | number | null;
+export function takeName(path: string): Handle | number | null {
+  return createHandle(path, -1, -1) as Handle | number | null;
 }
 
 function replace<Key extends keyof Prototype>(
@@ -197,7 +254,7 @@ export function onPrimaryAnswer(answered: (of: object) => void): void {
 
 /** Calls back when a UDP socket could not be bound, before its error is emitted. */
 export function onUdpFailure(failed: (socket: UdpSocket, error: number, flags: number) => void): void {
-  const udp = prototypeOf('udp_wrap', 'UDP') ?? udpPrototype();
+  const udp = udpPrototype();
   for (const family of ['bind', 'bind6'] as const) {
     replace(
       udp,
@@ -211,81 +268,4 @@ export function onUdpFailure(failed: (socket: UdpSocket, error: number, flags: n
         } satisfies Bind,
     );
   }
-}
-
-type Binding = Readonly<Record<string, { readonly prototype: object } | undefined>>;
-
-/** The prototype of the native handles that start processes; null where it cannot be reached. */
-export function processPrototype(): { spawn(...args: unknown[]): number } | null {
-  const found = bindingPrototype('process_wrap', 'Process');
-  if (found !== null) return found as { spawn(...args: unknown[]): number };
-  const child = new (process.getBuiltinModule('node:child_process').ChildProcess)() as unknown as { _handle: object };
-  return Object.getPrototypeOf(child._handle) as { spawn(...args: unknown[]): number };
-}
-
-function prototypeOf(binding: string, name: string): Prototype | null {
-  return bindingPrototype(binding, name) as Prototype | null;
-}
-
-/** Null where asking would be noticed: with a warning (DEP0111), or an error under the permission model. */
-function bindingPrototype(binding: string, name: string): object | null {
-  const { execArgv, env } = process;
-  const options = [...execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)];
-  const noticed =
-    Object.hasOwn(process, 'permission') ||
-    env['NODE_PENDING_DEPRECATION'] === '1' ||
-    options.some((option) => /^--pending[-_]deprecation$/.test(option));
-  if (noticed) return null;
-  try {
-    const found = (process as unknown as { binding(name: string): Binding }).binding(binding);
-    return found[name]?.prototype ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** net's own way to make a bound handle, which cluster calls (lib/net.js). */
-function createHandle(address: string, port: number, type: number): object | number | null {
-  const { _createServerHandle: create } = net as unknown as {
-    _createServerHandle?: (address: string, port: number, type: number) => object | number;
-  };
-  return create?.(address, port, type) ?? null;
-}
-
-function pipePrototype(): Prototype | null {
-  const pipe = takeName(`\0rebind-${process.pid}-${performance.now()}`);
-  if (pipe === null || typeof pipe === 'number') return null;
-  pipe.close();
-  return Object.getPrototypeOf(pipe) as Prototype;
-}
-
-/** A TCP handle cannot be made without a bind, so one is bound to what is no address, and seen when it is closed for that. */
-function tcpPrototype(): Prototype | null {
-  let shared: object | null = pipePrototype();
-  while (shared !== null && !Object.hasOwn(shared, 'close')) shared = Object.getPrototypeOf(shared) as object | null;
-  if (shared === null) return null;
-  const plain = Object.getOwnPropertyDescriptor(shared, 'close') as PropertyDescriptor;
-  const seen: object[] = [];
-  Object.defineProperty(shared, 'close', {
-    ...plain,
-    value(this: Handle, ...args: [(() => void)?]) {
-      seen.push(this);
-      return Reflect.apply(plain.value as Handle['close'], this, args);
-    },
-  });
-  try {
-    createHandle('no address', 0, 4);
-  } finally {
-    Object.defineProperty(shared, 'close', plain);
-  }
-  return seen[0] === undefined ? null : (Object.getPrototypeOf(seen[0]) as Prototype);
-}
-
-function udpPrototype(): Prototype | null {
-  const socket = process.getBuiltinModule('node:dgram').createSocket('udp4');
-  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
-  const state = key === undefined ? null : (socket as unknown as Record<symbol, { handle: object }>)[key];
-  const prototype = state == null ? null : (Object.getPrototypeOf(state.handle) as Prototype);
-  socket.close();
-  return prototype;
 }

@@ -3,7 +3,7 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import net, { type Server, type Socket } from 'node:net';
-import { connectionsOf } from '../server/connections.ts';
+import { connectionsOf, followUpgrades } from '../server/connections.ts';
 import { openDescriptor } from '../server/descriptor.ts';
 import { Drain } from '../server/drain.ts';
 import type { Managed } from './agent.ts';
@@ -25,6 +25,7 @@ export function manage(
   handle: { close(): void } | null,
   held: { readonly identity: string; readonly token: string } | null,
 ): Managed {
+  followUpgrades(server);
   return {
     stop() {
       connectionsOf(server);

@@ -84,3 +84,9 @@ export function fileOf(path: string): string | null {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat === undefined ? null : `${stat.dev}:${stat.ino}`;
 }
+
+/** The path of a Unix socket as a wish; an abstract name stays as it is. */
+export function wishOf(path: string): Wish {
+  if (path.startsWith('\0')) return { protocol: 'unix', path, file: null };
+  return { protocol: 'unix', path: resolve(path), file: fileOf(path) };
+}

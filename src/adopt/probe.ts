@@ -5,7 +5,8 @@
 import { subscribe } from 'node:diagnostics_channel';
 import net, { isIP, type Server } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { type Handle, onClose } from './handles.ts';
+import type { Handle } from './bindings.ts';
+import { onClose } from './handles.ts';
 
 /** How long it counts as a probe, and how often it is looked at. */
 const probeMs = 250;

@@ -13,7 +13,8 @@ export class Agents {
   /** How their connections ended; null while none has said. */
   counts: DrainCounts | null = null;
   readonly #all = new Set<AgentConnection>();
-  readonly #serving = new Set<AgentConnection>();
+  /** With what they serve on: held sockets by their identity. */
+  readonly #serving = new Map<AgentConnection, Set<string>>();
   /** The processes that were heard to listen, also those that are gone. */
   readonly served = new Set<number>();
   /** Who waits for answers; null stands for the end of the connection. */
@@ -33,11 +34,17 @@ export class Agents {
     };
   }
 
-  /** It was heard to listen. */
-  serves(agent: AgentConnection): void {
+  /** It was heard to listen, on this socket. */
+  serves(agent: AgentConnection, identity: string): void {
     if (!this.#all.has(agent)) return;
-    this.#serving.add(agent);
+    const sockets = this.#serving.get(agent) ?? new Set();
+    this.#serving.set(agent, sockets.add(identity));
     this.served.add(agent.pid);
+  }
+
+  /** True when another process than this one serves on the socket. */
+  isServed(identity: string, besides: number): boolean {
+    return [...this.#serving].some(([{ pid }, sockets]) => pid !== besides && sockets.has(identity));
   }
 
   /**
@@ -50,11 +57,11 @@ export class Agents {
     // Also who was not heard to listen yet: it may have begun a moment ago. A wrapper that is busy is not waited for as long.
     const others = [...this.#all].filter((agent) => !this.#serving.has(agent));
     const answered = await Promise.all([
-      this.#order([...this.#serving], { kind: 'stop' }, 'stopped', Math.min(stopAnswerMs, graceMs)),
+      this.#order([...this.#serving.keys()], { kind: 'stop' }, 'stopped', Math.min(stopAnswerMs, graceMs)),
       this.#order(others, { kind: 'stop' }, 'stopped', Math.min(otherAnswerMs, graceMs)),
     ]);
     if (this.#serving.size > 0) onStopped();
-    const toDrain = [...new Set([...this.#serving, ...answered.flat()])].filter((agent) => this.#all.has(agent));
+    const toDrain = [...new Set([...this.#serving.keys(), ...answered.flat()])].filter((agent) => this.#all.has(agent));
     // A little more than the grace: at its end the program resets what is left, and says so.
     await this.#order(toDrain, { kind: 'drain', ...order }, 'drained', graceMs + 250);
   }

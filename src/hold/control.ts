@@ -21,6 +21,7 @@ import {
   type HoldMessage,
   line,
   readLines,
+  type ServedAnswer,
 } from './wire/messages.ts';
 
 /** A connected program. */
@@ -48,6 +49,13 @@ export interface ControlHandlers {
     identity: string,
     address: { readonly host: string | null; readonly v6Only: boolean },
   ): Promise<{ readonly answer: GiveAnswer; readonly fd: number | null }>;
+  /** The socket that was learned from an earlier process of the run, for a process of this user. */
+  find(
+    asked: { readonly host: string; readonly port: number },
+    uid: number,
+  ): { readonly answer: GiveAnswer; readonly fd: number | null };
+  /** True when another process of the run than this one serves on the socket, or may. */
+  serves(generation: number, identity: string, besides: number): boolean;
   /** A program ends because of this error. */
   failed(generation: number, message: string): void;
   /** What other terminals ask. */
@@ -164,7 +172,7 @@ export class Control {
         agent = message?.kind === 'hello' ? this.#hello(socket, peer, identity, message) : null;
         return agent !== null || this.#first(socket, peer, message ?? askMessage(value));
       }
-      // The hello comes once, and `give` and `failed` have connections of their own.
+      // The hello comes once, and what has a token has a connection of its own.
       if (agent === null || message === undefined || 'token' in message) return false;
       agent.onMessage(message);
       return true;
@@ -214,6 +222,16 @@ export class Control {
       void this.#give(socket, message).catch(() => socket.destroy());
       return true;
     }
+    if (message?.kind === 'find' && this.#proves(peer, message) && this.#isOf(peer, message.generation)) {
+      this.#send(socket, this.#handlers.find(message, peer.uid));
+      return true;
+    }
+    if (message?.kind === 'served' && this.#proves(peer, message)) {
+      const served = this.#handlers.serves(message.generation, message.identity, peer.pid);
+      socket.end(line({ served } satisfies ServedAnswer));
+      this.#closeSoon(socket);
+      return true;
+    }
     if (message?.kind !== 'status' && message?.kind !== 'restart' && message?.kind !== 'stop') return false;
     if (!isOurUser(peer)) return false;
     void this.#answer(socket, message).catch(() => socket.destroy());
@@ -224,7 +242,10 @@ export class Control {
     socket: Socket,
     message: { readonly identity: string; readonly host: string | null; readonly v6Only: boolean },
   ): Promise<void> {
-    const { answer, fd } = await this.#handlers.give(message.identity, message);
+    this.#send(socket, await this.#handlers.give(message.identity, message));
+  }
+
+  #send(socket: Socket, { answer, fd }: { readonly answer: GiveAnswer; readonly fd: number | null }): void {
     const own = openDescriptor(socket);
     if (own === null || socket.destroyed) return;
     // Straight to the descriptor: Node has no way to send one. Nothing of Node's is in the way, as nothing was written yet.
@@ -253,6 +274,11 @@ export class Control {
   #generationOf(pid: number): number | null {
     for (const [number, one] of this.#handlers.generations) if (one.isProgram(pid)) return number;
     return null;
+  }
+
+  /** Not only of our user, or root: a process of exactly this run. */
+  #isOf({ pid }: Peer, generation: number): boolean {
+    return this.#handlers.generations.get(generation)?.isProgram(pid) === true;
   }
 
   /** Who asks and does not read, or does not go, keeps no descriptor of ours for ever. */

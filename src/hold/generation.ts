@@ -167,6 +167,15 @@ export class Generation {
     return os().channels.isWithin(pid, this.#child.pid ?? -1);
   }
 
+  /**
+   * True when another process of it than this one serves on the socket, or may: what shows that it is ready without a server that was heard says
+   * nothing of which process serves.
+   */
+  serves(identity: string, besides: number): boolean {
+    const isReadyOtherwise = this.readiness?.ready === true && this.readiness.by !== 'listening';
+    return isReadyOtherwise || this.#agents.isServed(identity, besides);
+  }
+
   /** Another socket took the place of one that it was started with. */
   replaceSocket(identity: string, socket: HeldSocket): void {
     const at = this.sockets.findIndex((one) => one.identity === identity);
@@ -271,7 +280,7 @@ export class Generation {
 
   #hear(message: AgentMessage, agent: AgentConnection): void {
     if (message.kind === 'listening') {
-      this.#agents.serves(agent);
+      this.#agents.serves(agent, message.identity);
       this.#listening.add(message.identity);
       if (message.receiver !== null) this.receivers[message.identity] = message.receiver;
       if (message.note !== null) this.#options.onNote(message.note);
@@ -282,7 +291,7 @@ export class Generation {
       this.#isReady('message');
     } else if (message.kind === 'unmanaged') {
       if (this.unmanaged.length < mostRemembered) this.unmanaged.push({ message, agent });
-      this.#agents.serves(agent);
+      this.#agents.serves(agent, message.identity);
       this.#options.onUnmanaged(message, agent);
       if (this.#options.learn && this.#options.sockets.length === 0) this.#isReady('listening');
     } else if (message.kind === 'blocked') {

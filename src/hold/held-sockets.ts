@@ -5,7 +5,7 @@
 import { fstatSync } from 'node:fs';
 import { addressesOf } from '../ask/request.ts';
 import { BlockedPortError } from '../errors.ts';
-import { isWildcard } from '../model/address.ts';
+import { isWildcard, shortestIpv6 } from '../model/address.ts';
 import {
   type Endpoint,
   formatEndpoint,
@@ -110,6 +110,11 @@ export class HeldSockets {
     return true;
   }
 
+  /** True for a bare port that was opened, and that a program asked for an address of. */
+  wasReplaced(identity: string): boolean {
+    return this.#replaced.has(identity);
+  }
+
   has(identity: string): boolean {
     return this.list.some((socket) => socket.identity === identity);
   }
@@ -156,6 +161,26 @@ export class HeldSockets {
     } catch (error) {
       return { answer: { why: error instanceof Error ? error.message : String(error) }, fd: null, narrowed: null };
     }
+  }
+
+  /**
+   * The socket that was learned from an earlier process of the run, for another one that asks for the same. Not for a user who did not open it,
+   * and whose own bind the kernel might refuse.
+   */
+  find(
+    { host, port }: { readonly host: string; readonly port: number },
+    uid: number,
+  ): { answer: GiveAnswer; fd: number | null } {
+    const address = shortestIpv6(host);
+    const socket = this.list.find(({ endpoint, asked }) => {
+      if (asked === null || endpoint.protocol !== 'tcp') return false;
+      const isAsked = asked.port === port && shortestIpv6(asked.host ?? '::') === address;
+      return isAsked || (endpoint.port === port && shortestIpv6(endpoint.address) === address);
+    });
+    if (socket === undefined) return { answer: { why: 'hold has not learned this endpoint' }, fd: null };
+    if (uid !== 0 && uid !== fstatSync(socket.fd).uid)
+      return { answer: { why: `uid ${uid} did not open it` }, fd: null };
+    return { answer: { socket: passedOf(socket) }, fd: socket.fd };
   }
 
   /** Refuses new connections from now on, where the sockets are ours alone. */

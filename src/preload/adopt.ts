@@ -8,8 +8,8 @@ import { isMainThread } from 'node:worker_threads';
 import { adoption } from '../adopt/adopt.ts';
 import type { Adoption } from '../adopt/adoption.ts';
 import { sayNow } from '../adopt/ask-for-socket.ts';
+import { processPrototype } from '../adopt/bindings.ts';
 import { passToChildren } from '../adopt/children.ts';
-import { processPrototype } from '../adopt/handles.ts';
 import { forgetModule } from '../adopt/unseen.ts';
 import { mostText } from '../hold/wire/messages.ts';
 

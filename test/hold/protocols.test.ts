@@ -61,6 +61,8 @@ for (const { name, path } of nodes()) {
     for (const [program, scheme, at] of [
       ['ws', 'ws', '/'],
       ['wss', 'wss', '/'],
+      ['ws by hand', 'ws', '/'],
+      ['wss by hand', 'wss', '/'],
       ['socket.io', 'ws', '/socket.io/?EIO=4&transport=websocket'],
     ] as const) {
       test(`${program}: a WebSocket is told 1012, and does not hold the old process up`, async () => {

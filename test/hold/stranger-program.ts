@@ -204,6 +204,15 @@ const attacks: Readonly<Record<string, () => Promise<unknown>>> = {
     return { given: answers.filter((answer) => answer.includes('"socket"')).length, last: answers.at(-1) };
   },
 
+  /** Asks for what hold learned from a process of root, which is what its own bind would ask for: `words` are host and port. */
+  async find() {
+    const { token, generation } = passed();
+    const [host = '', port] = words;
+    const ask = (of: number): Promise<unknown> =>
+      visit(inherited(), line({ kind: 'find', token, generation: of, host, port: Number(port) }));
+    return [await ask(generation), await ask(generation + 1)];
+  },
+
   /** Says that the port of another process is its own; `words` are that process, its descriptor, and what fstat shows of it. */
   async steal() {
     const path = inherited();
@@ -269,7 +278,7 @@ if (process.getuid?.() === 0) {
 }
 say(await attacks[attack]?.());
 // The kernel does not wait for what lingers when a process exits.
-if (process.env['REBIND_HOLD'] === undefined) process.exit();
+if (process.env['REBIND_HOLD'] === undefined || attack === 'find') process.exit();
 // Serves: what it did must not be over before it was judged.
 const held = createServer((socket) => socket.end('held'));
 held.listen(Number(process.env['PORT']), process.env['HOST']);

@@ -207,6 +207,33 @@ test('a program that gave up root does not get the port of a process that root r
   victim.close();
 });
 
+test('a learned port is given to no user who did not open it', { skip }, async () => {
+  const port = await freePort();
+  // The child of root's server is given the descriptor that leads to hold, and its environment.
+  const code = `require('net').createServer(() => {}).listen(${port}, '127.0.0.1', () => setTimeout(() => {
+    require('child_process').spawn(process.execPath, [${JSON.stringify(program)}, 'find', '127.0.0.1', '${port}'], { stdio: 'inherit' });
+  }, 300))`;
+  await using held = run(['hold', '--', process.execPath, '-e', code], {});
+  const [given, elsewhere] = (await outcome(held, 'find')) as { answer: string; closed: boolean }[];
+  assert.match(given?.answer ?? '', /"why":"uid 65534 did not open it"/);
+  assert.deepEqual(elsewhere, { answer: '', closed: true });
+});
+
+test('a learned port is given to processes of the run alone, also of the same user', async () => {
+  const code = "require('net').createServer(() => {}).listen(0, '127.0.0.1')";
+  await using held = await start({ endpoints: () => [], command: [process.execPath, '-e', code] });
+  await held.heard('learned');
+  const { pid } = await held.heard('ready');
+  const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  const { token, control } = JSON.parse(
+    variables.find((one) => one.startsWith('REBIND_HOLD='))?.slice('REBIND_HOLD='.length) ?? '{}',
+  ) as { token: string; control: string };
+  const find = { kind: 'find', token, generation: 1, host: '127.0.0.1', port: 0 };
+  const socket = connect(control.replace('@', '\0'));
+  socket.on('error', () => {}).write(`${JSON.stringify(find)}\n`);
+  assert.equal(Buffer.concat(await socket.toArray()).toString(), '');
+});
+
 test('a socket whose close blocks cannot be sent to the control socket', { skip }, async (t) => {
   const [major = 0, minor = 0] = readFileSync('/proc/sys/kernel/osrelease', 'utf8').split('.').map(Number);
   if (major < 6 || (major === 6 && minor < 16)) return t.skip('SO_PASSRIGHTS came with Linux 6.16');

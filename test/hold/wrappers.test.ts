@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fixture, losesNothing, nodes, start, tool } from './harness.ts';
+import { fixture, freePort, get, losesNothing, nodes, start, tool } from './harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rebind-wrappers-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -32,6 +32,29 @@ for (const [name, command] of Object.entries(wrappers)) {
   test(`below ${name}, an unmodified server loses nothing over restarts`, async () => {
     await using hold = await start({ command, lingerMs: 500 });
     await losesNothing(hold);
+  });
+}
+
+for (const [what, chosen] of [
+  ['a port', freePort],
+  ['port 0', async () => 0],
+] as const) {
+  test(`${what} that hold learned goes to the next process that a watcher starts`, async () => {
+    const command = ['node', fixture('again.cjs'), String(await chosen())];
+    await using hold = await start({ endpoints: () => [], command });
+    const { endpoint } = await hold.heard('learned');
+    assert(endpoint.protocol === 'tcp');
+    const { port } = endpoint;
+    for (let round = 0; round < 3; round++) {
+      const pid = await get(port, '/exit');
+      // Nobody accepts it before the next process listens.
+      const next = await get(port);
+      assert.match(next, /^\d+$/);
+      assert.notEqual(next, pid);
+    }
+    // And it takes part in a restart.
+    assert.equal((await hold.held.restart()).outcome, 'done');
+    assert.equal((await hold.heard('retired')).counts?.killed, 0);
   });
 }
 

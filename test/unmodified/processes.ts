@@ -165,7 +165,6 @@ const threads: Program[] = [
   },
   {
     name: 'worker thread: it ends, and another one listens',
-    except: { 'learned port': 'another thread does not know what hold learned' },
     source: inWorker(
       `let round = 0; const go = () => { const worker = new Worker(__filename); worker.on('message', async (message) => { log(message, await get(P)); await worker.terminate(); if (++round < 3) go(); else process.exit(); }); }; go();`,
       `require('http').createServer((request, response) => response.end('x')).listen(P, () => parentPort.postMessage('up')).on('error', (error) => parentPort.postMessage(error.code));`,

@@ -8,8 +8,6 @@ const collect =
 const report =
   "const server = require('http').createServer((request, response) => response.end('x')); server.on('error', (error) => process.send([error.code, error.syscall, error.address, error.port === P]));";
 
-const channel = 'the connection to hold is a client socket of the program';
-
 /** Servers that answer: http, https, http2, tls. */
 const web: Program[] = [
   {
@@ -111,11 +109,6 @@ const web: Program[] = [
   },
   {
     name: 'diagnostics channels of a server',
-    except: {
-      'own port': channel,
-      'another port': channel,
-      'learned port': channel,
-    },
     source: `const dc = require('diagnostics_channel'); for (const name of ['net.server.socket', 'net.client.socket', 'http.server.request.start']) dc.subscribe(name, (message) => log(name, Object.keys(message).join())); const server = require('http').createServer((request, response) => response.end('x')); server.listen(P, async () => { log(await get(P)); process.exit(); });`,
   },
 ];

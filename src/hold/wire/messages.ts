@@ -65,7 +65,25 @@ export type AgentMessage =
       readonly identity: string;
       readonly host: string | null;
       readonly v6Only: boolean;
-    };
+    }
+  /**
+   * Did hold learn this endpoint from an earlier process of the run? The answer is that of `give`. A connection of its own; a process that a
+   * wrapper started again asks so, as its environment was made before.
+   */
+  | {
+      readonly kind: 'find';
+      readonly token: string;
+      readonly generation: number;
+      readonly host: string;
+      readonly port: number;
+    }
+  /** Does any other process of the generation serve on this socket? A connection of its own, and the answer is `ServedAnswer`. */
+  | { readonly kind: 'served'; readonly token: string; readonly generation: number; readonly identity: string };
+
+/** How hold answers `served`. */
+export interface ServedAnswer {
+  readonly served: boolean;
+}
 
 /** From hold to a program. */
 export type HoldMessage =
@@ -123,6 +141,8 @@ export const agentMessage: Shape<AgentMessage> = byKind<AgentMessage>({
   stopped: fields({}),
   drained: fields({ counts: fields<DrainCounts>({ finished: count, idle: count, killed: count, handedOff: count }) }),
   give: fields({ token: text(256), identity: socketIdentity, host, v6Only: boolean }),
+  find: fields({ token: text(256), generation: count, host: text(256), port: whole(0, 65_535) }),
+  served: fields({ token: text(256), generation: count, identity: socketIdentity }),
 });
 
 /** Every order that hold may send. */
@@ -143,6 +163,9 @@ export const giveAnswer: Shape<GiveAnswer> = either(
   fields<{ socket: PassedSocket }>({ socket: passedSocketShape }),
   fields<{ why: string }>({ why: text(mostText) }),
 );
+
+/** The answer to `served`. */
+export const servedAnswer: Shape<ServedAnswer> = fields<ServedAnswer>({ served: boolean });
 
 export const heardMessage: Shape<Heard> = fields<Heard>({
   heard: (value) => (value === true ? true : undefined),
