@@ -3,7 +3,7 @@
  * (diagnostics channel `net.server.socket`); earlier ones are found among the open handles. Nothing is added to the server or to its sockets.
  */
 import { subscribe } from 'node:diagnostics_channel';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage as Request } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { hidden, rawSocketOf } from './hidden.ts';
 
@@ -101,6 +101,9 @@ export interface Upgrade {
   readonly bytesWritten: number;
 }
 
+/** `upgrade` is private in Node: true for a request that takes its connection with it. */
+type IncomingMessage = Request & { readonly upgrade?: boolean | null };
+
 const upgrades = new WeakMap<Socket, Upgrade>();
 
 /** The upgrade of a connection as far as `followUpgrades` saw. */
@@ -108,30 +111,36 @@ export function upgradeOf(raw: Socket): Upgrade | null {
   return upgrades.get(raw) ?? null;
 }
 
-const followed = new WeakSet<Server>();
+interface Parser {
+  finish(): unknown;
+  readonly incoming?: IncomingMessage | null;
+}
+
+let isFollowing = false;
 
 /**
- * Notes what connections are upgraded to, which Node forgets at once. A listener for 'upgrade' changes what an HTTP server does with
- * upgrade requests, so there is one only while the program has one.
+ * Notes from now on what connections are upgraded to, which Node forgets at once. It finishes their parser just before it emits 'upgrade' or
+ * 'connect' (onParserExecuteCommon in lib/_http_server.js, Node 20 to 26): so nothing is added to a server, where a listener for these events would
+ * change what it answers.
  */
 export function followUpgrades(server: Server): void {
   const speaksHttp = 'maxHeadersCount' in server || 'updateSettings' in server;
-  if (followed.has(server) || !speaksHttp) return;
-  followed.add(server);
-  // Not the event's own socket: for a request with a body newer Nodes give a stream that is none.
-  const note = ({ socket, headers, method }: IncomingMessage): void => {
-    const protocol = (headers.upgrade ?? method ?? 'unknown').toLowerCase();
-    upgrades.set(rawSocketOf(socket), { protocol, bytesWritten: socket.bytesWritten });
+  if (isFollowing || !speaksHttp) return;
+  isFollowing = true;
+  const { HTTPParser } = (process.getBuiltinModule('_http_common') ?? {}) as { HTTPParser?: { prototype: Parser } };
+  const own = HTTPParser === undefined ? undefined : Object.getOwnPropertyDescriptor(HTTPParser.prototype, 'finish');
+  if (HTTPParser === undefined || own === undefined) return;
+  const plain = own.value as Parser['finish'];
+  const value = function (this: Parser): unknown {
+    const { incoming } = this;
+    if (incoming?.upgrade === true) note(incoming);
+    return Reflect.apply(plain, this, []);
   };
-  for (const event of ['upgrade', 'connect']) {
-    if (server.listenerCount(event) > 0) server.prependListener(event, note);
-  }
-  server.on('newListener', (event: string, listener: unknown) => {
-    if ((event === 'upgrade' || event === 'connect') && listener !== note && !server.listeners(event).includes(note))
-      server.prependListener(event, note);
-  });
-  server.on('removeListener', (event: string, listener: unknown) => {
-    if ((event === 'upgrade' || event === 'connect') && listener !== note && server.listenerCount(event) === 1)
-      server.removeListener(event, note);
-  });
+  Object.defineProperty(HTTPParser.prototype, 'finish', { ...own, value });
+}
+
+/** Not the event's own socket: for a request with a body newer Nodes give a stream that is none. */
+function note({ socket, headers, method }: IncomingMessage): void {
+  const protocol = (headers.upgrade ?? method ?? 'unknown').toLowerCase();
+  upgrades.set(rawSocketOf(socket), { protocol, bytesWritten: socket.bytesWritten });
 }
