@@ -105,7 +105,8 @@ export class Hold extends EventEmitter<HoldEvents> {
         find: (asked, uid) => this.#sockets.find(asked, uid),
         // A process that knows only the bare port, of which an address is served meanwhile, is not told no.
         serves: (number, identity, besides) =>
-          this.#sockets.wasReplaced(identity) || this.#generations.live.get(number)?.serves(identity, besides) !== false,
+          this.#sockets.wasReplaced(identity) ||
+          this.#generations.live.get(number)?.serves(identity, besides) !== false,
         failed: (number, message) => this.#generations.live.get(number)?.failed(message),
         hold: this,
         settings: this.#settings,
