@@ -18,6 +18,7 @@ import {
   holdMessage,
   line,
   readLines,
+  servedAnswer,
 } from '../../src/hold/wire/messages.ts';
 import { passedVariable, readPassed } from '../../src/hold/wire/passed.ts';
 import { readProgram } from '../../src/server/offer.ts';
@@ -44,6 +45,8 @@ const agentSamples: AgentMessage[] = [
   { kind: 'stopped' },
   { kind: 'drained', counts: { finished: 1, idle: 2, killed: 0, handedOff: 3 } },
   { kind: 'give', token: 'a', identity, host: null, v6Only: true },
+  { kind: 'find', token: 'a', generation: 1, host: '::', port: 0 },
+  { kind: 'served', token: 'a', generation: 1, identity },
 ];
 const passed = {
   version: 1,
@@ -111,6 +114,7 @@ export const channelParsers: readonly Parser[] = [
     [{ socket: passedSocket }, { socket: unixSocket }, { why: 'no' }],
     giveAnswer,
   ),
+  ofMessage('hold/wire/messages.ts servedAnswer', [{ served: true }, { served: false }], servedAnswer),
   ofMessage('hold/wire/messages.ts heardMessage', [{ heard: true, withinMs: 100 }], heardMessage),
   ofText(
     'hold/wire/messages.ts readLines',
