@@ -84,7 +84,7 @@ server.listen(${port}, '127.0.0.1', () => {
       expect: {
         reachable: false,
         errno: 'ECONNRESET',
-        remedies: ['stop-process', 'raise-limit', 'investigate'],
+        remedies: ['raise-limit', 'stop-process', 'investigate'],
         asUser: null,
       },
     },

@@ -1,5 +1,6 @@
 import { list } from '../shared/words.ts';
 import { targetCause } from './form.ts';
+import { chain } from './shared/hosts.ts';
 import { change } from './shared/look.ts';
 
 /** Faster failures, such as a refusal, cost a client nothing. */
@@ -48,9 +49,7 @@ export default targetCause({
       async stage(stage) {
         const { client, server, router, addresses } = await stage.network();
         const { pid, port } = await server.nodeServer({ port: stage.freePort(), host: '0.0.0.0' });
-        await router.nft(
-          `table ip6 stage { chain forward { type filter hook forward priority 0; tcp dport ${port} drop } }`,
-        );
+        await router.nft(chain('forward', `meta nfproto ipv6 tcp dport ${port} drop`));
         return stage.reached({
           words: [`app.stage.test:${port}`],
           description: `a Node server (pid ${pid}) answers on ${addresses.server.ipv4}, and its name has ${addresses.server.ipv6} first`,

@@ -46,7 +46,8 @@ export default addressCause({
           'a Node server listens on 127.0.0.1:PORT, and the machine has the address 10.9.9.1',
           async (host, port) => {
             await host.shell(
-              'ip link add stage0 type dummy',
+              'ip link add stage0 type veth peer name stage1',
+              'ip link set stage1 up',
               'ip addr add 10.9.9.1/24 dev stage0',
               'ip link set stage0 up',
             );

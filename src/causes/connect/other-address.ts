@@ -48,7 +48,8 @@ export default addressCause({
       stage: (stage) =>
         alone(stage, 'a Node server listens on 10.9.9.1:PORT', async (host, port) => {
           await host.shell(
-            'ip link add stage0 type dummy',
+            'ip link add stage0 type veth peer name stage1',
+            'ip link set stage1 up',
             'ip addr add 10.9.9.1/24 dev stage0',
             'ip link set stage0 up',
           );

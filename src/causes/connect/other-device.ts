@@ -42,7 +42,8 @@ export default addressCause({
       stage: (stage) =>
         alone(stage, 'a program listens on port PORT of the device stage0 alone', async (host, port) => {
           await host.shell(
-            'ip link add stage0 type dummy',
+            'ip link add stage0 type veth peer name stage1',
+            'ip link set stage1 up',
             'ip addr add 10.9.9.1/24 dev stage0',
             'ip link set stage0 up',
           );

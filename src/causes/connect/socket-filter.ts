@@ -1,16 +1,9 @@
 import { processes } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { droppedBySocket } from './shared/dropped.ts';
+import { alone } from './shared/hosts.ts';
 import { look } from './shared/look.ts';
 import { stopServer } from './shared/untaken.ts';
-
-const explained = [
-  'TcpExt.ListenOverflows',
-  'TcpExt.TCPReqQFullDrop',
-  'TcpExt.TCPMD5NotFound',
-  'TcpExt.TCPMinTTLDrop',
-  'Ip.OutNoRoutes',
-] as const;
 
 /** The listener's drops grew and no counter says why: a filter on the socket. */
 export default addressCause({
@@ -26,7 +19,7 @@ export default addressCause({
   },
   recognise(question) {
     const dropped = droppedBySocket(question);
-    if (dropped === null || explained.some((counter) => dropped.grew(counter) > 0)) return null;
+    if (dropped === null || dropped.reason !== null) return null;
     const { endpoint, uid, holders, port } = dropped;
     return { endpoint, uid, holders, port };
   },
@@ -39,21 +32,20 @@ export default addressCause({
   stages: [
     {
       title: 'a listener has a filter that drops every packet',
-      needs: [],
-      async stage(stage) {
-        const port = stage.freePort();
-        const server = await stage.actor('server');
-        const listener = await server.open();
-        await listener.bind('127.0.0.1', port);
-        await listener.listen();
-        await listener.dropPackets();
-        return stage.reached({
-          words: [`127.0.0.1:${port}`],
-          description: `a program (pid ${server.pid}) listens on 127.0.0.1:${port}, and a filter on its socket drops every packet`,
-          holders: [server.pid],
-          asUser: stage.unprivileged().askAs,
-        });
-      },
+      needs: ['network'],
+      stage: (stage) =>
+        alone(
+          stage,
+          'a program listens on 127.0.0.1:PORT, and a filter on its socket drops every packet',
+          async (host, port) => {
+            const server = await host.actor('server');
+            const listener = await server.open();
+            await listener.dropPackets();
+            await listener.bind('127.0.0.1', port);
+            await listener.listen();
+            return server;
+          },
+        ),
       expect: { reachable: false, errno: 'ETIMEDOUT', asUser: { cause: 'socket-filter' } },
     },
   ],

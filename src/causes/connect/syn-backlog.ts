@@ -18,7 +18,7 @@ export default addressCause({
   },
   recognise(question) {
     const dropped = droppedBySocket(question);
-    if (dropped === null || dropped.grew('TcpExt.TCPReqQFullDrop') === 0) return null;
+    if (dropped === null || dropped.reason !== 'TcpExt.TCPReqQFullDrop') return null;
     const { endpoint, uid, holders } = dropped;
     return { endpoint, uid, holders };
   },

@@ -1,6 +1,7 @@
 import { processes } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { droppedBySocket } from './shared/dropped.ts';
+import { alone } from './shared/hosts.ts';
 import { change } from './shared/look.ts';
 
 /** The listener itself drops the packet, and the kernel counts why. */
@@ -17,7 +18,7 @@ export default addressCause({
   },
   recognise(question) {
     const dropped = droppedBySocket(question);
-    if (dropped === null || dropped.grew('TcpExt.TCPMD5NotFound') === 0) return null;
+    if (dropped === null || dropped.reason !== 'TcpExt.TCPMD5NotFound') return null;
     const { endpoint, uid, holders } = dropped;
     return { endpoint, uid, holders };
   },
@@ -29,22 +30,17 @@ export default addressCause({
   stages: [
     {
       title: 'a listener with that option',
-      needs: [],
-      async stage(stage) {
-        const port = stage.freePort();
-        const server = await stage.actor('server');
-        const listener = await server.open();
-        // IPPROTO_TCP, TCP_MD5SIG
-        await listener.setRaw(6, 14, md5Key('127.0.0.1'));
-        await listener.bind('127.0.0.1', port);
-        await listener.listen();
-        return stage.reached({
-          words: [`127.0.0.1:${port}`],
-          description: `a program (pid ${server.pid}) listens on 127.0.0.1:${port} with that option`,
-          holders: [server.pid],
-          asUser: stage.unprivileged().askAs,
-        });
-      },
+      needs: ['network'],
+      stage: (stage) =>
+        alone(stage, 'a program listens on 127.0.0.1:PORT and has an MD5 key for its clients', async (host, port) => {
+          const server = await host.actor('server');
+          const listener = await server.open();
+          // IPPROTO_TCP, TCP_MD5SIG
+          await listener.setRaw(6, 14, md5Key('127.0.0.1'));
+          await listener.bind('127.0.0.1', port);
+          await listener.listen();
+          return server;
+        }),
       expect: { reachable: false, errno: 'ETIMEDOUT', remedies: ['set-option'], asUser: { cause: 'tcp-md5' } },
     },
   ],

@@ -13,9 +13,23 @@ export interface DroppedBySocket {
   readonly socket: PortSocket;
   readonly uid: number;
   readonly holders: Who[];
-  /** How much a counter of this machine grew meanwhile. */
-  grew(counter: string): number;
+  /**
+   * The counter that says why: the only one that grew. They are sums of the whole machine, so that two that grew prove nothing (`unclear`);
+   * null where none did.
+   */
+  readonly reason: Reason | 'unclear' | null;
 }
+
+/** Why a listener drops, as the kernel counts it (net/ipv4/tcp_ipv4.c). */
+const reasons = [
+  'TcpExt.ListenOverflows',
+  'TcpExt.TCPReqQFullDrop',
+  'TcpExt.TCPMD5NotFound',
+  'TcpExt.TCPMinTTLDrop',
+  'Ip.OutNoRoutes',
+] as const;
+
+type Reason = (typeof reasons)[number];
 
 /** Null unless the counter of the very listener grew: sums of the machine alone prove nothing. */
 export function droppedBySocket(question: AddressQuestion): DroppedBySocket | null {
@@ -25,6 +39,7 @@ export function droppedBySocket(question: AddressQuestion): DroppedBySocket | nu
   if (socket === null) return null;
   const tried = [evidence.attempt, evidence.again].filter((one) => one !== null);
   if (!tried.some((one) => (dropsOf(socket, one) ?? 0) > 0)) return null;
+  const grown = reasons.filter((reason) => grew(evidence, reason) > 0);
   const holders = evidence.conditions.find(({ inode }) => inode === socket.inode)?.holders ?? [];
   return {
     endpoint: placeOf(evidence),
@@ -32,6 +47,6 @@ export function droppedBySocket(question: AddressQuestion): DroppedBySocket | nu
     socket,
     uid: socket.uid,
     holders: holders.map(({ holder }) => holder).map(who),
-    grew: (counter) => grew(evidence, counter),
+    reason: grown.length > 1 ? 'unclear' : (grown[0] ?? null),
   };
 }

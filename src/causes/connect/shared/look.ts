@@ -13,7 +13,8 @@ export function change(
 
 /** Something to look at, with the command that shows it. */
 export function look(sentence: string, command: string | null | undefined): Remedy {
-  return change('investigate', sentence, command);
+  // Two looks are two remedies: their commands tell them apart.
+  return change('investigate', sentence, command, command == null ? {} : { command });
 }
 
 /** Another address or name to connect to. */

@@ -63,7 +63,12 @@ function stuckListener(evidence: InetEvidence): PortSocket | null {
   const { before, attempt, again, connected } = evidence;
   const found = before.lookup?.found ?? null;
   if (attempt === null) return isFull(found) ? found : null;
-  if (connected !== null) return connected.mirror?.inode === 0 ? (gotUs(evidence) ?? found) : null;
+  if (connected !== null) {
+    const said = connected.request ?? connected.first;
+    // What is left of a connection that was closed has no inode either.
+    if (connected.mirror?.inode !== 0 || (said !== null && said.kind !== 'silence')) return null;
+    return gotUs(evidence) ?? found;
+  }
   const last = again ?? attempt;
   if (found === null || last.errno !== 'ETIMEDOUT') return null;
   // Its queue was full when the packet came: both the socket and the kernel counted it.
