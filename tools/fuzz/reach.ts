@@ -6,14 +6,21 @@ import { isIpv4, isIpv6 } from '../../src/model/address.ts';
 import { parseTarget } from '../../src/model/reach/target.ts';
 import { isNativeError } from '../../src/os/errors.ts';
 import { decodeRefusals } from '../../src/os/linux/calls/error-queue.ts';
+import { decodeEntries } from '../../src/os/linux/calls/legacy-rules.ts';
+import { decodeAnswerer } from '../../src/os/linux/netlink/conntrack.ts';
 import { decodeLink } from '../../src/os/linux/netlink/links.ts';
 import { decodeMeasured } from '../../src/os/linux/netlink/measured.ts';
 import { decodeNeighbour } from '../../src/os/linux/netlink/neighbours.ts';
 import { NetlinkError } from '../../src/os/linux/netlink/netlink.ts';
+import { decodeChain, decodeElements, decodeRule } from '../../src/os/linux/netlink/nftables.ts';
 import { decodeWay } from '../../src/os/linux/netlink/routes.ts';
 import { freezerMount, freezerPath, limitOf, schedTimes, tickTimes } from '../../src/os/linux/proc/condition.ts';
 import { growthOf, parseList, parsePairs, parseProcessors } from '../../src/os/linux/proc/counters.ts';
+import { legacyChains } from '../../src/os/linux/reach/legacy-tables.ts';
 import { parseHosts, parseResolv } from '../../src/os/linux/reach/names.ts';
+import { nftRule } from '../../src/os/linux/reach/nft-rule.ts';
+import type { Packet } from '../../src/os/linux/reach/packet.ts';
+import { rulesMet } from '../../src/os/linux/reach/rule-walk.ts';
 import { damagedText } from './mutate.ts';
 import { must, ofBytes, ofText, type Parser, parser } from './parser.ts';
 import { cgroups, mountinfo, recorded } from './samples.ts';
@@ -24,6 +31,7 @@ interface Recorded {
   readonly links: readonly string[];
   readonly neighbours: readonly string[];
   readonly sockets: readonly string[];
+  readonly firewall: Readonly<Record<'rules' | 'chains' | 'elements' | 'tracked' | 'legacy', readonly string[]>>;
 }
 const kernel = JSON.parse(
   readFileSync(new URL('../../../test/fixtures/reach-6.18.44-x64.json', import.meta.url), 'utf8'),
@@ -63,6 +71,18 @@ const limits =
 
 const areCounts = (counts: ReadonlyMap<string, string>): void => {
   for (const [name, digits] of counts) must(/^\d{1,20}$/.test(digits), `counts ${name} as ${digits}`);
+};
+
+const packet: Packet = {
+  hook: 'input',
+  family: 4,
+  protocol: 'tcp',
+  from: { address: '127.0.0.1', port: 40_000 },
+  to: { address: '127.0.0.1', port: 3_000 },
+  input: 'lo',
+  output: '',
+  isFirst: true,
+  isLocal: true,
 };
 
 export const reachParsers: readonly Parser[] = [
@@ -120,6 +140,43 @@ export const reachParsers: readonly Parser[] = [
       for (const { errno, from } of all) must(/^E|^errno /.test(errno) && isAddress(from), `says ${errno} of ${from}`);
     },
   }),
+  ofBytes('os/linux/netlink/nftables.ts decodeChain', bytesOf(kernel.firewall.chains), decodeChain, {
+    throws: isKernels,
+    most: mostDatagram,
+  }),
+  ofBytes('os/linux/netlink/nftables.ts decodeElements', bytesOf(kernel.firewall.elements), decodeElements, {
+    throws: isKernels,
+    most: mostDatagram,
+  }),
+  ofBytes(
+    'os/linux/netlink/nftables.ts decodeRule and what it says to a packet',
+    bytesOf(kernel.firewall.rules),
+    (bytes) => {
+      const rule = decodeRule(bytes);
+      if (rule === null) return null;
+      const elements = bytesOf(kernel.firewall.elements).flatMap(decodeElements);
+      const { fits, text, verdict } = nftRule(rule, () => elements, null);
+      return { fits: fits(packet), text, verdict: verdict(packet) };
+    },
+    { throws: isKernels, most: mostDatagram },
+  ),
+  ofBytes('os/linux/netlink/conntrack.ts decodeAnswerer', bytesOf(kernel.firewall.tracked), decodeAnswerer, {
+    throws: isKernels,
+    most: mostDatagram,
+    holds: (found) => must(found === null || isAddress(found.address), `is ${found?.address}`),
+  }),
+  ...([4, 6] as const).map((family) =>
+    ofBytes(
+      `os/linux/calls/legacy-rules.ts decodeEntries of IPv${family} and what they say to a packet`,
+      bytesOf(kernel.firewall.legacy),
+      (bytes) => {
+        const entries = decodeEntries(bytes, family);
+        const hooks = [0, 1, 2, 3, 4].map((hook) => ({ first: entries[hook]?.at ?? 0, policy: entries[4]?.at ?? 0 }));
+        return rulesMet(legacyChains([{ family, name: 'filter', hooks, entries }], []), [packet]);
+      },
+      { most: mostDatagram },
+    ),
+  ),
   ofText('os/linux/proc/counters.ts parsePairs', pairs, (text) => parsePairs(text), {
     most: mostFile,
     holds: areCounts,

@@ -11,6 +11,7 @@ import { readBefore } from './reach/before.ts';
 import { readConditions } from './reach/conditions.ts';
 import { sendDatagram } from './reach/datagram.ts';
 import { readElsewhere } from './reach/elsewhere.ts';
+import { openFirewall } from './reach/firewall.ts';
 import { readNameFiles } from './reach/names.ts';
 import { seeUnixPath } from './reach/unix.ts';
 import { walkTo } from './reach/walk.ts';
@@ -31,6 +32,7 @@ export function openReaching(): Reaching {
     before: (to, gaps) => readBefore(proc, to, gaps),
     attempt: (to, options, gaps) => attemptOnce(proc, to, options, gaps),
     datagram: (to, payload, options, gaps) => sendDatagram(proc, to, payload, options, gaps),
+    firewall: (to, gaps) => openFirewall(proc, to, gaps),
     walk: walkTo,
     unix: (path, options, gaps) => seeUnixPath(proc, path, options, gaps),
   };

@@ -161,10 +161,11 @@ export function peerAddress(fd: number): InetEndpoint | UnixEndpoint {
   return address(fd, 'getpeername');
 }
 
-/** @throws {NativeError} */
-export function getNative(fd: number, option: NativeOption, size: number): Buffer {
+/** @param question What the kernel reads before it answers. @throws {NativeError} */
+export function getNative(fd: number, option: NativeOption, size: number, question?: Buffer): Buffer {
   // Not from Buffer's pool: numberOf needs the alignment of a fresh ArrayBuffer.
   const value = Buffer.from(new ArrayBuffer(size));
+  question?.copy(value);
   const length = intOption(size);
   check('getsockopt', libc().getsockopt(fd, option.level, option.name, value, length));
   return value.subarray(0, numberOf(length));
