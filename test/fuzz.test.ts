@@ -125,6 +125,7 @@ const readersOfTheSystem: Readonly<Record<string, string>> = {
   'os/linux/inet-sockets.ts readWaiting': 'asks netlink: readSockets',
   'os/linux/inet-sockets.ts readListeners': 'asks netlink: readSockets',
   'os/linux/inet-sockets.ts readUnlisted': 'asks netlink: readSockets',
+  'server/health-options.ts readHealth': 'what a program passes to health()',
   'reach/options.ts readPlan': 'what a program passes to reach()',
   'os/linux/asker.ts readAsker': 'reads /proc: parseStat, describeCgroups',
   'os/linux/asker.ts readPasswd': 'reads a file: parsePasswd',
