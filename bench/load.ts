@@ -53,8 +53,8 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
   /** @default 5000 */
   readonly timeoutMs?: number;
-  /** Called with each loss at the moment it is seen. */
-  readonly onLost?: (how: keyof Lost) => void;
+  /** Called with each loss at the moment it is seen, and with the client's port, null where there was no connection. */
+  readonly onLost?: (how: keyof Lost, from: number | null) => void;
 }
 
 type Outcome = keyof Lost | 'ok';
@@ -88,12 +88,12 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const one = async (): Promise<void> => {
     const startMs = performance.now();
     result.sent++;
-    const { outcome, text } =
+    const { outcome, text, from } =
       mode === 'keep-alive'
         ? await viaAgent(options, agent, timeoutMs)
         : await viaSocket(options, mode === 'late' ? lateFirstByteMs : 0, mode === 'post', timeoutMs);
     result[outcome]++;
-    if (outcome !== 'ok') return options.onLost?.(outcome);
+    if (outcome !== 'ok') return options.onLost?.(outcome, from);
     const nowMs = performance.now();
     latencies.push(nowMs - startMs);
     result.gapMs = Math.max(result.gapMs, nowMs - lastOkMs);
@@ -152,17 +152,20 @@ function until(timeMs: number): Promise<void> {
 interface Answer {
   readonly outcome: Outcome;
   readonly text: string;
+  /** The client's port; null when it never connected. */
+  readonly from: number | null;
 }
 
 function viaAgent(options: LoadOptions, agent: Agent, timeoutMs: number): Promise<Answer> {
   return new Promise((resolve) => {
     let stage: 'timeout' | 'hang' = 'timeout';
     let isOver = false;
+    let from: number | null = null;
     const end = (outcome: Outcome, text = ''): void => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
-      resolve({ outcome, text });
+      resolve({ outcome, text, from });
     };
     const call = request({ host: options.host, port: options.port, agent, path: '/' }, (response) => {
       let text = '';
@@ -174,8 +177,13 @@ function viaAgent(options: LoadOptions, agent: Agent, timeoutMs: number): Promis
       response.on('error', (error) => end(classify(error)));
     });
     call.on('socket', (socket) => {
-      if (socket.connecting) socket.once('connect', () => (stage = 'hang'));
-      else stage = 'hang';
+      const connected = (): void => {
+        stage = 'hang';
+        // Read now: a socket that is closed has forgotten it.
+        from = socket.localPort ?? null;
+      };
+      if (socket.connecting) socket.once('connect', connected);
+      else connected();
     });
     call.on('error', (error) => end(classify(error)));
     call.end();
@@ -192,17 +200,19 @@ function viaSocket(options: LoadOptions, firstByteMs: number, post: boolean, tim
     let stage: 'timeout' | 'hang' = 'timeout';
     let text = '';
     let isOver = false;
+    let from: number | null = null;
     const end = (outcome: Outcome): void => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
       socket.destroy();
-      resolve({ outcome, text: bodyOf(text) });
+      resolve({ outcome, text: bodyOf(text), from });
     };
     const timer = setTimeout(() => end(stage), timeoutMs);
     socket.setNoDelay(true);
     socket.on('connect', () => {
       stage = 'hang';
+      from = socket.localPort ?? null;
       if (firstByteMs === 0) send(socket, post);
       else setTimeout(() => send(socket, post), firstByteMs);
     });

@@ -2,7 +2,6 @@
 const { existsSync, readFileSync } = require('node:fs');
 const http = require('node:http');
 const http2 = require('node:http2');
-const https = require('node:https');
 const { WebSocketServer } = require('ws');
 
 const mode = existsSync(process.env.MODE_FILE) ? readFileSync(process.env.MODE_FILE, 'utf8') : '';
@@ -21,5 +20,5 @@ else {
   new WebSocketServer({ server }).on('connection', (socket) => socket.on('message', (data) => socket.send(data)));
   http2.createServer(answer).listen(Number(process.env.HTTP2_PORT), '127.0.0.1');
   const [key, cert] = ['key', 'cert'].map((part) => readFileSync(`${process.env.FIXTURES}/localhost.${part}.pem`));
-  https.createServer({ key, cert }, answer).listen(Number(process.env.TLS_PORT), '127.0.0.1');
+  http2.createSecureServer({ key, cert, allowHTTP1: true }, answer).listen(Number(process.env.TLS_PORT), '127.0.0.1');
 }

@@ -5,7 +5,16 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,7 +22,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import WebSocket from 'ws';
 import { load } from '../bench/load.ts';
-import { http2Client, Ledger, tlsClient, webSocketClient } from './soak-clients.ts';
+import { connectionsOf, http2Client, Ledger, tlsClient, webSocketClient } from './soak-clients.ts';
+
+/** A reference to a file, for who cannot reach it by its name (open(2)). The same number on every architecture of Node. */
+const O_PATH = 0o10000000;
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { values } = parseArgs({
@@ -77,7 +89,7 @@ const traffic = [
     mode: 'new',
     perSecond: 40,
     signal,
-    onLost: (how) => ledger.lost('HTTP/1', how),
+    onLost: (how, from) => ledger.lost('HTTP/1', how, httpPort, from),
   }),
   load({
     host: '127.0.0.1',
@@ -85,7 +97,7 @@ const traffic = [
     mode: 'keep-alive',
     perSecond: 40,
     signal,
-    onLost: (how) => ledger.lost('kept', how),
+    onLost: (how, from) => ledger.lost('kept', how, httpPort, from),
   }),
   load({
     host: '127.0.0.1',
@@ -93,16 +105,19 @@ const traffic = [
     mode: 'late',
     perSecond: 20,
     signal,
-    onLost: (how) => ledger.lost('late', how),
+    onLost: (how, from) => ledger.lost('late', how, httpPort, from),
   }),
   webSocketClient(httpPort, 20, signal, ledger),
-  http2Client(http2Port, 40, signal, ledger),
+  http2Client(http2Port, 'http', 40, signal, ledger),
+  http2Client(tlsPort, 'https', 20, signal, ledger),
   tlsClient(tlsPort, 20, signal, ledger),
 ];
 
 const control = (JSON.parse(await (await fetch(`http://127.0.0.1:${httpPort}/passed`)).text()) as { control: string })
   .control;
 const done: Record<string, number> = {};
+/** What hostile peers got as far as the kernel. */
+const attacks = { connections: 0, messages: 0 };
 const durationMs = minutes * 60_000;
 const startMs = performance.now();
 let random = Number(values.seed);
@@ -165,6 +180,7 @@ function report(first: Usage, last: Usage, sent: number): void {
       .map(([name, times]) => `${times} × ${name}`)
       .join(', '),
   );
+  console.log(`${attacks.connections} connections and ${attacks.messages} messages of hostile peers`);
   console.log(
     `refused: ${ledger.refused.length}; lost: ${ledger.unexpected.length}; of killed processes: ${ledger.ofKilled}`,
   );
@@ -193,29 +209,41 @@ async function badRelease(mode: 'crash' | 'hang' | 'heavy'): Promise<void> {
 async function killServer(): Promise<void> {
   const text = await (await fetch(`http://127.0.0.1:${httpPort}/`)).text();
   const server = Number(text.split(' ')[1]);
-  ledger.killed();
   try {
+    // It accepts nothing between the look at its connections and its end.
+    process.kill(server, 'SIGSTOP');
+    for (let looks = 0; stateOf(server) !== 'T' && looks < 500; looks++) await sleep(1);
+    ledger.killed(connectionsOf(server));
     process.kill(server, 'SIGKILL');
   } catch {
     // It was replaced meanwhile.
   }
 }
 
+/** proc_pid_stat(5). */
+function stateOf(process: number): string | undefined {
+  return readFileSync(`/proc/${process}/stat`, 'utf8').split(') ')[1]?.[0];
+}
+
 /** Another user of the machine, where we may become one; else our own. */
 async function hostilePeers(): Promise<void> {
-  const source = `
-    const { connect } = require('node:net');
-    const path = ${JSON.stringify(control)}.replace(/^@/, '\\0');
-    const words = ['null\\n', '{"kind":"hello"}\\n', '{"kind":"failed","token":"x"}\\n', '[' .repeat(5000), '\\u0000\\n', 'x'.repeat(2_000_000)];
-    for (let i = 0; i < 60; i++) {
-      const socket = connect(path);
-      socket.on('error', () => {}).on('connect', () => socket.write(words[i % words.length]));
-    }
-    setTimeout(() => process.exit(), 1_000);`;
-  const as = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-  const [file = '', ...args] = [...as, process.execPath, '-e', source];
-  const child = spawn(file, args, { stdio: 'ignore' });
-  await new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+  const server = Number((await (await fetch(`http://127.0.0.1:${httpPort}/`)).text()).split(' ')[1]);
+  const notify = /(?:^|\0)NOTIFY_SOCKET=([^\0]+)/.exec(readFileSync(`/proc/${server}/environ`, 'utf8'))?.[1] ?? '';
+  const opened: number[] = [];
+  try {
+    for (const path of [control, notify]) opened.push(openSync(path, O_PATH));
+    const peer = spawn(process.execPath, [fileURLToPath(new URL('soak-peer.js', import.meta.url))], {
+      stdio: ['ignore', 'pipe', 'inherit', ...opened],
+    });
+    let said = '';
+    peer.stdout?.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+    await once(peer, 'close');
+    const [connected = 0, sent = 0] = said.split(' ').map(Number);
+    attacks.connections += connected;
+    attacks.messages += sent;
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
 }
 
 async function tooFewDescriptors(): Promise<void> {
