@@ -116,6 +116,8 @@ const traffic = [
 const control = (JSON.parse(await (await fetch(`http://127.0.0.1:${httpPort}/passed`)).text()) as { control: string })
   .control;
 const done: Record<string, number> = {};
+/** What was done when, to be read beside what was lost. */
+const journal: string[] = [];
 /** What hostile peers got as far as the kernel. */
 const attacks = { connections: 0, messages: 0 };
 const durationMs = minutes * 60_000;
@@ -144,6 +146,7 @@ try {
   while (performance.now() - startMs < durationMs && !isOver) {
     const names = Object.keys(disturbances);
     const name = names[next(names.length)] ?? 'restart';
+    journal.push(`${new Date().toISOString()} ${name}`);
     await disturbances[name]?.();
     done[name] = (done[name] ?? 0) + 1;
     await sleep(1_500 + next(2_000));
@@ -184,7 +187,8 @@ function report(first: Usage, last: Usage, sent: number): void {
   console.log(
     `refused: ${ledger.refused.length}; lost: ${ledger.unexpected.length}; of killed processes: ${ledger.ofKilled}`,
   );
-  for (const one of [...ledger.refused, ...ledger.unexpected].slice(0, 20)) console.log(`  ${one}`);
+  const losses = [...ledger.refused, ...ledger.unexpected];
+  if (losses.length > 0) for (const one of [...losses.slice(0, 200), ...journal].sort()) console.log(`  ${one}`);
   console.log(`descriptors of hold: ${first.descriptors} at a fifth of the time, ${last.descriptors} at the end`);
   console.log(`memory of hold: ${first.megabytes.toFixed(1)} MB and ${last.megabytes.toFixed(1)} MB`);
   const grows = last.megabytes > first.megabytes * 1.05;

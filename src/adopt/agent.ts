@@ -98,7 +98,7 @@ export class Agent {
     socket.setEncoding('utf8').unref();
     const read = readLines((value) => this.#hear(holdMessage(value)));
     socket.on('data', (chunk: Buffer | string) => {
-      if (!read(String(chunk))) socket.destroy();
+      if (read(String(chunk)) === null) socket.destroy();
     });
     let isMet = false;
     let failure = '';

@@ -222,7 +222,7 @@ function talk<Answer>(socket: Socket, peer: Peer, question: Ask, shape: Shape<An
     within(heardWithinMs, 'did not answer');
     socket.setEncoding('utf8');
     socket.on('data', (chunk: Buffer | string) => {
-      if (!read(String(chunk))) silent('answered something that this version of rebind does not know');
+      if (read(String(chunk)) === null) silent('answered something that this version of rebind does not know');
     });
     socket.on('error', () => silent('broke the connection off before it answered'));
     socket.on('close', () => {

@@ -68,6 +68,8 @@ const mostAskers = 16;
 /** A process connects once for each of its threads that serve, and for each socket that it asks for. */
 const mostOfProcess = 128;
 const mostPrograms = 1_024;
+/** Characters of lines that are not complete yet, of one generation: a line is complete at once, and a thousand connections could have one each. */
+const mostUnfinished = 1_048_576;
 /** Half of them, so that a generation which uses up its own cannot keep the next one from being heard. */
 const shareOfGeneration = 0.5;
 /** A terminal that asks says so at once. A program may take long until it speaks: it starts up without its event loop. */
@@ -93,6 +95,8 @@ interface Open {
   readonly peer: Peer;
   /** The run of the command that it is part of; null for a terminal that asks. */
   readonly of: number | null;
+  /** Characters of its line that is not complete yet. */
+  unfinished: number;
 }
 
 export class Control {
@@ -153,7 +157,8 @@ export class Control {
 
   #accept({ peer, socket }: Channel): void {
     const of = this.#generationOf(peer.pid);
-    this.#open.set(socket, { peer, of });
+    const open: Open = { peer, of, unfinished: 0 };
+    this.#open.set(socket, open);
     // Now, and not when it speaks: it may be gone by then, and its number another process's.
     const identity = peer.pid > 0 ? os().processes.identify(peer.pid) : null;
     let agent: AgentConnection | null = null;
@@ -181,7 +186,9 @@ export class Control {
     socket.setEncoding('utf8');
     socket.on('data', (chunk: Buffer | string) => {
       try {
-        if (!read(String(chunk))) socket.destroy();
+        const unfinished = read(String(chunk));
+        open.unfinished = unfinished ?? 0;
+        if (unfinished === null || this.#unfinishedOf(of) > mostUnfinished) socket.destroy();
       } catch {
         // Whatever a message led to: the connection that sent it is what ends.
         socket.destroy();
@@ -269,6 +276,12 @@ export class Control {
     if (kind === 'restart') return this.#handlers.hold.restart('asked for from another terminal');
     await this.#handlers.hold.stop();
     return { stopped: true };
+  }
+
+  #unfinishedOf(of: number | null): number {
+    let sum = 0;
+    for (const one of this.#open.values()) if (one.of === of) sum += one.unfinished;
+    return sum;
   }
 
   #generationOf(pid: number): number | null {

@@ -84,14 +84,15 @@ function send(path: string, text: string, descriptors: readonly number[] = []): 
   }
 }
 
-/** Those that are still open after a while. */
-async function flood(): Promise<Set<Socket>> {
+/** Those that are still open after a while. @param text What each says. */
+async function flood(text = ''): Promise<Set<Socket>> {
   const path = inherited();
   const open = new Set<Socket>();
   const all = Array.from({ length: Number(words[0]) }, () => {
     const socket = connect(path);
     open.add(socket);
     socket.on('error', () => {}).once('close', () => open.delete(socket));
+    if (text !== '') socket.write(text);
     return new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
   });
   await Promise.all(all);
@@ -176,6 +177,14 @@ const attacks: Readonly<Record<string, () => Promise<unknown>>> = {
     const open = await flood();
     for (const socket of open) socket.destroy();
     return open.size;
+  },
+
+  /** As many connections as it can, each with a line that does not end. */
+  async unfinished() {
+    const open = await flood('x'.repeat(100_000));
+    const { size } = open;
+    for (const socket of open) socket.destroy();
+    return size;
   },
 
   /** Asks for its socket, and is gone before the answer. */

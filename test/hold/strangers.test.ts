@@ -157,6 +157,15 @@ test('a program has at most 128 connections, and a generation at most half of th
   }
 });
 
+test('lines that do not end are kept up to a megabyte for one generation', { skip }, async () => {
+  const port = await freePort();
+  const { args, env } = attacker(port, 'unfinished', '100');
+  await using held = run(args, { env });
+  assert.equal(await outcome(held, 'unfinished'), 10, 'ten of a hundred connections with 100,000 characters each');
+  await held.printed(/Generation 1 .* was ready/);
+  goesOn(port);
+});
+
 test('a program that asks for its socket and is gone before the answer harms nothing', { skip }, async () => {
   const port = await freePort();
   const { args, env } = attacker(port, 'gone');

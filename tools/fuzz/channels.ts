@@ -93,7 +93,8 @@ function linesOf(text: string): { readonly fine: boolean; readonly values: unkno
   const values: unknown[] = [];
   const read = readLines((value) => values.push(value) < 1_000);
   const size = 1 + (text.length % 977);
-  for (let at = 0; at < text.length; at += size) if (!read(text.slice(at, at + size))) return { fine: false, values };
+  for (let at = 0; at < text.length; at += size)
+    if (read(text.slice(at, at + size)) === null) return { fine: false, values };
   return { fine: true, values };
 }
 

@@ -173,26 +173,26 @@ export const heardMessage: Shape<Heard> = fields<Heard>({
 });
 
 /**
- * Splits text into JSON lines. The function it returns answers false when the other side does not speak this protocol: a line that is longer
- * than `limit` characters, is no JSON, or is refused by `onLine`.
+ * Splits text into JSON lines. The function it returns answers how many characters wait for the end of their line, and null when the other side
+ * does not speak this protocol: a line that is longer than `limit` characters, is no JSON, or is refused by `onLine`.
  */
-export function readLines(onLine: (value: unknown) => boolean, limit = mostLine): (chunk: string) => boolean {
+export function readLines(onLine: (value: unknown) => boolean, limit = mostLine): (chunk: string) => number | null {
   let rest = '';
   return (chunk) => {
     rest += chunk;
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-      if (end > limit) return false;
+      if (end > limit) return null;
       const line = rest.slice(0, end);
       rest = rest.slice(end + 1);
       let value: unknown;
       try {
         value = JSON.parse(line);
       } catch {
-        return false;
+        return null;
       }
-      if (!onLine(value)) return false;
+      if (!onLine(value)) return null;
     }
-    return rest.length <= limit;
+    return rest.length <= limit ? rest.length : null;
   };
 }
 
