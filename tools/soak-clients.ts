@@ -3,12 +3,13 @@
  * another HTTP/2 session after GOAWAY. Nothing else is tried again.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2, constants } from 'node:http2';
 import { request } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import WebSocket from 'ws';
+import { Frames } from './soak-frames.ts';
 
 const timeoutMs = 8_000;
 /** The port of a client is another connection's some time later. */
@@ -18,6 +19,10 @@ const rememberMs = timeoutMs + 2_000;
 export class Ledger {
   readonly refused: string[] = [];
   ofKilled = 0;
+  /** Streams that Node's own client refused, because a GOAWAY came before their first byte was sent: no server ever saw them. */
+  unsent = 0;
+  /** Streams over TLS that a GOAWAY named as not begun, so that a client may send them again (RFC 9113 §6.8): Node has no other way there. */
+  toSendAgain = 0;
   readonly unexpected: string[] = [];
   /** When the process of a connection was killed, by `SERVER PORT:CLIENT PORT`. */
   readonly #killed = new Map<string, number>();
@@ -124,51 +129,88 @@ export async function http2Client(
   signal: AbortSignal,
   ledger: Ledger,
 ): Promise<Sent> {
-  const what = scheme === 'http' ? 'HTTP/2' : 'HTTP/2 over TLS';
   let sent = 0;
-  let session: ClientHttp2Session | null = null;
-  let from: { readonly port: number | null } = { port: null };
-  const fresh = (): ClientHttp2Session => {
-    const raw = connect(port, '127.0.0.1');
-    from = follow(raw);
-    const own = from;
-    const socket =
-      scheme === 'http' ? raw : connectTls({ socket: raw, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
-    const made = connectHttp2(`${scheme}://127.0.0.1:${port}`, { createConnection: () => socket });
-    const leave = (): void => {
-      if (session === made) session = null;
-    };
-    made.on('goaway', leave).on('close', leave);
-    made.on('error', (error) => ledger.lost(what, `session ${error.message}`, port, own.port));
-    return made;
-  };
+  let session: Http2Session | null = null;
   const running = new Set<Promise<void>>();
   while (!signal.aborted) {
-    session ??= fresh();
-    const own = from;
-    const stream = session.request({ ':path': '/' });
+    if (session === null || session.isLeaving) session = new Http2Session(port, scheme, ledger);
+    const one = session.ask();
     sent++;
-    const one = new Promise<void>((resolve) => {
-      let text = '';
-      const timer = setTimeout(() => stream.destroy(new Error('no answer')), timeoutMs);
-      stream.setEncoding('utf8').on('data', (chunk: string) => {
-        text += chunk;
-      });
-      stream.on('error', (error) => ledger.lost(what, error.message, port, own.port));
-      stream.on('close', () => {
-        clearTimeout(timer);
-        if (text === '' && stream.rstCode === 0) ledger.lost(what, 'ended without an answer', port, own.port);
-        resolve();
-      });
-      stream.end();
-    });
     running.add(one);
     void one.then(() => running.delete(one));
     await sleep(1_000 / perSecond);
   }
   await Promise.all(running);
-  (session as ClientHttp2Session | null)?.destroy();
+  session?.end();
   return { sent };
+}
+
+/** One connection, until the server says GOAWAY. */
+class Http2Session {
+  /** It takes no more requests. */
+  isLeaving = false;
+  readonly #port: number;
+  readonly #isSecure: boolean;
+  readonly #ledger: Ledger;
+  readonly #from: { readonly port: number | null };
+  readonly #frames: Frames;
+  readonly #session: ClientHttp2Session;
+  /** The last stream that the server took, by its last GOAWAY. */
+  #last = Number.POSITIVE_INFINITY;
+
+  constructor(port: number, scheme: 'http' | 'https', ledger: Ledger) {
+    this.#port = port;
+    this.#isSecure = scheme === 'https';
+    this.#ledger = ledger;
+    const raw = connect(port, '127.0.0.1');
+    this.#from = follow(raw);
+    const secure = { socket: raw, rejectUnauthorized: false, ALPNProtocols: ['h2'] };
+    this.#frames = new Frames(this.#isSecure ? connectTls(secure) : raw);
+    this.#session = connectHttp2(`${scheme}://127.0.0.1:${port}`, { createConnection: () => this.#frames });
+    this.#session
+      .on('goaway', (_code, last) => {
+        this.#last = last;
+        this.isLeaving = true;
+      })
+      .on('close', () => {
+        this.isLeaving = true;
+      })
+      .on('error', (error) => this.#lost(`session ${error.message}`));
+  }
+
+  ask(): Promise<void> {
+    const stream = this.#session.request({ ':path': '/' });
+    return new Promise((resolve) => {
+      let text = '';
+      const timer = setTimeout(() => stream.destroy(new Error('no answer')), timeoutMs);
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      // A turn later: by then the session has told of the GOAWAY.
+      stream.on('error', (error) => setImmediate(() => this.#failed(stream, error)));
+      stream.on('close', () => {
+        clearTimeout(timer);
+        if (text === '' && stream.rstCode === 0) this.#lost('ended without an answer');
+        resolve();
+      });
+      stream.end();
+    });
+  }
+
+  end(): void {
+    this.#session.destroy();
+  }
+
+  #failed({ id = 0, rstCode }: ClientHttp2Stream, error: Error): void {
+    const isRefused = rstCode === constants.NGHTTP2_REFUSED_STREAM;
+    if (isRefused && !this.#frames.begun.has(id)) this.#ledger.unsent += 1;
+    else if (isRefused && this.#isSecure && id > this.#last) this.#ledger.toSendAgain += 1;
+    else this.#lost(`stream ${id}: ${error.message}`);
+  }
+
+  #lost(how: string): void {
+    this.#ledger.lost(this.#isSecure ? 'HTTP/2 over TLS' : 'HTTP/2', how, this.#port, this.#from.port);
+  }
 }
 
 export async function tlsClient(port: number, perSecond: number, signal: AbortSignal, ledger: Ledger): Promise<Sent> {

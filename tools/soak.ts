@@ -187,10 +187,15 @@ function report(first: Usage, last: Usage, sent: number): void {
   console.log(
     `refused: ${ledger.refused.length}; lost: ${ledger.unexpected.length}; of killed processes: ${ledger.ofKilled}`,
   );
+  console.log(
+    `HTTP/2 streams that the client gave up before it sent them: ${ledger.unsent}; over TLS, sent while GOAWAY was on its way, and named by it: ${ledger.toSendAgain}`,
+  );
   const losses = [...ledger.refused, ...ledger.unexpected];
   if (losses.length > 0) for (const one of [...losses.slice(0, 200), ...journal].sort()) console.log(`  ${one}`);
   console.log(`descriptors of hold: ${first.descriptors} at a fifth of the time, ${last.descriptors} at the end`);
-  console.log(`memory of hold: ${first.megabytes.toFixed(1)} MB and ${last.megabytes.toFixed(1)} MB`);
+  console.log(
+    `memory of hold: ${first.megabytes.toFixed(1)} MB and ${last.megabytes.toFixed(1)} MB, of which live ${first.heapMegabytes.toFixed(2)} MB and ${last.heapMegabytes.toFixed(2)} MB`,
+  );
   const grows = last.megabytes > first.megabytes * 1.05;
   const failed =
     isOver ||
@@ -267,31 +272,45 @@ interface Usage {
   /** What they are, such as 12 × socket. */
   readonly kinds: string;
   readonly megabytes: number;
+  /** What V8 and Node count of it: live objects, and buffers. */
+  readonly heapMegabytes: number;
 }
 
 /** Hold's own garbage is collected. The inspector stays connected, so that it is part of every measurement. */
-async function collect(): Promise<void> {
+async function collect(): Promise<number> {
   if (inspector.current === null) {
     hold.kill('SIGUSR1');
     await until(() => /Debugger listening on ws:/.test(log));
     inspector.current = new WebSocket(/Debugger listening on (ws:\S+)/.exec(log)?.[1] ?? '');
     await once(inspector.current, 'open');
   }
-  const collected = once(inspector.current, 'message');
-  inspector.current.send(JSON.stringify({ id: 1, method: 'HeapProfiler.collectGarbage' }));
-  await collected;
+  await inspect(inspector.current, 'HeapProfiler.collectGarbage', {});
+  const expression = 'process.memoryUsage().heapUsed + process.memoryUsage().external';
+  const { result } = await inspect(inspector.current, 'Runtime.evaluate', { expression });
+  return Number(result?.value) / 1_048_576;
+}
+
+async function inspect(
+  at: WebSocket,
+  method: string,
+  params: object,
+): Promise<{ readonly result?: { readonly value?: unknown } }> {
+  const answered = once(at, 'message');
+  at.send(JSON.stringify({ id: 1, method, params }));
+  const [answer] = await answered;
+  return JSON.parse(String(answer)).result;
 }
 
 /** When nothing is started and nothing drains. */
 async function settledUsage(): Promise<Usage> {
   // Longer than a silent connection of another user is kept.
   await sleep(12_000);
-  await collect();
+  const heapMegabytes = await collect();
   // What V8 gave up goes back to the system in a moment.
   await sleep(2_000);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const anonymous = Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1_024;
-  return { descriptors: descriptorsOf(pid), kinds: kindsOf(pid), megabytes: anonymous };
+  return { descriptors: descriptorsOf(pid), kinds: kindsOf(pid), megabytes: anonymous, heapMegabytes };
 }
 
 function kindsOf(process: number): string {
