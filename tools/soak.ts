@@ -223,9 +223,14 @@ async function killServer(): Promise<void> {
     process.kill(server, 'SIGSTOP');
     for (let looks = 0; stateOf(server) !== 'T' && looks < 500; looks++) await sleep(1);
     ledger.killed(connectionsOf(server));
+  } catch (error) {
+    // It was replaced meanwhile.
+    journal.push(`${new Date().toISOString()} killed server: ${String(error)}`);
+  }
+  try {
     process.kill(server, 'SIGKILL');
   } catch {
-    // It was replaced meanwhile.
+    // It is gone already.
   }
 }
 
