@@ -19,6 +19,7 @@ import { causes, type Report, type Verdict } from './causes/bind/index.ts';
 import { checkNames } from './check.ts';
 import type { BindOptions, Endpoint, Request } from './model/endpoint.ts';
 import type { Gap, Holder } from './model/facts.ts';
+import { heldHere } from './model/held-here.ts';
 import { answer, bindable } from './model/judge.ts';
 import type { ActResult, PlannedStep, StepTarget } from './model/step.ts';
 import { isFutile, isPlainlySafe, planSteps } from './model/steps.ts';
@@ -167,6 +168,9 @@ async function makeFree(os: Os, request: Request, options: FreeOptions, steps: F
   const lookAround = (): Promise<Question> => askManagers(os, look(request, os, 'all'), options);
   const first = await lookAround();
   if (first.errno === null) return { report: answer(first, causes), respawn: null };
+  // A server that is started here gets the held socket, so nothing is in its way.
+  if (heldHere(first) !== null)
+    return { report: { ...answer(first, causes), bindable: true, errno: null }, respawn: null };
   const tried = new Set<string>();
   const known = inodes(first.facts.sockets);
   const stopped: Holder[] = [];

@@ -94,7 +94,7 @@ function respawnLines({ endpoint, respawn }: FreeReport, canvas: Canvas): string
   const by =
     supervisor === null
       ? ''
-      : `: ${programName(supervisor)} (pid ${supervisor.pid}) restarts it. Stop that process instead`;
+      : `: ${programName(supervisor)} (pid ${supervisor.pid}) restarts it. Stop that process instead: kill ${supervisor.pid}`;
   return marked(
     'bad',
     'Restarted:',

@@ -15,7 +15,7 @@ const holdersShown = 3;
 
 /** Programs that start whatever is typed or configured: they say nothing about what they started. */
 const saysNothing =
-  /^(sh|bash|dash|zsh|fish|ksh|tmux.*|screen|sudo|su|login|env|systemd|init|launchd|containerd-shim.*|conmon|node|MainThread|catatonit|tini|dumb-init|script)$/;
+  /^(sh|bash|dash|zsh|fish|ksh|tmux.*|screen|sudo|su|login|env|systemd|init|launchd|containerd-shim.*|conmon|node|MainThread|catatonit|tini|dumb-init|script|timeout|nice|nohup|setsid|xargs|time|stdbuf|ionice|chrt|taskset|flock|unshare|setpriv|runuser)$/;
 
 /** A process, and those that it forked which hold the same sockets. */
 export interface Family {
@@ -41,15 +41,19 @@ export function families(holders: readonly BlockerHolder[]): Family[] {
 
 /** `vite (pid 41, ~/shop, started 3 min ago by npm run dev)`. */
 export function introduced({ holder, workers }: Family, canvas: Canvas, nowMs: number): string {
-  const by = starterOf(holder);
+  const isHold = holder.manager?.kind === 'hold' && holder.manager.pid === holder.pid;
+  const by = isHold ? null : starterOf(holder);
   const container = holder.container === null ? null : containerText(holder);
   const facts = [
     `pid ${holder.pid}`,
     container ?? (holder.cwd === null || holder.cwd === '/' ? null : place(holder.cwd, canvas, 40)),
-    workers.length === 0 ? null : count(workers.length, 'worker'),
+    workers.length === 0 || isHold ? null : count(workers.length, 'worker'),
     `started ${ago(nowMs - Date.parse(holder.startedAt))}${by === null ? '' : ` by ${by}`}`,
   ];
-  return `${escapeText(programName(holder))} (${facts.filter((fact) => fact !== null).join(', ')})`;
+  const told = `(${facts.filter((fact) => fact !== null).join(', ')})`;
+  if (!isHold) return `${escapeText(programName(holder))} ${told}`;
+  const command = holder.manager?.name ?? null;
+  return `rebind hold ${told}${command === null ? '' : `, for ${shorten(escapeText(command), 40, canvas.unicode)}`}`;
 }
 
 /** What started it, where that says something: `npm run dev`, `pm2 as shop`, `nginx.service`. */
@@ -66,10 +70,12 @@ function managerText({ kind, name, confirmed }: HolderManager): string {
   const { called, role } = managers[kind];
   const known = name === null ? '' : escapeText(/^[0-9a-f]{64}$/.test(name) ? name.slice(0, 12) : name);
   const script = /^(start|test)$/.test(known) ? known : `run ${known}`;
-  const what =
-    role === 'script'
+  const isNamed = known !== '' && (kind === 'reloader' || kind === 'runner' || role === 'place') && kind !== 'ssh';
+  const what = isNamed
+    ? known
+    : role === 'script'
       ? `${called}${known === '' ? '' : ` ${script}`}`
-      : `${called}${known === '' ? '' : ` as ${known}`}`;
+      : `${called}${known === '' ? '' : ` ${kind === 'hold' ? 'for' : 'as'} ${known}`}`;
   return confirmed || role === 'script' ? what : `${what}, it seems`;
 }
 

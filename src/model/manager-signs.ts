@@ -47,11 +47,26 @@ const reloaders = new Set([
   'supervisor',
   'forever',
   'chokidar',
-  'concurrently',
   'hypercorn',
   'watchfiles',
   'watchmedo',
   'rerun',
+]);
+
+export const runners = new Set([
+  'concurrently',
+  'npm-run-all',
+  'run-p',
+  'run-s',
+  'turbo',
+  'nx',
+  'lerna',
+  'wireit',
+  'foreman',
+  'honcho',
+  'overmind',
+  'hivemind',
+  'mprocs',
 ]);
 
 /** `npm run dev`, which npm also writes over its command line. */

@@ -47,16 +47,18 @@ export function label(manager: Manager): string {
   const { role, called } = managers[kind];
   const name = managedName(manager);
   const process = pid === null ? '' : ` (pid ${pid})`;
+  if (kind === 'reloader' || kind === 'runner' || role === 'place') return `${name ?? called}${process}`;
   if (role === 'script')
     return `${called}${name === null ? '' : ` ${/^(start|test)$/.test(name) ? name : `run ${name}`}`}${process}`;
-  if (kind === 'reloader' || role === 'place') return `${name ?? called}${process}`;
   return `${called}${process}`;
 }
 
 /** What is stopped, of a manager that is told to: "the application shop, which pm2 runs". */
 export function managedThing(manager: Manager): string {
-  const { runs, called } = managers[manager.kind];
+  const { runs, called, role } = managers[manager.kind];
   const name = managedName(manager);
+  if (role === 'keeper')
+    return `rebind hold${manager.pid === null ? '' : ` (pid ${manager.pid})`} and ${name === null ? 'its command' : `the command that it runs, \`${name}\``}`;
   const engine = runs === 'the container' && manager.kind !== 'container' ? `the ${called} container` : runs;
   const paused = manager.paused ? ', which is paused' : '';
   if (runs === 'the container') return `${engine}${name === null ? '' : ` ${name}`}${paused}`;

@@ -6,7 +6,7 @@
  */
 import { baseOf, isNode, ownFlags } from './command-words.ts';
 import type { Holder } from './facts.ts';
-import { agents, editors, heldCommand, reloaderOf, scriptOf, shells, type Words } from './manager-signs.ts';
+import { agents, editors, heldCommand, reloaderOf, runners, scriptOf, shells, type Words } from './manager-signs.ts';
 
 /** A manager; more may be added. */
 export type ManagerKind =
@@ -36,6 +36,7 @@ export type ManagerKind =
   | 'yarn'
   | 'bun'
   | 'node-run'
+  | 'runner'
   | 'ssh'
   | 'editor'
   | 'agent'
@@ -250,6 +251,14 @@ export const managers: Readonly<Record<ManagerKind, Row>> = {
       const at = isNode(argv) ? argv.indexOf('--run') : -1;
       return at < 0 ? null : (argv[at + 1] ?? '');
     },
+  },
+  /** Starts several programs, and none of them again: ending it would end the others. */
+  runner: {
+    role: 'script',
+    called: 'a runner',
+    runs: 'the programs',
+    again: null,
+    recognise: (_words, programs) => programs.find((program) => runners.has(program)) ?? null,
   },
   ssh: { role: 'place', called: 'an ssh session', runs: 'the forwarding', again: null },
   editor: {

@@ -25,13 +25,17 @@ export function mayEnd(holder: Holder, facts: Facts, besides: readonly string[] 
 }
 
 /** Why it is not ended whatever is asked for, or null. */
-export function neverAsked({ pid, parents }: Holder, asker: Pick<Asker, 'pid' | 'ancestors'>): string | null {
+export function neverAsked(
+  { pid, command, argv, parents }: Holder,
+  asker: Pick<Asker, 'pid' | 'ancestors'>,
+): string | null {
   if (pid === asker.pid) return 'it is this very process';
   if (pid === 1) return 'pid 1 keeps the whole system or container running';
   if (asker.ancestors.includes(pid)) return 'this command runs inside it';
-  // kthreadd and what it started (Documentation/core-api/kthread): the kernel's own, which take no signal.
+  // kthreadd and what it started (Documentation/core-api/kthread): the kernel's own, which take no signal. In a container pid 2 is any process.
   const [parent] = parents;
-  return pid === 2 || (parent?.pid === 2 && parent.command === 'kthreadd') ? 'it is a thread of the kernel' : null;
+  const isThread = pid === 2 && command === 'kthreadd' && argv.length === 0;
+  return isThread || (parent?.pid === 2 && parent.command === 'kthreadd') ? 'it is a thread of the kernel' : null;
 }
 
 function doubtsOf(holder: Holder, facts: Facts): string[] {

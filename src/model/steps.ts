@@ -107,8 +107,8 @@ function stopSteps(stop: Stop, question: Question, context: StepContext): Planne
     case 'watcher': {
       const { watcher, manager } = stop;
       const { again } = managers[manager.kind];
-      const what = `${label(manager)}, which ${again === null ? 'runs it' : `starts it again ${again}`}`;
-      const ends = stopOne(watcher, what, null, question, context);
+      const what = `, which ${again === null ? 'runs it' : `starts it again ${again}`}`;
+      const ends = stopOne(watcher, label(manager), null, question, context, what);
       return ends.refusal === null
         ? [ends, ...stop.holders.map((holder) => stopOne(holder, null, null, question, context))]
         : [ends];
@@ -138,18 +138,19 @@ function order(manager: Manager, holders: readonly Holder[]): PlannedStep {
   };
 }
 
-/** @param what What the process is in the sentence; else its number and name. */
+/** @param what What the process is in the sentence; else its number and name. @param more The end of the sentence */
 function stopOne(
   holder: Holder,
   what: string | null,
   manager: Manager | null,
   { facts }: Question,
   context: StepContext,
+  more = '',
 ): PlannedStep {
   const { pid, command, user } = holder;
   return {
     remedy: 'stop-process',
-    sentence: `Stop ${what ?? `${programName(holder)} (pid ${pid})`} with SIGTERM${context.force ? `, then kill it after ${seconds(context.graceMs)}` : ''}`,
+    sentence: `Stop ${what ?? `${programName(holder)} (pid ${pid})`} with SIGTERM${context.force ? `, then kill it after ${seconds(context.graceMs)}` : ''}${more}`,
     target: { kind: 'process', pid, command, user },
     refusal: neverAsked(holder, facts.asker),
     doubt: joined(manager === null ? null : doubtAboutManager(manager), context.doubts.get(pid) ?? null),

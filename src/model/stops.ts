@@ -37,6 +37,8 @@ export function stopsOf(holders: readonly Holder[], known: ReadonlyMap<number, M
       continue;
     }
     const why = whyNever(holder, manager, asker);
+    // What runs below a hold is left alone with it: that is said once.
+    if (manager?.kind === 'hold' && alone.some((stop) => isUnder(stop, manager))) continue;
     alone.push(why === null ? { kind: 'process', holder, manager } : { kind: 'never', holder, manager, why });
   }
   const groups = [...together.values()].map(({ manager, holders: group }): Stop => {
@@ -54,6 +56,10 @@ export function stopsOf(holders: readonly Holder[], known: ReadonlyMap<number, M
     ),
     ...alone,
   ];
+}
+
+function isUnder(stop: Stop, { kind, pid }: Manager): boolean {
+  return stop.kind === 'never' && stop.manager?.kind === kind && stop.manager.pid === pid;
 }
 
 /** The holders that a stop is about. */

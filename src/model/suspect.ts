@@ -122,14 +122,26 @@ export function suspect(holder: Holder, asker: Asker, executable: (pid: number) 
   )
     return { ...none, kind: 'systemd', name: holder.unit };
   if (holder.container !== null) return { ...none, ...engineOf(holder.container), container: holder.container };
-  const service = above.find(({ kind }) => managers[kind].role === 'service');
+  const service = above.find(
+    ({ kind, pid }) => managers[kind].role === 'service' && !sharesProgram(holder, pid, asker),
+  );
   if (service !== undefined) return { ...none, ...service };
   const inner = holder.parents.find(
     ({ pid, command, argv }) => pid !== 1 && command === 'systemd' && !argv?.includes('--user'),
   );
   if (inner !== undefined) return { ...none, kind: 'systemd', pid: inner.pid };
-  const rest = above.find(({ kind, pid }) => managers[kind].role !== 'watcher' || !asker.ancestors.includes(pid ?? 0));
+  const rest = above.find(
+    ({ kind, pid }) =>
+      managers[kind].role !== 'service' && (managers[kind].role !== 'watcher' || !asker.ancestors.includes(pid ?? 0)),
+  );
   return rest === undefined ? null : { ...none, ...rest };
+}
+
+/** Both run in one program of the manager: told to stop it, it would stop the asker, too. */
+function sharesProgram({ pid, parents }: Holder, manager: number | null, asker: Asker): boolean {
+  const at = parents.findIndex((parent) => parent.pid === manager);
+  const program = at > 0 ? parents[at - 1]?.pid : pid;
+  return at >= 0 && program !== undefined && (program === asker.pid || asker.ancestors.includes(program));
 }
 
 /** Services whose cgroup also holds what other people started from them: stopping one would end far more than a server. */

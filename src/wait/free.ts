@@ -6,6 +6,7 @@ import { look } from '../ask/look.ts';
 import { causes } from '../causes/bind/index.ts';
 import type { Request } from '../model/endpoint.ts';
 import type { Socket } from '../model/facts.ts';
+import { heldHere } from '../model/held-here.ts';
 import { answer } from '../model/judge.ts';
 import type { Question } from '../model/verdict.ts';
 import type { Os } from '../os/os.ts';
@@ -30,6 +31,7 @@ export async function untilFree(os: Os, request: Request, options: WaitOptions, 
   for (;;) {
     const question = look(request, os, 'likely');
     if (question.errno === null) return settled(question);
+    if (heldHere(question) !== null) return { failure: null };
     const { verdict } = answer(question, causes);
     const { errno } = question;
     options.onProgress?.({ elapsedMs: clock.elapsedMs(), errno, verdict, expiresInMs: lastExpiry(question) });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +60,29 @@ test('SIGHUP restarts, and SIGTERM lets a request finish before everything ends'
   // Either generation may have accepted it; neither may lose it.
   assert.match(await slow.answer, /^[12] /);
   assert.equal(await held.ended, 143);
+});
+
+test('below a hold its port is free for the server that starts there, and nothing is stopped', async () => {
+  const port = await freePort();
+  const said = (words: string) => `"${process.execPath}" "${rebind}" ${words} 127.0.0.1:${port}`;
+  const script = [
+    `${said('free')} && ${said('wait --timeout 5s')} && ${said('why')}`,
+    `echo "why $?"`,
+    `exec "${process.execPath}" "${fixture('server.cjs')}"`,
+  ].join('; ');
+  // A hold is known by the name of its program.
+  const folder = mkdtempSync(join(tmpdir(), 'rebind-below-'));
+  symlinkSync(rebind, join(folder, 'rebind'));
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', 'sh', '-c', script], {
+    env: { PORT: String(port), HOST: '127.0.0.1' },
+    before: ['sh', '-c', `shift; exec "$0" "${folder}/rebind" "$@"`],
+  });
+  await held.printed(/was ready after/);
+  rmSync(folder, { recursive: true });
+  const answers = held.stdout().replace(/\s+/g, ' ');
+  assert.match(answers, /^127\S+ is available; nothing was done\. rebind hold keeps 127\S+ open for the command/);
+  assert.match(answers, /Start the server here: it gets the socket from rebind hold.* why 1 /);
+  assert.match(await get(port), /^1 /);
 });
 
 test('--quiet prints nothing but the output of the command', async () => {

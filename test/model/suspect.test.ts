@@ -61,6 +61,7 @@ describe('a parent is recognised by what it runs', () => {
     ],
     [above('watchexec', '/bin/sh', '/usr/local/bin/watchexec', 'node', 'server.js'), 'reloader', 'watchexec'],
     [above('code', '/usr/share/code/code', '--type=utility'), 'editor', 'code'],
+    [above('node', 'node', '/srv/shop/node_modules/.bin/concurrently', 'npm:dev', 'npm:api'), 'runner', 'concurrently'],
     [above('claude', 'claude'), 'agent', 'claude'],
   ];
   for (const [parent, kind, name] of rows)
@@ -105,6 +106,20 @@ test('a watcher that the asker runs in as well starts nothing again; a test run 
   assert.equal(suspect(holder({ parents: [npm, loop, init] }), inside, () => null)?.kind, 'npm');
   const jest = above('node', 'node', '/srv/shop/node_modules/.bin/jest');
   assert.equal(suspect(holder({ parents: [jest, init] }), inside, () => null)?.kind, 'jest');
+});
+
+test('a service is not told to stop the program that the asker runs in, and another program of it is', () => {
+  const daemon = { ...above('PM2 v7.0.4: God', 'PM2 v7.0.4: God Daemon (/home/ann/.pm2)'), pid: 30 };
+  const app = { ...above('node', 'node', '/srv/shop/app.js'), pid: 31 };
+  const inside = { ...asker, ancestors: [31, 30, 1] };
+  const under = (...parents: ParentProcess[]) => suspect(holder({ parents }), inside, () => null);
+  assert.equal(under(app, daemon, init), null);
+  assert.equal(
+    suspect(holder({ pid: 31, parents: [daemon, init] }), inside, () => null),
+    null,
+  );
+  assert.equal(under(daemon, init)?.kind, 'pm2');
+  assert.equal(under({ ...app, pid: 32 }, daemon, init)?.kind, 'pm2');
 });
 
 describe('a unit', () => {

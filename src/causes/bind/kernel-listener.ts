@@ -28,13 +28,15 @@ export default cause({
   },
   say: ({ endpoint, at, outsidePossible }) =>
     outsidePossible
-      ? `${capital(places(at, endpoint))} is not held by any process visible from here. The kernel holds it, for a tunnel for instance, or a process outside this container`
+      ? `${capital(places(at, endpoint))} is held by a process outside of this container, or by the kernel: no process here has it open`
       : `${capital(places(at, endpoint))} is held by the kernel itself, for a tunnel or a network file system for instance; no process has it open`,
-  remedies: ({ protocol, port }) => [
+  remedies: ({ protocol, port, outsidePossible }) => [
     {
       remedy: 'use-port',
-      sentence: `Use another port than ${port}, or stop the kernel service that uses it. This command lists tunnels`,
-      command: protocol === 'udp' ? 'ip -details link show' : null,
+      sentence: outsidePossible
+        ? `Use another port than ${port}, or run rebind outside of the container: it sees the process there`
+        : `Use another port than ${port}, or stop the kernel service that uses it${protocol === 'udp' ? '. This command lists tunnels' : ''}`,
+      command: protocol === 'udp' && !outsidePossible ? 'ip -details link show' : null,
       automatic: false,
       args: { port },
     },

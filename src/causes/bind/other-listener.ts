@@ -26,9 +26,11 @@ export default cause({
     return listenerArgs(first, sockets, question);
   },
   say: ({ endpoint, protocol, at, uid, holders, conduct, managed: by }) =>
-    conduct === 'this-process'
-      ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${places(at, endpoint)}: ${protocol === 'udp' ? 'bind' : 'listen'} was called twice, or by two parts of the program`
-      : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${places(at, endpoint)}${conductWords(conduct)}${andThen(by)}`,
+    conduct === 'held-here'
+      ? `rebind hold keeps ${places(at, endpoint)} open${conductWords(conduct)}`
+      : conduct === 'this-process'
+        ? `This very process, ${processes(holders, uid)}, already ${hears(protocol, 1)} on ${places(at, endpoint)}: ${protocol === 'udp' ? 'bind' : 'listen'} was called twice, or by two parts of the program`
+        : `${processes(holders, uid)} already ${hears(protocol, named(holders))} on ${places(at, endpoint)}${conductWords(conduct)}${andThen(by)}`,
   remedies: ({ conduct }, question) => amongOurselves(conduct) ?? [...makeRoom(question), ...stopServers(question)],
   stages: [
     {

@@ -2,6 +2,7 @@
  * What the holders of a listener do with it, where that is more than listening: whether the program is suspended, busy, or this very one.
  */
 import type { Holder, InetSocket } from '../../model/facts.ts';
+import { heldHere } from '../../model/held-here.ts';
 import { hasAccepted } from '../../model/may-end.ts';
 import { isSibling } from '../../model/suspect.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
@@ -11,6 +12,8 @@ import { holdersOf } from './kinds.ts';
 export type Conduct =
   /** The program that asks has the port itself. */
   | 'this-process'
+  /** rebind hold has it, for the command that the asker runs in. */
+  | 'held-here'
   /** Another worker of the test run that asks has it. */
   | 'same-test-run'
   /** Stopped by Ctrl-Z or SIGSTOP. */
@@ -29,8 +32,10 @@ export function conductOf(sockets: readonly InetSocket[], question: Question): C
   const all = (is: (holder: Holder) => boolean): boolean => holders.every(is);
   const has = (is: (holder: Holder) => boolean): boolean =>
     sockets.every((socket) => holdersOf([socket], question).some(is));
-  // Any other holder got it from this process.
-  if (has(({ pid }) => pid === facts.asker.pid)) return 'this-process';
+  if (heldHere(question) !== null) return 'held-here';
+  // Any other holder got it from this process; but what it only inherited, its parent listens on.
+  const inherited = holders.some(({ pid }) => facts.asker.ancestors.includes(pid));
+  if (has(({ pid, accepts }) => pid === facts.asker.pid && !(inherited && accepts === false))) return 'this-process';
   if (has((holder) => isSibling(holder, facts.asker))) return 'same-test-run';
   // T and t of proc_pid_stat(5).
   if (all(({ processState }) => processState === 'T')) return 'suspended';
@@ -44,6 +49,8 @@ export function conductWords(conduct: Conduct | null): string {
   switch (conduct) {
     case 'this-process':
       return ', which is this very process';
+    case 'held-here':
+      return ' for the command that this runs in, and hands it to the server that listens';
     case 'same-test-run':
       return ', which is another worker of the same test run';
     case 'suspended':
@@ -75,6 +82,11 @@ export const closeFirst: Remedy = {
   sentence: 'This process has the port open itself: close that socket or connection first',
 };
 
+const startHere: Remedy = {
+  ...listenOnce,
+  sentence: 'Start the server here: it gets the socket from rebind hold, so nothing has to be stopped',
+};
+
 const portEach: Remedy = {
   remedy: 'use-port',
   sentence:
@@ -87,5 +99,6 @@ const portEach: Remedy = {
 /** What helps where the program, or the run that it belongs to, is in its own way; null where the holders are strangers. */
 export function amongOurselves(conduct: Conduct | null): Remedy[] | null {
   if (conduct === 'this-process') return [listenOnce];
+  if (conduct === 'held-here') return [startHere];
   return conduct === 'same-test-run' ? [portEach] : null;
 }

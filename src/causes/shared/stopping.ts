@@ -2,8 +2,9 @@
  * How the holders of a port are stopped, as advice: what `rebind free` would do (model/stops.ts), in words and commands to paste.
  */
 import type { Holder, Socket } from '../../model/facts.ts';
-import { label, managedBy, managedName, managedThing } from '../../model/manager-words.ts';
+import { label, managedName, managedThing } from '../../model/manager-words.ts';
 import { type Manager, managers } from '../../model/managers.ts';
+import { programName } from '../../model/program.ts';
 import { doubtAboutManager, isMainProcess, type Stop, stopsOf } from '../../model/stops.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { closeFirst, listenOnce } from './conduct.ts';
@@ -63,7 +64,7 @@ function stopThroughManager(manager: Manager): Remedy {
 }
 
 function stopWatcher({ manager, watcher, holders }: Extract<Stop, { kind: 'watcher' }>, question: Question): Remedy {
-  const program = list(holders.map((holder) => `${who(holder).command} (pid ${holder.pid})`));
+  const program = list(holders.map((holder) => `${programName(holder)} (pid ${holder.pid})`));
   const again = managers[manager.kind].again;
   const what = `${label(manager)}, which ${again === null ? `runs ${program}` : `runs ${program} and starts it again ${again}`}`;
   return askToEnd([watcher, ...holders], `Stop ${what}`, question);
@@ -87,7 +88,7 @@ function askToEnd(holders: readonly Holder[], sentence: string, question: Questi
   const asks = doubt === undefined ? '' : `; rebind asks first, because ${doubt}`;
   return {
     remedy: 'stop-process',
-    sentence: `${sentence} and verify that the ${thing} is available${asks}`,
+    sentence: `${sentence}${sentence.includes(', which ') ? ',' : ''} and verify that the ${thing} is available${asks}`,
     command: rebindFree(question, allowed),
     automatic: allowed && doubt === undefined,
     args: { pids: holders.map(({ pid }) => pid) },
@@ -103,9 +104,9 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
     return {
       ...base,
       remedy: 'stop-unit',
-      sentence: `${capital(managedBy(manager))}: stop both with this, or restart the program with --restart`,
+      sentence: `Stop ${managedThing(manager)}; --restart instead of --stop restarts only the command`,
       command: `rebind hold ${typed(question.request)} --stop`,
-      args: { manager: 'hold', name: manager.name, ...args },
+      args: { manager: 'hold', name: manager.name, pids: [manager.pid ?? holder.pid] },
     };
   if (holder.pid === question.facts.asker.pid) {
     const own = question.blockers.filter(({ socket }) => holdersOf([socket], question).includes(holder));
@@ -150,14 +151,10 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
   };
 }
 
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 function stopHidden(question: Question): Remedy {
   return {
     remedy: 'stop-process',
-    sentence: 'Stop its process as its user or as root, who can see it',
+    sentence: 'Stop its process as root or as its user: they can see it',
     command: rebindFree(question, false),
     automatic: false,
     args: { pids: [] },
