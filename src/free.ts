@@ -24,7 +24,7 @@ import { answer, bindable } from './model/judge.ts';
 import type { ActResult, PlannedStep, StepTarget } from './model/step.ts';
 import { isFutile, isPlainlySafe, planSteps } from './model/steps.ts';
 import { withNeeds } from './model/steps-needed.ts';
-import type { Question, Remedy, RemedyId } from './model/verdict.ts';
+import type { Blocker, Question, Remedy, RemedyId } from './model/verdict.ts';
 import { os as thisOs } from './os/index.ts';
 import type { Os } from './os/os.ts';
 
@@ -82,6 +82,8 @@ export interface FreeReport {
   readonly errno: string | null;
   /** Why it was blocked when `free` was called when it is bindable now, else why it still is; null when it was never blocked. */
   readonly verdict: Verdict | null;
+  /** What blocks it still. Empty when bindable. */
+  readonly blockers: readonly Blocker[];
   readonly steps: readonly FreeStep[];
   /** What would help besides. Empty when bindable. */
   readonly plan: readonly Remedy[];
@@ -144,6 +146,7 @@ export async function free(endpoint: WhyEndpoint, options: FreeOptions = {}): Pr
     bindable: report.bindable,
     errno: report.errno,
     verdict: report.verdict,
+    blockers: report.bindable === true ? [] : report.blockers,
     steps,
     plan: report.bindable === true ? [] : report.plan,
     respawn,

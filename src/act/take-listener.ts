@@ -10,6 +10,7 @@ import { formatEndpoint, type Request } from '../model/endpoint.ts';
 import type { Facts, Holder, Socket } from '../model/facts.ts';
 import { answer } from '../model/judge.ts';
 import { onlyHasOpen } from '../model/may-end.ts';
+import { programName } from '../model/program.ts';
 import { whyNever } from '../model/stops.ts';
 import type { Question } from '../model/verdict.ts';
 import type { Os } from '../os/os.ts';
@@ -26,6 +27,7 @@ export interface TakenListener {
 
 /**
  * @param exact True when an address was typed: then only a listener on this very address will do. Else the only one that is in the way.
+ * @param yes True when the user confirmed that programs are stopped which `free` would ask about.
  * @param held Ports that are taken over, too, and so no reason to spare their program.
  * @returns Null when nothing is in the way any more.
  * @throws {BlockedPortError} with the reason, when it cannot be taken or its program must not be asked to end.
@@ -35,6 +37,7 @@ export function takeListener(
   request: Request,
   exact: boolean,
   held: ReadonlySet<number>,
+  yes = false,
 ): TakenListener | null {
   const question = look(request, os, 'all');
   if (question.errno === null) return null;
@@ -55,14 +58,14 @@ export function takeListener(
   // Several sockets of one address share it by SO_REUSEPORT.
   if (candidates.some((socket) => whereOf(socket) !== whereOf(first)))
     throw refuse(`several programs are in the way: on ${candidates.map(whereOf).join(', ')}; name one address`);
-  return copyFirst(os, question, candidates, held, refuse);
+  return copyFirst(os, question, candidates, { held, yes }, refuse);
 }
 
 function copyFirst(
   os: Os,
   question: Question,
   candidates: readonly Socket[],
-  held: ReadonlySet<number>,
+  may: { readonly held: ReadonlySet<number>; readonly yes: boolean },
   refuse: (why: string) => BlockedPortError,
 ): TakenListener {
   const reasons: string[] = [];
@@ -71,9 +74,8 @@ function copyFirst(
     const left = holders.filter((holder) => onlyHasOpen(holder, question.facts));
     const former = holders.filter((holder) => !left.includes(holder));
     for (const holder of withoutTheirChildren(former)) {
-      const why = whyNotAsked(holder, question, held);
-      if (why !== null)
-        throw refuse(`process ${holder.pid} (${holder.command}) may not be asked to end, because ${why}`);
+      const why = whyNotAsked(holder, question, may.held, may.yes);
+      if (why !== null) throw refuse(`${programName(holder)} (pid ${holder.pid}) is not stopped, because ${why}`);
     }
     for (const holder of holders) {
       const handle = os.processes.open(holder);
@@ -91,10 +93,16 @@ function copyFirst(
 }
 
 /** --take-over is a yes for the program that has the port, wherever it was started; for nothing else that would end with it. */
-function whyNotAsked(holder: Holder, { facts, managers }: Question, held: ReadonlySet<number>): string | null {
+function whyNotAsked(
+  holder: Holder,
+  { facts, managers }: Question,
+  held: ReadonlySet<number>,
+  yes: boolean,
+): string | null {
   const never = whyNever(holder, managers.get(holder.pid) ?? null, facts.asker);
   if (never !== null) return never;
   const verdict = mayEnd(holder, forTakeOver(holder, facts, held));
+  if (verdict.kind === 'ask') return yes ? null : `${verdict.why}; --yes confirms it`;
   return verdict.kind === 'yes' ? null : verdict.why;
 }
 

@@ -7,17 +7,21 @@ import { escapeText } from '../model/text.ts';
 import type { Remedy } from '../model/verdict.ts';
 import type { Canvas, Style } from './io.ts';
 import { wrap } from './text.ts';
-import { gapsSection, planSection } from './why-text.ts';
-import { count, endpointObject, endpointSubject, marked } from './words.ts';
+import { footer, gapsSection, planSection, headline as whyHeadline } from './why-text.ts';
+import { endpointObject, endpointSubject, marked } from './words.ts';
 
 /** The report with a newline at the end. `yes`: steps that need confirmation are confirmed. */
-export function stepsPicture(report: FreeReport, canvas: Canvas, yes: boolean): string {
+export function stepsPicture(report: FreeReport, canvas: Canvas, yes: boolean, nowMs: number): string {
   const isFree = report.bindable === true;
   const help = isFree ? [] : report.plan.filter((remedy) => !isCovered(report, remedy));
+  const steps = [...stepLines(report.steps, canvas, !yes), ...respawnLines(report, canvas)];
   const sections = [
-    [...headline(report, canvas), ...stepLines(report.steps, canvas, !yes), ...respawnLines(report, canvas)],
+    // What is done is one answer; what is in the way is a paragraph.
+    isFree ? [...headline(report, canvas, nowMs), ...steps] : headline(report, canvas, nowMs),
+    isFree ? [] : steps,
     planSection(help, canvas, 'What to do'),
     isFree ? [] : gapsSection(report, canvas),
+    isFree ? [] : footer(report, canvas),
   ];
   return `${sections
     .filter((lines) => lines.length > 0)
@@ -30,7 +34,8 @@ export function planPicture(steps: readonly FreeStep[], canvas: Canvas): string 
   return `${stepLines(steps, canvas, false).join('\n')}\n`;
 }
 
-function headline(report: FreeReport, canvas: Canvas): string[] {
+/** As `why` says it, where the port is still blocked. */
+function headline(report: FreeReport, canvas: Canvas, nowMs: number): string[] {
   const subject = endpointSubject(report.endpoint);
   const said = report.verdict === null ? '' : escapeText(report.verdict.sentence);
   if (report.bindable === true) {
@@ -38,24 +43,7 @@ function headline(report: FreeReport, canvas: Canvas): string[] {
       return marked('good', `${subject} is available`, `; nothing was done${said === '' ? '' : `. ${said}`}`, canvas);
     return marked('good', `${subject} is available`, ` (${(report.elapsedMs / 1000).toFixed(2)} s)`, canvas);
   }
-  if (report.bindable === null)
-    return marked(
-      'unsure',
-      'Cannot tell',
-      ` whether ${endpointObject(report.endpoint)} is available${said === '' ? '' : `: ${said}`}`,
-      canvas,
-    );
-  const { verdict } = report;
-  if (verdict?.cause === 'other-listener' && verdict.args.conduct !== 'this-process') {
-    const [first, ...more] = verdict.args.holders.filter(({ workerOf }) => workerOf === null);
-    if (first !== undefined) {
-      const others = more.length === 0 ? '' : ` and ${count(more.length, 'more process', 'more processes')}`;
-      const by = escapeText(` by ${first.program} (pid ${first.pid})${others}`);
-      return marked('bad', `${subject} is in use`, by, canvas);
-    }
-  }
-  const errno = report.errno === null ? '' : ` (${report.errno})`;
-  return marked('bad', `${subject} is not available${errno}`, said === '' ? '' : `: ${said}`, canvas);
+  return whyHeadline(report, canvas, nowMs);
 }
 
 function stepLines(steps: readonly FreeStep[], canvas: Canvas, needsYes: boolean): string[] {

@@ -8,12 +8,16 @@ import { escapeText } from '../model/text.ts';
 import { countsText } from './hold-status-text.ts';
 import { canvas, type Io, type Style } from './io.ts';
 import type { Log } from './log.ts';
+import { shellWords, shorten } from './text.ts';
 
 /** Output lines of a refused process that are repeated. */
 const mostLines = 10;
 
-/** Tells every event of a hold. */
-export function tellEvents(held: Hold, io: Io, log: Log): void {
+/** Columns of a command in a sentence. */
+const commandRoom = 40;
+
+/** Tells every event of a hold. @param command What it runs */
+export function tellEvents(held: Hold, command: readonly string[], io: Io, log: Log): void {
   const { paint } = canvas({ ...io, stderr: log }, 'stderr');
   const tell = (text: string, style: Style = 'faint'): void => {
     log.tell(`${paint(style, 'rebind:')} ${escapeText(text)}`);
@@ -27,12 +31,13 @@ export function tellEvents(held: Hold, io: Io, log: Log): void {
   else tell('Waiting for the program to listen, to learn its port');
   let ready = 0;
   held.on('start', ({ generation, pid, reason }) => {
-    if (generation > 1) tell(`Starting generation ${generation} (process ${pid}): ${reason}`);
+    if (generation > 1) tell(`Starting generation ${generation} (pid ${pid}): ${reason}`);
   });
   held.on('ready', ({ generation, pid, afterMs, by }) => {
     ready = generation;
-    const how = by === 'assumed' ? 'was treated as ready' : 'was ready';
-    tell(`Generation ${generation} (process ${pid}) ${how} after ${Math.round(afterMs)} ms`, 'good');
+    const how = by === 'assumed' ? 'is treated as ready' : 'is ready';
+    const name = generation === 1 ? shorten(shellWords(command), commandRoom) : `Generation ${generation}`;
+    tell(`${name} (pid ${pid}) ${how} (${Math.round(afterMs)} ms)`, 'good');
   });
   held.on('learned', ({ endpoint }) => tell(`Learned ${formatEndpoint(endpoint)}: it stays open from now on`));
   held.on('refused', ({ why, lastLines, serving }) => {

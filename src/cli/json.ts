@@ -149,6 +149,7 @@ function freeFields(report: FreeReport) {
     bindable: report.bindable,
     errno: report.errno,
     verdict: report.verdict === null ? null : findingOf(report.verdict),
+    blockers: report.blockers.map(blockerOf),
     steps: report.steps.map(({ remedy, sentence, target, outcome, why, doubt, onlyIfNeeded }) => ({
       remedy,
       sentence,
@@ -182,6 +183,7 @@ function waitFields(report: WaitReport) {
     failure: report.failure,
     listeners: report.listeners.map(({ pid, command, argv }) => ({ pid, command, argv })),
     addresses: report.addresses.map(addressOf),
+    elsewhere: report.elsewhere.map(addressOf),
     verdict: report.verdict === null ? null : findingOf(report.verdict),
     gaps: report.gaps.map(gapOf),
     elapsedMs: report.elapsedMs,

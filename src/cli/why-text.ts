@@ -19,16 +19,12 @@ const socketsShown = 3;
 
 /** A report as text, with a newline at the end. `nowMs` is when the report was read. */
 export function picture(report: Report, canvas: Canvas, nowMs: number): string {
-  const best = bestOf(report.plan);
+  const [best, ...others] = report.plan;
   const sections = [
     headline(report, canvas, nowMs),
-    best === null ? [] : remedyLines(best, canvas),
+    best === undefined ? [] : remedyLines(best, canvas),
     blockersSection(report.blockers, canvas, nowMs),
-    planSection(
-      report.plan.filter((remedy) => remedy !== best),
-      canvas,
-      'Or',
-    ),
+    planSection(others, canvas, 'Or'),
     alsoSection(report, canvas),
     gapsSection(report, canvas),
     footer(report, canvas),
@@ -38,6 +34,9 @@ export function picture(report: Report, canvas: Canvas, nowMs: number): string {
     .map((lines) => lines.join('\n'))
     .join('\n\n')}\n`;
 }
+
+/** What the first lines say something about: the answer of `why`, or of `free`. */
+type Headed = Pick<Report, 'endpoint' | 'bindable' | 'errno' | 'verdict' | 'blockers'>;
 
 /** Several endpoints that are available, as one sentence: neighbours are written as a range. */
 export function availableText(reports: readonly Report[], canvas: Canvas): string {
@@ -59,7 +58,7 @@ export function availableText(reports: readonly Report[], canvas: Canvas): strin
 }
 
 /** The first line leads with what was asked about. A cause that says more than who is there follows it. */
-function headline(report: Report, canvas: Canvas, nowMs: number): string[] {
+export function headline(report: Headed, canvas: Canvas, nowMs: number): string[] {
   const subject = endpointSubject(report.endpoint);
   const said = report.verdict === null ? null : escapeText(report.verdict.sentence);
   if (report.bindable === true) {
@@ -87,7 +86,7 @@ function headline(report: Report, canvas: Canvas, nowMs: number): string[] {
 }
 
 /** The process to name first, or null where the port is blocked by something else than a process. */
-function holderOf({ errno, blockers }: Report, canvas: Canvas, nowMs: number): string | null {
+function holderOf({ errno, blockers }: Headed, canvas: Canvas, nowMs: number): string | null {
   if (errno !== 'EADDRINUSE') return null;
   const all = families(blockers.flatMap(({ holders }) => holders).filter(isFirstOfItsPid));
   const [first, ...others] = all;
@@ -102,11 +101,6 @@ function holderOf({ errno, blockers }: Report, canvas: Canvas, nowMs: number): s
 
 function isFirstOfItsPid<T extends { readonly pid: number }>(holder: T, index: number, all: readonly T[]): boolean {
   return all.findIndex(({ pid }) => pid === holder.pid) === index;
-}
-
-/** The gentlest that can be typed; else the gentlest. What changes the program that asks comes after what frees the port. */
-function bestOf(plan: readonly Remedy[]): Remedy | null {
-  return plan.find(({ command }) => command !== null) ?? plan[0] ?? null;
 }
 
 /** Sockets with the processes that have them open. */
@@ -210,12 +204,17 @@ export function remedyLines({ sentence, command }: Remedy, canvas: Canvas): stri
 
 /** What could not be seen. */
 export function gapsSection(report: Pick<Report, 'gaps'>, canvas: Canvas): string[] {
-  return report.gaps.flatMap(({ what, why, hint }) =>
-    hanging('Not seen:', escapeText(`${what} (${why})${hint === '' ? '' : `; ${hint}`}`), canvas),
-  );
+  // What has one reason is said together.
+  const hints = [...new Set(report.gaps.map(({ hint }) => hint))];
+  return hints.flatMap((hint) => {
+    const gaps = report.gaps.filter((gap) => gap.hint === hint);
+    const what = gaps.map((gap) => `${gap.what} (${gap.why})`).join('. ');
+    return hanging('Not seen:', escapeText(`${what}${hint === '' ? '' : `. ${hint}`}`), canvas);
+  });
 }
 
-function footer(report: Report, canvas: Canvas): string[] {
+/** Where more is said about the cause. */
+export function footer(report: Headed, canvas: Canvas): string[] {
   if (report.verdict === null) return [];
   // Never cut: it is there to be pasted.
   const command = pasted(`rebind help ${report.verdict.cause}`, canvas);

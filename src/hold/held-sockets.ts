@@ -36,6 +36,12 @@ export interface NarrowAddress {
 /** Addresses of a bare port that programs may ask for: 127.0.0.0/8 alone has more than there are descriptors. */
 const mostNarrowed = 64;
 
+/** What is taken over: the ports, and whether programs are included that are only stopped when confirmed. */
+interface Takes {
+  readonly ports: ReadonlySet<number>;
+  readonly yes: boolean;
+}
+
 export class HeldSockets {
   readonly list: HeldSocket[] = [];
   /** The processes whose sockets were taken over, to be asked to finish. */
@@ -62,18 +68,18 @@ export class HeldSockets {
   }
 
   /** Opens or takes every one of these. @throws {BlockedPortError} when one cannot be bound, or not taken. */
-  async open(endpoints: readonly ParsedEndpoint[], mayTakeOver: boolean): Promise<void> {
+  async open(endpoints: readonly ParsedEndpoint[], mayTakeOver: boolean, yes: boolean): Promise<void> {
     const ports = new Set(endpoints.flatMap((one) => (one.protocol === 'unix' ? [] : [one.port])));
-    for (const endpoint of endpoints) await this.#open(endpoint, mayTakeOver ? ports : null);
+    for (const endpoint of endpoints) await this.#open(endpoint, mayTakeOver ? { ports, yes } : null);
   }
 
   /**
    * Binds and listens, or takes the socket of the program that listens there.
    *
-   * @param takes Null when nobody's socket is taken; else the ports that are.
+   * @param takes Null when nobody's socket is taken.
    * @throws {BlockedPortError} when it cannot be bound, or not taken.
    */
-  async #open(parsed: ParsedEndpoint, takes: ReadonlySet<number> | null): Promise<void> {
+  async #open(parsed: ParsedEndpoint, takes: Takes | null): Promise<void> {
     const explicit = parsed.protocol === 'unix' || parsed.host !== null;
     const addresses = await addressesOf(parsed);
     for (const [index, endpoint] of addresses.entries()) {
@@ -94,11 +100,11 @@ export class HeldSockets {
   }
 
   /** False when nothing is in the way any more. */
-  async #take(endpoint: Endpoint, explicit: boolean, ports: ReadonlySet<number>): Promise<boolean> {
+  async #take(endpoint: Endpoint, explicit: boolean, takes: Takes): Promise<boolean> {
     // Only here: the causes would be a tenth of what a running hold keeps in memory.
     const { takeListener } = await import('../act/take-listener.ts');
     const options = endpoint.protocol === 'udp' ? nodeUdpOptions : nodeTcpOptions;
-    const taken = takeListener(os(), { endpoint, options }, explicit, ports);
+    const taken = takeListener(os(), { endpoint, options }, explicit, takes.ports, takes.yes);
     if (taken === null) return false;
     const file = endpoint.protocol === 'unix' ? fileOf(endpoint) : null;
     this.list.push({ ...keep(taken.fd, explicit), file });

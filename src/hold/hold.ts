@@ -94,10 +94,10 @@ export class Hold extends EventEmitter<HoldEvents> {
 
   /** @internal Use `hold`. */
   async open(): Promise<void> {
-    const { descriptors, endpoints, takeOver, watch, cwd, remarks } = this.#settings;
+    const { descriptors, endpoints, takeOver, yes, watch, cwd, remarks } = this.#settings;
     try {
       this.#sockets.adopt(descriptors);
-      await this.#sockets.open(endpoints, takeOver);
+      await this.#sockets.open(endpoints, takeOver, yes);
       this.#control = await Control.open({
         generations: this.#generations.live,
         agent: (agent) => this.#generations.live.get(agent.generation)?.addAgent(agent),
@@ -113,7 +113,8 @@ export class Hold extends EventEmitter<HoldEvents> {
       });
       this.#names = new ControlNames(this.#control, this.#note);
       for (const socket of this.#sockets.list) this.#names.add(socket, this.#sockets.former.length > 0);
-      if (watch.length > 0) this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note);
+      if (watch.length > 0)
+        this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note, this.#generations);
     } catch (error) {
       this.#letGo();
       throw error;

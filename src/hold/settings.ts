@@ -55,6 +55,8 @@ export interface HoldOptions {
   readonly handOff?: boolean | undefined;
   /** When somebody listens on the endpoint already: start on a copy of its socket, and ask it to finish when we are ready. @default false */
   readonly takeOver?: boolean | undefined;
+  /** With `takeOver`: also from a program that `free` would ask about, such as one that serves other ports, too. @default false */
+  readonly yes?: boolean | undefined;
   /** Files and directories whose change restarts. @default [] */
   readonly watch?: readonly string[] | undefined;
   /** Crashes in a row after which hold lets go of the port. @default 10 */
@@ -144,6 +146,7 @@ const optionNames = Object.keys({
   overlap: true,
   handOff: true,
   takeOver: true,
+  yes: true,
   watch: true,
   mostFailures: true,
   backlog: true,
@@ -163,7 +166,7 @@ export function readSettings(options: HoldOptions): Settings {
   const { cwd = process.cwd(), env = process.env } = options;
   if (typeof cwd !== 'string') throw new TypeError(`cwd is a text, not ${show(cwd)}`);
   if (typeof env !== 'object' || env === null) throw new TypeError(`env is an object, not ${show(env)}`);
-  for (const name of ['overlap', 'handOff', 'takeOver'] as const) checkFlag(name, options[name]);
+  for (const name of ['overlap', 'handOff', 'takeOver', 'yes'] as const) checkFlag(name, options[name]);
   for (const path of watch) {
     if (!existsSync(resolve(cwd, path)))
       throw new RangeError(`There is no file or directory ${escapeText(path)} to watch`);
@@ -184,6 +187,7 @@ export function readSettings(options: HoldOptions): Settings {
     overlap: options.overlap ?? inspectorOf(command, env) === null,
     handOff: options.handOff ?? false,
     takeOver: options.takeOver ?? false,
+    yes: options.yes ?? false,
     watch,
     mostFailures: whole('mostFailures', options.mostFailures ?? defaults.mostFailures, 0),
     backlog: backlogNumber(options.backlog ?? defaults.backlog),

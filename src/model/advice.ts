@@ -1,5 +1,5 @@
 /**
- * A plan is the remedies of everything that was found, each once, the gentlest first.
+ * A plan is the remedies of everything that was found, each once: what to try first, then the others, the gentlest first.
  */
 import { type Remedy, remedyIds } from './verdict.ts';
 
@@ -15,7 +15,10 @@ export function plan(remedies: readonly Remedy[]): Remedy[] {
     const known = merged.get(key);
     if (known === undefined || (remedy.remedy === 'wait' && waitMs(remedy) > waitMs(known))) merged.set(key, remedy);
   }
-  return [...merged.values()].sort((a, b) => remedyIds.indexOf(a.remedy) - remedyIds.indexOf(b.remedy));
+  const sorted = [...merged.values()].sort((a, b) => remedyIds.indexOf(a.remedy) - remedyIds.indexOf(b.remedy));
+  // What changes the program that asks comes after what frees the port, which is what can be typed.
+  const first = sorted.find(({ remedy, command }) => command !== null || remedy === 'wait');
+  return first === undefined ? sorted : [first, ...sorted.filter((remedy) => remedy !== first)];
 }
 
 /** How long a `wait` says to wait; one that does not know is longer than any that does. */

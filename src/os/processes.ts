@@ -31,6 +31,8 @@ export interface Processes {
   tree(pid: number): readonly number[];
   /** Every process that has one of these sockets open, as far as they can be seen. */
   withSockets(inodes: readonly number[]): readonly ProcessIdentity[];
+  /** Those of these processes that have a file open for writing, as far as they can be seen. @param path Without links */
+  writing(pids: readonly number[], path: string): readonly number[];
   /** The paths of Unix sockets that a process listens on, as it named them; empty when it is gone or may not be looked into. */
   listeningPaths(pid: number): readonly string[];
   /** A variable of the environment it was started with; null when it has none, or may not be looked into. */

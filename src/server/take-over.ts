@@ -4,11 +4,14 @@
  */
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
+import { resolve } from 'node:path';
 import { copySocket } from '../act/copy-socket.ts';
 import { askToEnd, kill, waitForEnd } from '../act/end.ts';
+import { mayEnd } from '../ask/doubts.ts';
 import { look } from '../ask/look.ts';
 import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import { neverAsked, onlyHasOpen } from '../model/may-end.ts';
+import { programName } from '../model/program.ts';
 import { whyNever } from '../model/stops.ts';
 import type { BlockerHolder, Report } from '../model/verdict.ts';
 import type { Os } from '../os/os.ts';
@@ -22,7 +25,8 @@ import { letSuccessorsIn } from './raw-socket.ts';
 export interface TakeOverOptions {
   /**
    * Whose port it may be: a process id, or a function that says yes to a holder.
-   * @default an older process of this user, with the same executable and script, in the same systemd unit
+   * @default an older process of this user, with the same executable and script, in the same systemd unit; of a Unix socket in the working
+   * directory also another program that runs in this directory and that `free` would stop unasked
    */
   readonly from?: number | ((holder: BlockerHolder) => boolean);
   /** How long the old process may take to end after SIGTERM. @default 30000 */
@@ -84,7 +88,7 @@ export async function findPredecessor(
       handed = await handedOver(os, report, {}, signal);
       same = handed?.process.identity.pid === holder.pid;
     }
-    checkIsPredecessor(os, old, holder, options, same);
+    checkIsPredecessor(os, old, holder, options, same || servesOurPath(os, report, old));
     // In a cluster Node takes a descriptor for one of the primary's, so that a copy is of no use.
     if (inWorker) return { process: handle, socket: null, how: 'asked' };
     const socket = takeSocket(os, handle, report);
@@ -238,7 +242,7 @@ function checkIsPredecessor(
   if (self === null || old.uid !== self.uid)
     throw new NotTaken(`Process ${pid}, which holds the port, is another user's`);
   const [parent] = self.parents;
-  if (!isSame) throw new NotTaken(`Process ${pid}, which holds the port, is another program: ${old.command}`);
+  if (!isSame) throw new NotTaken(`Process ${pid}, which holds the port, is another program: ${programName(old)}`);
   if (cluster.isWorker && old.parents[0]?.pid === parent?.pid)
     throw new NotTaken(`Process ${pid}, which holds the port, is a worker of the same cluster`);
   if (old.startedAtMs > self.startedAtMs)
@@ -248,6 +252,15 @@ function checkIsPredecessor(
     throw new NotTaken(
       `Process ${pid}, which holds the port, belongs to ${old.unit}: stop that unit, or name the process in "from"`,
     );
+}
+
+/** A Unix socket in the directory that both run in belongs to what is worked on there, whatever the program is called by now. */
+function servesOurPath(os: Os, { endpoint, options }: Report, old: Holder): boolean {
+  const cwd = process.cwd();
+  if (endpoint.protocol !== 'unix' || old.cwd !== cwd || !resolve(endpoint.path).startsWith(`${cwd}/`)) return false;
+  const { facts, managers } = look({ endpoint, options }, os, 'all');
+  const holder = [...facts.holders.values()].flat().find(({ pid }) => pid === old.pid);
+  return holder !== undefined && !managers.has(old.pid) && mayEnd(holder, facts).kind === 'yes';
 }
 
 /** A copy of the listener that has exactly the asked address, or null. */

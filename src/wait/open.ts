@@ -5,7 +5,7 @@ import { look } from '../ask/look.ts';
 import { causes, type Verdict } from '../causes/bind/index.ts';
 import { isWildcard } from '../model/address.ts';
 import type { Endpoint, Request } from '../model/endpoint.ts';
-import type { Facts, Holder, Socket } from '../model/facts.ts';
+import type { Facts, Holder, InetSocket, Socket } from '../model/facts.ts';
 import { answer } from '../model/judge.ts';
 import { listenersOn } from '../model/listeners-on.ts';
 import { UnsupportedError } from '../os/errors.ts';
@@ -34,7 +34,8 @@ export async function untilOpen(os: Os, request: Request, options: WaitOptions, 
       if (right && alive) return { failure: null, ...rest };
       if (!alive) return { failure: 'process-ended', ...rest };
       const leftMs = clock.leftMs();
-      if (leftMs <= 0 && now === null) return { failure: 'timeout', verdict: whoOnlyBound(os, request) };
+      if (leftMs <= 0 && now === null)
+        return { failure: 'timeout', verdict: whoOnlyBound(os, request), ...whoElse(os, request) };
       if (leftMs <= 0) return { failure: 'other-process', ...rest };
       const pauseMs = Math.min(Math.max((clock.elapsedMs() - quietSinceMs) / 10, shortestLookMs), longestLookMs);
       const { kind } = await sleeper.sleep({
@@ -107,6 +108,23 @@ function whoListens(os: Os, request: Request, pid: number | undefined): Opened |
     listeners: holders.map(({ pid: of, command, argv }) => ({ pid: of, command, argv })),
     addresses: sockets.map((socket) => (socket.protocol === 'unix' ? { address: socket.path, port: 0 } : socket.local)),
     gaps: facts.gaps,
+  };
+}
+
+/** Who listens on another address of the port: a client of that one would get through. */
+function whoElse(os: Os, request: Request): Pick<WaitReport, 'listeners' | 'elsewhere'> {
+  const { endpoint } = request;
+  if (endpoint.protocol === 'unix') return { listeners: [], elsewhere: [] };
+  const facts = os.readFacts(request, { holders: 'likely' });
+  const others = facts.sockets.filter(
+    (socket): socket is InetSocket =>
+      socket.protocol === endpoint.protocol &&
+      socket.local.port === endpoint.port &&
+      socket.state === (socket.protocol === 'udp' ? 'BOUND' : 'LISTEN'),
+  );
+  return {
+    listeners: holdersOf(others, facts).map(({ pid, command, argv }) => ({ pid, command, argv })),
+    elsewhere: others.map(({ local }) => local),
   };
 }
 

@@ -60,6 +60,8 @@ export interface WaitReport {
   readonly listeners: readonly Listener[];
   /** With `open`: where they listen, the path of a Unix socket with port 0. Also those whose process cannot be seen. */
   readonly addresses: readonly Address[];
+  /** With `open`, when nobody listened there in time: other addresses of the same port on which the `listeners` do. */
+  readonly elsewhere: readonly Address[];
   /** With `free`: why it is still blocked. With `open`: who has bound it and does not listen. Else null. */
   readonly verdict: Verdict | null;
   readonly gaps: readonly Gap[];
@@ -72,7 +74,7 @@ export interface Clock {
 }
 
 export type End = Pick<WaitReport, 'failure'> &
-  Partial<Pick<WaitReport, 'listeners' | 'addresses' | 'verdict' | 'gaps'>>;
+  Partial<Pick<WaitReport, 'listeners' | 'addresses' | 'elsewhere' | 'verdict' | 'gaps'>>;
 
 export const optionNames = [
   ...bindOptionNames,

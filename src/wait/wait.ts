@@ -42,6 +42,7 @@ export async function wait(endpoint: WhyEndpoint, options: WaitOptions = {}): Pr
     done: end.failure === null,
     listeners: [],
     addresses: [],
+    elsewhere: [],
     verdict: null,
     gaps: [],
     ...end,

@@ -100,9 +100,16 @@ describe('the listener that is taken', () => {
   test('is not taken when another port would end with it, unless that one is taken, too', async () => {
     const [one, other] = [await freePort(), await freePort()];
     await serve(`127.0.0.1:${one}`, `127.0.0.1:${other}`, `127.0.0.2:${one}`);
-    assert.match(refusal(tcp('127.0.0.1', one), true), new RegExp(`it also listens on 127\\.0\\.0\\.1:${other}$`));
+    assert.match(
+      refusal(tcp('127.0.0.1', one), true),
+      new RegExp(`it also listens on 127\\.0\\.0\\.1:${other}; --yes confirms it$`),
+    );
     // The same port on another address is no other port.
     assert.equal(refusal(tcp('127.0.0.1', one), true, [other]), 'taken');
+    const { fd } =
+      takeListener(os(), { endpoint: tcp('127.0.0.1', one), options: nodeTcpOptions }, true, new Set(), true) ?? {};
+    assert(fd !== undefined);
+    os().sockets.close(fd);
   });
 
   test('a program that only has the socket open is left alone', async () => {

@@ -174,7 +174,7 @@ describe('what hold prints', { skip: linux }, () => {
     assert.deepEqual(fits('error', ['--restart', endpoint, '--json']), [1, 'no-hold']);
     assert.deepEqual(fits('hold-unit', ['--unit', endpoint, '--json', ...command]), [0, undefined]);
     await using held = run(['hold', endpoint, ...command]);
-    await held.printed(/Generation 1 .* was ready after/);
+    await held.printed(/\(pid \d+\) is ready/);
     assert.deepEqual(fits('hold-status', ['--status', endpoint, '--json']), [0, undefined]);
     assert.deepEqual(fits('hold-restart', ['--restart', endpoint, '--json']), [0, 'done']);
     assert.deepEqual(fits('hold-restart', ['--restart', endpoint, '--json']), [1, 'refused']);

@@ -116,7 +116,7 @@ test('why a restart was refused is shown without control characters', async () =
 test('a hold that is stopped, or ends while it is asked, is a sentence within seconds', async () => {
   const port = await freePort();
   await using held = run(['hold', String(port), '--', ...server], { env: { PORT: String(port), HOST: '::' } });
-  await held.printed(/Generation 1 .* was ready after/);
+  await held.printed(/\(pid \d+\) is ready/);
   held.child.kill('SIGSTOP');
   const startMs = performance.now();
   const asked = await Promise.all(['--status', '--restart', '--stop'].map((word) => askMeanwhile(word, String(port))));
@@ -142,8 +142,8 @@ test('--status without an endpoint lists every hold of this user, and --stop sto
   await using second = run(['hold', `127.0.0.1:${ports[1]}`, '--', ...server], {
     env: { PORT: String(ports[1]), HOST: '127.0.0.1' },
   });
-  await first.printed(/Generation 1 .* was ready after/);
-  await second.printed(/Generation 1 .* was ready after/);
+  await first.printed(/\(pid \d+\) is ready/);
+  await second.printed(/\(pid \d+\) is ready/);
   const holds = (): number[] =>
     JSON.parse(ask(['--status', '--json']).stdout).holds.map(({ pid }: { pid: number }) => pid);
   assert.deepEqual(new Set(holds().filter((pid) => pid === first.pid || pid === second.pid)).size, 2);
@@ -161,7 +161,7 @@ test('who asks about the hold of another user is told that no hold of theirs kee
 }, async () => {
   const port = await freePort();
   await using held = run(['hold', String(port), '--', ...server], { env: { PORT: String(port), HOST: '::' } });
-  await held.printed(/Generation 1 .* was ready after/);
+  await held.printed(/\(pid \d+\) is ready/);
   for (const question of ['--status', '--restart'])
     isNoHold(ask([question, String(port), '--json'], { uid: nobody, cwd: '/' }), port);
   assert.equal(ask(['--status', String(port)]).status, 0);
@@ -174,7 +174,7 @@ test('the hold of a socket file is found by every spelling of its path', async (
     cwd: directory,
     env: { SOCKET_PATH: './app.sock' },
   });
-  await held.printed(/Generation 1 .* was ready after/);
+  await held.printed(/\(pid \d+\) is ready/);
   const other = join(directory, 'other');
   mkdirSync(other);
   for (const [spelling, cwd] of [
@@ -195,7 +195,7 @@ test('a hold whose path would be too long for its name is found all the same', a
   const deep = join(directory, 'd'.repeat(120));
   mkdirSync(deep);
   await using held = run(['hold', './app.sock', '--', ...server], { cwd: deep, env: { SOCKET_PATH: './app.sock' } });
-  await held.printed(/Generation 1 .* was ready after/);
+  await held.printed(/\(pid \d+\) is ready/);
   assert.equal(ask(['--status', 'app.sock'], { cwd: deep }).status, 0);
   held.child.kill('SIGINT');
   await held.ended;

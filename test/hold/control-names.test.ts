@@ -16,7 +16,7 @@ test('a hold that took the socket of another hold is found by its endpoint as so
   const where = `127.0.0.1:${port}`;
   const env = { PORT: String(port), HOST: '127.0.0.1' };
   await using first = run(['hold', where, '--', ...server], { env });
-  await first.printed(/Generation 1 .* was ready after/);
+  await first.printed(/\(pid \d+\) is ready/);
   await using second = run(['hold', '--take-over', where, '--', ...server], { env });
   await second.printed(new RegExp(`Process ${first.pid}, whose socket was taken over, has exited`));
   const { pid } = JSON.parse(ask('--status', where, '--json').stdout);
@@ -38,7 +38,7 @@ test('a note that comes while hold opens reaches the terminal: another hold has 
   try {
     await using held = run(['hold', where, '--', ...server], { env });
     await held.printed(new RegExp(`Another hold has the name that "rebind hold --status ${where}" looks for`));
-    await held.printed(/was ready after/);
+    await held.printed(/is ready/);
     // It is found all the same: every hold is asked what it holds.
     kept.close();
     const { pid } = JSON.parse(ask('--status', where, '--json').stdout);
@@ -61,7 +61,7 @@ test('a directory that another user took first is named with its uid, and hold g
     env: { PORT: String(port), HOST: '127.0.0.1' },
   });
   await held.printed(/\/run\/rebind belongs to uid 65534, so it is not used: remove it/);
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
 });
 
 test('without any directory the names are abstract, which is said, and hold is found', {
@@ -76,7 +76,7 @@ test('without any directory the names are abstract, which is said, and hold is f
     env: { PORT: String(port), HOST: '127.0.0.1', TMPDIR: '' },
   });
   await held.printed(/There is no directory for control sockets .*abstract names/);
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   const { pid } = JSON.parse(ask('--status', where, '--json').stdout);
   assert.equal(pid, held.pid);
   assert.equal(ask('--restart', where).stdout, 'Generation 2 serves\n');

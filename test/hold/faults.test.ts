@@ -56,7 +56,7 @@ test('a command that does not end within the grace is killed, and that is told',
   const port = await freePort();
   const source = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); require('http').createServer().listen(${port}, '127.0.0.1')`;
   await using held = run(['hold', '--grace', '600ms', `127.0.0.1:${port}`, '--', process.execPath, '-e', source]);
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   held.child.kill('SIGTERM');
   assert.equal(await held.ended, 137);
   assert.match(held.stderr(), /rebind: Generation 1 did not end within 0\.6 s and was killed\n$/);
@@ -168,7 +168,7 @@ test('a port below 1024 without the privilege is an answer and not a crash', {
 test('two holds on one endpoint: the second one says who has it', async () => {
   const port = await freePort();
   await using first = run(['hold', `127.0.0.1:${port}`, '--', ...server], { env: { PORT: String(port) } });
-  await first.printed(/was ready after/);
+  await first.printed(/is ready/);
   await using second = run(['hold', `127.0.0.1:${port}`, '--', ...server], { env: { PORT: String(port) } });
   assert.equal(await second.ended, 1);
   assert.match(second.stderr(), /EADDRINUSE/);
@@ -218,7 +218,7 @@ test('a file system that cannot be written is no obstacle', {
     before: ['unshare', '-Urm', 'sh', '-c', script, 'sh'],
     env: { PORT: String(port), HOST: '127.0.0.1', TMPDIR: '/proc' },
   });
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   assert.match(await get(port), /^1 /);
 });
 
@@ -228,7 +228,7 @@ test('Ctrl-C at every stage ends hold and its command, with the status of an int
     const env = { PORT: String(port), HOST: '127.0.0.1', BOOT_MS: stage === 'ready' ? '0' : '400', SAY: '1' };
     await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], { env });
     if (stage !== 'before anything') await held.printed(/Holding/);
-    if (stage === 'ready' || stage === 'restarting') await held.printed(/was ready after/);
+    if (stage === 'ready' || stage === 'restarting') await held.printed(/is ready/);
     if (stage === 'restarting') {
       held.child.kill('SIGHUP');
       await held.printed(/Starting generation 2/);
@@ -246,7 +246,7 @@ test('a second Ctrl-C does not wait for a program that ignores the first', async
   await using held = run(['hold', `127.0.0.1:${port}`, '--', process.execPath, '-e', stubborn], {
     env: { PORT: String(port) },
   });
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   held.child.kill('SIGINT');
   // Once, although a terminal would have sent it to both: the command has a session of its own.
   await held.printed(/ignored/);
@@ -265,7 +265,7 @@ test('when hold itself is killed nothing outlives it, and the port can be bound 
     await using held = run(['hold', `127.0.0.1:${port}`, '--', ...command], {
       env: { PORT: String(port), HOST: '127.0.0.1' },
     });
-    const [, pid] = await held.printed(/process (\d+)\) was ready after/);
+    const [, pid] = await held.printed(/\(pid (\d+)\) is ready/);
     held.child.kill('SIGKILL');
     await held.ended;
     bindable(port);

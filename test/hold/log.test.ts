@@ -99,7 +99,7 @@ test('a log that nobody reads for a while stops nothing, and what could not be t
   log.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
   });
-  while (!/Generation 3 .* was ready/.test(text)) await sleep(20);
+  while (!/Generation 3 .* is ready/.test(text)) await sleep(20);
 });
 
 /** What a program that writes to stderr meets, told by its answers. */

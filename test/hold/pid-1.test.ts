@@ -29,7 +29,7 @@ test('as pid 1 it leaves no zombie, hears SIGTERM, and ends with the status of t
     before: ['unshare', '-Urpf', '--kill-child', '--mount-proc'],
     env: { PORT: String(port) },
   });
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   let [left, zombies] = [0, 0];
   for (let i = 0; i < 200 && (left < 150 || zombies > 0); i++) {
     [left = 0, zombies = 0] = (await get(port)).split(' ').map(Number);
@@ -52,7 +52,7 @@ test('of a server below a shell that dies of the signal, the status is that of t
   await using held = run(['hold', `127.0.0.1:${port}`, '--', 'sh', '-c', `${process.execPath} -e ${quoted}; true`], {
     env: { PORT: String(port), HOST: '127.0.0.1' },
   });
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   held.child.kill('SIGTERM');
   assert.equal(await held.ended, 0);
 });
@@ -65,5 +65,5 @@ require('node:http').createServer((_, response) => { response.end('ok', () => pr
   await using held = run(['hold', `127.0.0.1:${port}`, '--', process.execPath, '-e', source], {
     env: { PORT: String(port) },
   });
-  await held.printed(/Generation 5 .* was ready after/);
+  await held.printed(/Generation 5 .* is ready/);
 });

@@ -50,7 +50,7 @@ test('no descriptor is left: refused, and the old one serves on', {
   await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
     env: { PORT: String(port), HOST: '127.0.0.1' },
   });
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   const limit = (soft: number): void => {
     assert.equal(spawnSync('prlimit', ['--pid', String(held.pid), `--nofile=${soft}:`]).status, 0);
   };
@@ -68,7 +68,7 @@ test('no descriptor is left: refused, and the old one serves on', {
   );
   limit(1_024);
   held.child.kill('SIGHUP');
-  await held.printed(/Generation (9|1\d) .* was ready/);
+  await held.printed(/Generation (9|1\d) .* is ready/);
   for (let looks = 0; openNow() !== open && looks < 400; looks++)
     await new Promise((resolve) => setTimeout(resolve, 25));
   assert.equal(openNow(), open, 'what could not be started leaves no descriptor open');
@@ -82,7 +82,7 @@ test('a program that connects while no descriptor is left keeps none open afterw
   await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
     env: { PORT: String(port), HOST: '127.0.0.1' },
   });
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   const limit = (soft: number): void => {
     assert.equal(spawnSync('prlimit', ['--pid', String(held.pid), `--nofile=${soft}:`]).status, 0);
   };
@@ -93,7 +93,7 @@ test('a program that connects while no descriptor is left keeps none open afterw
   const peers = Array.from({ length: 8 }, () => connect(controlOf(held.pid)).on('error', () => {}));
   await Promise.all(peers.map((peer) => once(peer, 'connect')));
   // A turn of hold's, in which it takes what it can.
-  await held.printed(/was ready after/);
+  await held.printed(/is ready/);
   await new Promise((resolve) => setTimeout(resolve, 200));
   limit(1_024);
   for (const peer of peers) peer.destroy();

@@ -134,7 +134,7 @@ test('what is no message closes its connection, and nothing else', { skip }, asy
   const outcomes = (await outcome(held, 'nonsense')) as Record<string, { answer: string; closed: boolean }>;
   assert(Object.keys(outcomes).length > 10);
   for (const [name, visit] of Object.entries(outcomes)) assert.deepEqual(visit, { answer: '', closed: true }, name);
-  await held.printed(/Generation 1 .* was ready/);
+  await held.printed(/\(pid \d+\) is ready/);
   goesOn(port);
 });
 
@@ -150,7 +150,7 @@ test('a program has at most 128 connections, and a generation at most half of th
     await using held = run(args, { env, before: ['prlimit', `--nofile=${limit}`] });
     const kept = Number(await outcome(held, 'flood'));
     assert.equal(kept, most, `of ${limit} descriptors`);
-    await held.printed(/Generation 1 .* was ready/);
+    await held.printed(/\(pid \d+\) is ready/);
     // The first generation has as many as it can again, and the next one is heard all the same.
     await held.printed(/^again \d+$/m);
     goesOn(port);
@@ -171,7 +171,7 @@ test('a program that asks for its socket and is gone before the answer harms not
   const { args, env } = attacker(port, 'gone');
   await using held = run(args, { env });
   await outcome(held, 'gone');
-  await held.printed(/Generation 1 .* was ready/);
+  await held.printed(/\(pid \d+\) is ready/);
   goesOn(port);
 });
 
@@ -366,7 +366,7 @@ test("another user who takes the name of the next generation's claim does not ke
   await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
     env: { PORT: String(port), HOST: '127.0.0.1' },
   });
-  await held.printed(/Generation 1 .* was ready/);
+  await held.printed(/\(pid \d+\) is ready/);
   const squatter = spawn(process.execPath, [program, 'squat', String(held.pid)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -412,7 +412,7 @@ test('a service goes on while another user floods what it can reach', { skip }, 
   await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
     env: { PORT: String(port), HOST: '127.0.0.1' },
   });
-  await held.printed(/Generation 1 .* was ready/);
+  await held.printed(/\(pid \d+\) is ready/);
   const floods = Array.from({ length: 20 }, () => attack('names', String(held.pid)));
   goesOn(port);
   assert.match(await get(port), /^2 /);

@@ -120,7 +120,7 @@ test('a command that changes what is watched is not restarted for ever: it waits
   // After one second and after two more.
   assert.ok(changes() <= 5, `${changes()} restarts`);
   assert.equal(hold.notes().length, 1);
-  assert.match(hold.notes()[0] ?? '', /server\.log is watched, and every start of the command changes it/);
+  assert.match(hold.notes()[0] ?? '', /^The command seems to change \S+server\.log after each start/);
   writeFileSync(edited, 'by a person');
   while (!changed(hold).includes(edited)) await hold.heard('changed', changes() + 1);
 });
@@ -211,13 +211,34 @@ for (const [name, limit, said] of [
       env: { PORT: String(port), HOST: '127.0.0.1' },
     });
     await held.printed(said);
-    await held.printed(/Generation 1 .* was ready/);
+    await held.printed(/\(pid \d+\) is ready/);
     for (const [index, name] of ['d0', 'd19'].entries()) {
       writeFileSync(join(tree, name, 'file'), '');
       await held.printed(new RegExp(`Starting generation ${index + 2} .*${name}/file changed`));
-      await held.printed(new RegExp(`Generation ${index + 2} .* was ready`));
+      await held.printed(new RegExp(`Generation ${index + 2} .* is ready`));
     }
   });
+
+test('a file that the command has open for writing does not restart it, and that is told once', async () => {
+  const folder = join(directory, `log-${++count}`);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'app.log'), '');
+  writeFileSync(
+    join(folder, 'server.cjs'),
+    `const log = require('node:fs').createWriteStream(${JSON.stringify(join(folder, 'app.log'))}, { flags: 'a' });
+    setInterval(() => log.write('alive\\n'), 50);
+    require('node:http').createServer((_, r) => r.end('x')).listen(Number(process.env.PORT), '127.0.0.1')`,
+  );
+  const port = await freePort();
+  const command = [process.execPath, join(folder, 'server.cjs')];
+  await using hold = await start({ command, port, watch: [folder] });
+  const { sentence } = await hold.heard('note');
+  assert.match(sentence, /^The command \(pid \d+\) writes \S+app\.log itself, so that file does not restart it/);
+  await started(hold, 1);
+  // It never is quiet, and an edit is seen all the same.
+  writeFileSync(join(folder, 'other.cjs'), '1');
+  await hold.heard('ready', 2);
+});
 
 test('a path to watch that does not exist is an error of usage, and nothing is started', async () => {
   await assert.rejects(open({ command: plain, watch: ['nosuchdir'] }), (error: unknown) => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,9 +35,11 @@ function generation(
   port: number,
   env: Record<string, string> = {},
   program = 'generation',
+  cwd = process.cwd(),
 ): { child: ChildProcess; line: Promise<Line> } {
   const script = fileURLToPath(new URL(`programs/${program}.js`, import.meta.url));
   const child = spawn(process.execPath, [script], {
+    cwd,
     env: { ...process.env, PORT: String(port), ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -305,6 +309,26 @@ test('Unix sockets: the old instance is asked, and what one that was killed left
     await end(next.child);
     rmSync(path, { force: true });
   }
+});
+
+test('a Unix socket in the directory of both programs is taken over from another program, and one elsewhere is not', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rebind-take-over-'));
+  for (const path of [join(folder, 'app.sock'), join(folder, 'sub/app.sock')]) {
+    const elsewhere = path.includes('sub');
+    mkdirSync(dirname(path), { recursive: true });
+    const cwd = elsewhere ? dirname(path) : folder;
+    const other = generation(0, { PATH_TO: path }, 'answer', cwd);
+    await other.line;
+    const next = generation(0, { PATH_TO: path, MODE: 'drain' }, 'generation', folder);
+    const { predecessor, code } = await next.line;
+    if (elsewhere) assert.equal(code, 'EADDRINUSE');
+    else assert.deepEqual(predecessor, { pid: other.child.pid, how: 'asked' });
+    const client = net.connect(path);
+    await once(client, 'connect');
+    client.destroy();
+    await end(next.child, other.child);
+  }
+  rmSync(folder, { recursive: true });
 });
 
 test('a file that is no socket is left alone', async () => {

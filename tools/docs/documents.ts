@@ -184,7 +184,7 @@ const explained = {
   verdict: orNull(described(finding, 'The cause; null when the port is bindable and nothing is worth saying.')),
   also: list('Other causes that apply too.', finding),
   blockers: list('The sockets that make the bind fail, the surest first.', blocker),
-  plan: list('What would help, the gentlest first.', remedy),
+  plan: list('What would help: first what to try first, then the others, the gentlest first.', remedy),
   gaps: list('What could not be seen. An empty list means that everything was.', gap),
 };
 
@@ -197,6 +197,10 @@ const awaited = {
   failure: orNull(text('`timeout`, `process-ended` or `other-process`; null when it came true.')),
   listeners: list('With `--for open`: who listens, as far as that can be seen.', object('A process.', process)),
   addresses: list('With `--for open`: where they listen, also those whose process cannot be seen.', address),
+  elsewhere: list(
+    'With `--for open`, when nothing listened there in time: other addresses of the same port on which the `listeners` do.',
+    address,
+  ),
   verdict: orNull(
     described(
       finding,
@@ -216,6 +220,7 @@ const freed = {
   verdict: orNull(
     described(finding, 'Why it was blocked when it is bindable now, else why it still is; null when it never was.'),
   ),
+  blockers: list('The sockets that make the bind fail still; empty when bindable.', blocker),
   steps: list(
     'What was done, or with `--dry-run` what would be.',
     object('A step.', {

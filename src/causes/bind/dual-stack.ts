@@ -82,7 +82,7 @@ export default cause({
           holders: [server.pid],
         });
       },
-      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['set-option', 'stop-process'] },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process', 'set-option'] },
     },
     {
       title: 'one server on 127.0.0.1, another on ::1, and you want ::',

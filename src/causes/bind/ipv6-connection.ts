@@ -45,7 +45,7 @@ export default cause({
         errno: 'EADDRINUSE',
         cause: 'open-connection',
         also: ['ipv6-connection'],
-        remedies: ['use-address', 'stop-process'],
+        remedies: ['stop-process', 'use-address'],
       },
     },
   ],

@@ -58,7 +58,7 @@ export default cause({
           description: `the automatic range is 40000 to 40003, and a program (pid ${actor.pid}) has all four ports`,
         });
       },
-      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['use-port', 'set-option'] },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['set-option', 'use-port'] },
     },
   ],
 });

@@ -1,6 +1,6 @@
 import { shellWord } from '../../model/text.ts';
 import { cause } from '../cause.ts';
-import { asked } from '../shared/words.ts';
+import { asked, onOtherFileSystem } from '../shared/words.ts';
 
 /** A Unix socket whose file cannot be made. */
 export default cause({
@@ -65,7 +65,7 @@ export default cause({
           : errno === 'ENOENT'
             ? `Make the directory ${directory}, or use a path in an existing directory`
             : errno === 'EPERM' || errno === null
-              ? 'Use a path on a file system that supports sockets, such as below /run, $XDG_RUNTIME_DIR or /tmp'
+              ? onOtherFileSystem
               : 'Use a path where this user may create files',
       command: errno === 'ENOENT' ? `mkdir -p ${shellWord(directory)}` : null,
       automatic: false,

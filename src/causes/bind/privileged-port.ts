@@ -59,7 +59,7 @@ export default cause({
           ...stage.unprivileged(),
         });
       },
-      expect: { bindable: false, errno: 'EACCES', also: [], remedies: ['use-port', 'grant-privilege'] },
+      expect: { bindable: false, errno: 'EACCES', also: [], remedies: ['grant-privilege', 'use-port'] },
     },
     {
       title: 'an ordinary user wants port 80, and it is taken as well',
@@ -72,7 +72,7 @@ export default cause({
           ...stage.unprivileged(),
         });
       },
-      expect: { bindable: false, errno: 'EACCES', also: ['other-listener'], remedies: ['use-port', 'grant-privilege'] },
+      expect: { bindable: false, errno: 'EACCES', also: ['other-listener'], remedies: ['grant-privilege', 'use-port'] },
     },
     {
       title: 'an ordinary user wants port 80 on an IPv6 address that is not here: the privilege is asked for first',
@@ -84,7 +84,7 @@ export default cause({
           ...stage.unprivileged(),
         });
       },
-      expect: { bindable: false, errno: 'EACCES', remedies: ['use-port', 'grant-privilege'] },
+      expect: { bindable: false, errno: 'EACCES', remedies: ['grant-privilege', 'use-port'] },
     },
   ],
 });

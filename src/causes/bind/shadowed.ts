@@ -4,7 +4,7 @@ import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listening } from '../shared/scenes.ts';
-import { agree, asked, capital, inWords, list, localOf, named, processes, who } from '../shared/words.ts';
+import { agree, asked, localOf, multicastPorts, named, places, processes, who } from '../shared/words.ts';
 
 /** The bind works, and still somebody else gets the connections. */
 export default cause({
@@ -37,18 +37,20 @@ export default cause({
       at: [...new Set(shown.map(localOf))],
       uid: first.uid,
       holders: holdersOf(shown, question).map(who),
+      multicast: endpoint.protocol === 'udp' ? (multicastPorts[endpoint.port] ?? null) : null,
     } as const;
   },
-  say({ endpoint, way, at, uid, holders }) {
-    const port = capital(inWords(endpoint));
-    const has = `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${list(at)}`;
+  say({ endpoint, way, at, uid, holders, multicast }) {
+    const has = `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${places(at, endpoint)}`;
+    const packets = at.some((where) => where.startsWith('udp/'));
+    const everywhere = multicast === null ? '' : `; ${multicast} is multicast, which reaches every socket of the port`;
     switch (way) {
       case 'shared':
-        return `${port} would be shared: ${has}, and connections are distributed over both`;
+        return `${has}, and would share it with you: ${packets ? 'packets' : 'connections'} are distributed over both${everywhere}`;
       case 'newest':
-        return `${port} is available, but ${has}, and only the newest socket receives`;
+        return `${has}, too, and ${multicast === null ? 'only the newest socket receives' : 'packets for this machine alone reach only the newest socket'}${everywhere}`;
       case 'localhost':
-        return `${port} is available, but ${has}, and clients of localhost may reach that program`;
+        return `${has}, and clients of localhost may reach that program`;
     }
   },
   remedies(_args, question): Remedy[] {

@@ -2,7 +2,15 @@ import { shellWord } from '../../model/text.ts';
 import type { Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { rebindFree } from '../shared/remedies.ts';
-import { asked } from '../shared/words.ts';
+import { asked, onOtherFileSystem } from '../shared/words.ts';
+
+const otherPath: Remedy = {
+  remedy: 'use-address',
+  sentence: onOtherFileSystem,
+  command: null,
+  automatic: false,
+  args: {},
+};
 
 /** A path that is occupied by a file and by no socket. */
 export default cause({
@@ -21,10 +29,21 @@ export default cause({
     if (request.endpoint.protocol !== 'unix' || errno !== 'EADDRINUSE' || blockers.length > 0) return null;
     const file = facts.unixFile;
     if (file === null || file.kind === 'none' || file.inUse === true) return null;
-    const { kind, uid, inUse, empty } = file;
-    return { endpoint: asked(question), path: request.endpoint.path, kind, uid, proven: inUse === false, empty };
+    const { kind, uid, inUse, empty, fileSystem, holdsSockets } = file;
+    return {
+      endpoint: asked(question),
+      path: request.endpoint.path,
+      kind,
+      uid,
+      proven: inUse === false,
+      empty,
+      // Some programs behind a file system make a plain file where a socket was wanted, and fail then.
+      noSockets: kind === 'other' && empty === true && holdsSockets !== true ? (fileSystem ?? 'unknown') : null,
+    };
   },
-  say({ endpoint, kind, proven, empty }) {
+  say({ endpoint, kind, proven, empty, noSockets }) {
+    if (noSockets !== null)
+      return `${endpoint} is an empty file and not a socket: its file system (${noSockets}) does not seem to support sockets, and left the file when one was wanted`;
     if (kind === 'socket')
       return proven
         ? `${endpoint} is a leftover file: no process has this socket open`
@@ -32,7 +51,8 @@ export default cause({
     if (kind === 'directory') return `${endpoint} is ${empty === true ? 'an empty' : 'a'} directory, not a socket`;
     return `${endpoint} is a file that is not a socket`;
   },
-  remedies({ kind, path, uid, proven, empty }, question): Remedy[] {
+  remedies({ kind, path, uid, proven, empty, noSockets }, question): Remedy[] {
+    if (noSockets !== null) return [otherPath];
     const mine = question.facts.asker.uid === 0 || uid === question.facts.asker.uid;
     const remedy = { remedy: 'remove-file', args: { path } } as const;
     if (kind === 'socket')

@@ -81,7 +81,7 @@ export default cause({
           holders: [server.pid],
         });
       },
-      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['use-address', 'stop-process'] },
+      expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process', 'use-address'] },
     },
     {
       title: 'a server has ::1, and you want ::',

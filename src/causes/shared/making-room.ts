@@ -5,13 +5,10 @@ import { systemService } from '../../model/services.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { blockersOf, holdersOf } from './kinds.ts';
 import { typed, worksWith } from './remedies.ts';
-import { list, processes, who } from './words.ts';
+import { list, multicastPorts, processes, who } from './words.ts';
 
 /** Addresses of network cards that are offered. */
 const mostAddresses = 3;
-
-/** UDP ports on which every program of a machine listens for multicast (IANA): mDNS, SSDP, LLMNR. */
-const multicastPorts: Readonly<Record<number, string>> = { 5353: 'mDNS', 1900: 'SSDP', 5355: 'LLMNR' };
 
 /** The gentlest first. */
 export function makeRoom(question: Question): Remedy[] {
@@ -30,7 +27,7 @@ function shareMulticast(question: Question): Remedy[] {
   return [
     {
       remedy: 'set-option',
-      sentence: `Share the port: set SO_REUSEADDR before bind, as ${others} does (Node: createSocket({ type: 'udp4', reuseAddr: true })); ${name} is multicast, and every program on the port receives it`,
+      sentence: `Share the port: set SO_REUSEADDR before bind, as ${others} does (Node: createSocket({ type: '${endpoint.address.includes(':') ? 'udp6' : 'udp4'}', reuseAddr: true })); ${name} is multicast, and every program on the port receives it`,
       command: `rebind why ${typed({ endpoint, options: { ...options, reuseAddress: true } })}`,
       automatic: false,
       args: { option: 'SO_REUSEADDR' },

@@ -23,6 +23,9 @@ export interface Who {
 
 const namedProcesses = 3;
 
+/** UDP ports on which every program of a machine listens for multicast (IANA): mDNS, SSDP, LLMNR. */
+export const multicastPorts: Readonly<Record<number, string>> = { 5353: 'mDNS', 1900: 'SSDP', 5355: 'LLMNR' };
+
 /** For `map`: the list tells workers from the process that forked them. */
 export function who(holder: Holder, _index = 0, all: readonly Holder[] = []): Who {
   const { pid, command, user, parents } = holder;
@@ -134,3 +137,7 @@ export function reach(address: string, v6Only: boolean): string {
   if (address === '::') return v6Only ? 'every IPv6 address' : 'every IPv4 and IPv6 address';
   return address === '0.0.0.0' || address === '::ffff:0.0.0.0' ? 'every IPv4 address' : address;
 }
+
+/** For a path whose file system makes no sockets. */
+export const onOtherFileSystem =
+  'Use a path on a file system that supports sockets, such as below /run, $XDG_RUNTIME_DIR or /tmp';

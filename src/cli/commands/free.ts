@@ -29,7 +29,7 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     const { report, error } = await freeOne(request, invocation, io, status);
     status.clear();
     reports.push(report);
-    if (!json) io.stdout.write(stepsPicture(report, canvas(io), yes));
+    if (!json) io.stdout.write(stepsPicture(report, canvas(io), yes, io.now()));
     if (error === null) continue;
     failure ??= error;
     io.stderr.write(`${canvas(io, 'stderr').paint('bad', 'rebind:')} ${error}\n`);
@@ -63,10 +63,10 @@ async function freeOne(request: Request, invocation: Invocation, io: Io, status:
     const failed = isSystemError(error) ? error.message : null;
     if (failed === null && !(io.signal.aborted && error === io.signal.reason)) throw error;
     // What was done stays done; how the port is now is what the user needs to know.
-    const { endpoint, options, bindable, errno, verdict, plan, gaps } = explain(request, os());
+    const { endpoint, options, bindable, errno, verdict, blockers, plan, gaps } = explain(request, os());
     const elapsedMs = Math.round((process.uptime() - startedAt) * 1000);
     return {
-      report: { endpoint, options, bindable, errno, verdict, steps, plan, respawn: null, gaps, elapsedMs },
+      report: { endpoint, options, bindable, errno, verdict, blockers, steps, plan, respawn: null, gaps, elapsedMs },
       error: failed === null ? null : escapeText(`${formatEndpoint(endpoint)}: ${failed}`),
     };
   }

@@ -76,7 +76,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
   }
   held.adoptOrphans();
   log.onLost = (error) => held.fault('Writing the log', error);
-  if (invocation.flag('quiet') !== true) tellEvents(held, io, log);
+  if (invocation.flag('quiet') !== true) tellEvents(held, command, io, log);
   const undo = [forwardSignals(held, options.stopSignal ?? defaults.stopSignal), outlive(held)];
   try {
     return await held.done;
@@ -113,6 +113,7 @@ function optionsOf(command: readonly string[], invocation: Invocation, log: Log)
     assumeReadyMs: time(invocation, 'assume-ready'),
     overlap: invocation.flag('overlap'),
     takeOver: invocation.flag('take-over'),
+    yes: invocation.flag('yes'),
     handOff: invocation.flag('hand-off'),
     watch: invocation.values('watch'),
     stderr: log.passesOn ? log : null,

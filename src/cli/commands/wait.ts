@@ -106,7 +106,7 @@ function picture(report: WaitReport, interrupted: boolean, io: Io): string {
 }
 
 /** Where they listen: a question about a bare port was not about an address. */
-function placesOf({ endpoint, addresses }: WaitReport): string {
+function placesOf({ endpoint }: WaitReport, addresses: WaitReport['addresses']): string {
   if (endpoint.protocol === 'unix') return formatEndpoint(endpoint);
   const { protocol } = endpoint;
   const places = addresses.map(({ address, port }) =>
@@ -123,7 +123,7 @@ function said(report: WaitReport, interrupted: boolean): [string, string] {
   const listeners = report.listeners.map((one) => `${programName(one)} (pid ${one.pid})`).join(', ');
   const listen = report.listeners.length > 1 ? 'listen' : 'listens';
   if (report.done && report.for === 'free') return [`${subject} is available`, ` (${seconds} s)`];
-  const at = placesOf(report);
+  const at = placesOf(report, report.addresses);
   if (report.done)
     return [
       `${subject} is open`,
@@ -137,7 +137,11 @@ function said(report: WaitReport, interrupted: boolean): [string, string] {
   const end = interrupted ? 'Interrupted' : 'Timed out';
   if (report.failure === 'other-process')
     return [end, `: ${listeners || 'a process that is not visible'} ${listen} on ${at}, not the given process`];
-  const why = report.verdict === null ? '' : `: ${report.verdict.sentence}`;
+  if (report.verdict !== null) return [end, ` after ${seconds} s: ${report.verdict.sentence}`];
   const state = report.for === 'free' ? 'not available' : 'not open';
-  return [end, ` after ${seconds} s: ${object} is ${state}${why}`];
+  const elsewhere =
+    report.elsewhere.length === 0
+      ? ''
+      : `; ${listeners || 'a process that is not visible'} ${listen} on ${placesOf(report, report.elsewhere)}`;
+  return [end, ` after ${seconds} s: ${object} is ${state}${elsewhere}`];
 }

@@ -30,6 +30,11 @@ export const holdEntry: Command = {
     { name: 'hand-off', summary: 'Move idle HTTP/1.1 connections to the new Node program instead of closing them' },
     { name: 'take-over', summary: 'Take over the socket of the program that listens there now, then ask it to stop' },
     {
+      name: 'yes',
+      short: 'y',
+      summary: 'With --take-over: also from a program that rebind free would ask about, such as one of another user',
+    },
+    {
       name: 'grace',
       value: { name: 'TIME' },
       summary: 'How long the old process may take to finish its connections and exit (default: 10s)',

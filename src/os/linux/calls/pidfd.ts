@@ -13,6 +13,7 @@ import { isGone, openProc, ProcError } from '../proc/proc.ts';
 import { isOver, type ProcessStat, parseStat } from '../proc/stat.ts';
 import { processesInSession, processTree } from '../proc/tree.ts';
 import { waitsForInput } from '../proc/waiting.ts';
+import { writersOf } from '../proc/writers.ts';
 import { hasLibc, libc } from './libc.ts';
 
 const EPERM = 1;
@@ -60,6 +61,7 @@ export const processes: Processes = {
   inSession: (session) => processesInSession(proc, session),
   tree: (pid) => processTree(proc, pid),
   withSockets,
+  writing: (pids, path) => writersOf(proc, pids, path),
   listeningPaths,
   readVariable,
   terminal,

@@ -63,7 +63,7 @@ export function readUnixFile(asked: string): UnixFile | null {
     inode: stat === null ? null : Number(stat.ino),
     uid: stat === null ? null : Number(stat.uid),
     inUse: kind === 'socket' && hasLibc() ? whoHasFile(path).open : null,
-    empty: kind === 'directory' ? isEmpty(path) : null,
+    empty: kind === 'directory' ? isEmpty(path) : stat?.isFile() === true ? stat.size === 0n : null,
     creatable: errno === null,
     errno,
     fileSystem,
@@ -91,22 +91,30 @@ function fileSystemOf(directory: string): readonly [string | null, boolean | nul
     // Some numbers have the highest bit, and come out negative where the field is signed.
     const [name, holds] = fileSystems[statfsSync(directory).type >>> 0] ?? [null, true];
     if (holds !== null) return [name, holds];
-    const type = mountedAs(directory) ?? name;
-    return [type, type === 'virtiofs' ? true : null];
+    const { number, type = name } = mountOf(directory);
+    const onDisk = type === 'fuseblk' ? knownToUdev(number) : null;
+    if (onDisk === 'exfat' || onDisk === 'vfat') return [onDisk, false];
+    return [onDisk ?? type, type === 'virtiofs' ? true : null];
   } catch {
     // There is no such directory, which is what `errno` says then.
     return [null, null];
   }
 }
 
-/** The type as it is mounted: `fuse` has one number for all of its file systems (proc_pid_mountinfo(5)). */
-function mountedAs(directory: string): string | null {
+/** The device, and the type as it is mounted: `fuse` has one number for all of its file systems (proc_pid_mountinfo(5)). */
+function mountOf(directory: string): { readonly number: string; readonly type?: string } {
   const { dev } = statSync(directory);
   // makedev(3) of glibc, for numbers that fit into 32 bits.
   const number = `${(dev >>> 8) & 0xfff}:${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`;
   const mounts = attempt(() => openProc('/proc').text('self/mountinfo', 4_194_304)) ?? '';
   const line = mounts.split('\n').find((each) => each.split(' ')[2] === number);
-  return line === undefined ? null : (/ - (\S+)/.exec(line)?.[1] ?? null);
+  const type = line === undefined ? undefined : / - (\S+)/.exec(line)?.[1];
+  return { number, ...(type !== undefined && { type }) };
+}
+
+/** What is on the disk behind a file system that a program serves: `fuseblk` may be exFAT or NTFS. Null where udev does not run. */
+function knownToUdev(number: string): string | null {
+  return attempt(() => /^E:ID_FS_TYPE=(\w+)$/m.exec(openProc('/run/udev/data').text(`b${number}`))?.[1] ?? null);
 }
 
 function whyNotCreatable(path: string): string | null {
