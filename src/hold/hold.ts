@@ -114,7 +114,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#names = new ControlNames(this.#control, this.#note);
       for (const socket of this.#sockets.list) this.#names.add(socket, this.#sockets.former.length > 0);
       if (watch.length > 0)
-        this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note, this.#generations);
+        this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note, this.#generations.live);
     } catch (error) {
       this.#letGo();
       throw error;

@@ -10,6 +10,7 @@ import { askToEnd, kill, waitForEnd } from '../act/end.ts';
 import { mayEnd } from '../ask/doubts.ts';
 import { look } from '../ask/look.ts';
 import type { Holder, ProcessIdentity } from '../model/facts.ts';
+import { managers as table } from '../model/managers.ts';
 import { neverAsked, onlyHasOpen } from '../model/may-end.ts';
 import { programName } from '../model/program.ts';
 import { whyNever } from '../model/stops.ts';
@@ -260,7 +261,9 @@ function servesOurPath(os: Os, { endpoint, options }: Report, old: Holder): bool
   if (endpoint.protocol !== 'unix' || old.cwd !== cwd || !resolve(endpoint.path).startsWith(`${cwd}/`)) return false;
   const { facts, managers } = look({ endpoint, options }, os, 'all');
   const holder = [...facts.holders.values()].flat().find(({ pid }) => pid === old.pid);
-  return holder !== undefined && !managers.has(old.pid) && mayEnd(holder, facts).kind === 'yes';
+  const manager = managers.get(old.pid);
+  const stays = manager === undefined || table[manager.kind].again === null;
+  return holder !== undefined && stays && mayEnd(holder, facts).kind === 'yes';
 }
 
 /** A copy of the listener that has exactly the asked address, or null. */
