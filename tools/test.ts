@@ -22,6 +22,7 @@ const longRings: Readonly<Record<string, readonly string[]>> = {
   restarts: ['hold/restart', 'hold/wrappers'],
   versions: ['server/versions', 'next/'],
   'live rules': ['live-rules'],
+  'causes of connecting': ['reach/causes'],
 };
 
 /** A file that takes longer hangs: it fails, and is not run again. A slow machine needs a fifth of it. */

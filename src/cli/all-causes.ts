@@ -5,7 +5,6 @@ interface Documented {
   readonly id: string;
   readonly title: string;
   readonly page: Page;
-  readonly stages: readonly unknown[];
 }
 
 export async function allCauses(): Promise<readonly Documented[]> {

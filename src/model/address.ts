@@ -92,3 +92,8 @@ export function formatIpv6(groups: readonly number[]): string {
   if (start < 0) return hex.join(':');
   return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
 }
+
+/** True for 127.0.0.0/8 and ::1, also as an address of IPv6. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./i.test(address);
+}

@@ -13,6 +13,7 @@ import type {
   Firewall,
   Hop,
   InetEvidence,
+  Neighbour,
   PortSocket,
   Reply,
   UdpEvidence,
@@ -53,7 +54,7 @@ export async function seeTcp(to: InetEndpoint, instruments: Reaching, probe: Pro
   const before = instruments.before(to, gaps);
   const ours = isOurs(before);
   const seen: Draft = { before, ours, gaps };
-  const refusedEarly = before.dryRun?.errno !== null && before.dryRun !== null;
+  const refusedEarly = isRefusedEarly(before);
   // A connection into a full queue would take the place of a client.
   const full = isFull(before.lookup?.found ?? null);
   if (refusedEarly || full || !probe.connect) {
@@ -101,6 +102,7 @@ interface Draft {
   conditions?: readonly Conditions[];
   elsewhere?: readonly ElsewhereListener[] | null;
   hops?: readonly Hop[] | null;
+  neighbourAfter?: Neighbour | null;
   firewall?: Firewall | null;
 }
 
@@ -120,6 +122,7 @@ function finished<P extends 'tcp' | 'udp'>(
     conditions: seen.conditions ?? [],
     elsewhere: seen.elsewhere ?? null,
     hops: seen.hops ?? null,
+    neighbourAfter: seen.neighbourAfter ?? null,
     firewall: seen.firewall ?? null,
     gaps: seen.gaps,
   };
@@ -156,6 +159,7 @@ async function lookAfterSilence(to: InetEndpoint, instruments: Reaching, seen: D
     seen.conditions = await conditionsOf(before.sockets ?? [], to, instruments, dropped ? watchMs : 0, gaps);
   if (ours === false && seen.again?.errno === 'ETIMEDOUT' && probe.leftMs() > 0)
     seen.hops = await instruments.walk(to, probe.signal, gaps);
+  if (ours === false && before.route !== null) seen.neighbourAfter = instruments.before(to, []).neighbour;
 }
 
 /** One connection that stands: which process has it, what comes, and after a request what answers. It is closed at the end of the look. */
@@ -276,6 +280,12 @@ async function conditionsOf(
 ): Promise<readonly Conditions[]> {
   const inodes = [...new Set(sockets.map(({ inode }) => inode).filter((inode) => inode !== 0))];
   return inodes.length === 0 ? [] : instruments.conditions(inodes, port, lookMs, gaps);
+}
+
+/** Without SO_BROADCAST a datagram to many is refused with another error than a connection, which is refused without a packet, too. */
+function isRefusedEarly({ dryRun, route }: Before): boolean {
+  if (dryRun === null || dryRun.errno === null) return false;
+  return route?.type !== 'broadcast' && route?.type !== 'multicast';
 }
 
 /** A listener's queue holds one more than its backlog (kernel: sk_acceptq_is_full). */

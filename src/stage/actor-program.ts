@@ -24,7 +24,11 @@ const SO_LINGER = 13;
 const SO_REUSEPORT = 15;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
-// include/linux/socket.h
+// include/linux/socket.h, include/linux/net.h
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_SEQPACKET = 5;
+const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 // include/uapi/asm-generic/poll.h, errno.h
@@ -38,7 +42,12 @@ const { sockets } = os();
 
 /** What an actor can be told. The names are those of `ActorSocket` and `Actor`. */
 export const calls = {
-  open({ kind = 'tcp', family = 4, reuseAddress, reusePort, v6Only, device }: OpenOptions): number {
+  open({ kind = 'tcp', family = 4, reuseAddress, reusePort, v6Only, device, type = 'stream' }: OpenOptions): number {
+    if (kind === 'unix' && type !== 'stream')
+      return check(
+        'socket',
+        libc().socket(AF_UNIX, (type === 'datagram' ? SOCK_DGRAM : SOCK_SEQPACKET) | SOCK_CLOEXEC, 0),
+      );
     const fd = sockets.open(kind, family);
     if (kind === 'unix') return fd;
     sockets.setBindOptions(fd, family, {

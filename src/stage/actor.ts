@@ -13,6 +13,8 @@ export interface OpenOptions {
   readonly reusePort?: boolean;
   readonly v6Only?: boolean;
   readonly device?: string | null;
+  /** Of a Unix socket. @default 'stream' */
+  readonly type?: 'stream' | 'datagram' | 'seqpacket';
 }
 
 /** An option that can change after the bind. */

@@ -56,7 +56,7 @@ export default addressCause({
             ),
           { host: 'fd99::1' },
         ),
-      expect: { reachable: false, errno: 'EADDRNOTAVAIL', remedies: ['wait'] },
+      expect: { reachable: false, errno: 'ETIMEDOUT', remedies: ['wait'] },
     },
   ],
 });

@@ -32,6 +32,8 @@ export interface ConnectVariant {
   readonly needs: readonly ConnectNeed[];
   stage(stage: ConnectStage): Promise<ConnectStaged>;
   readonly expect: ConnectExpectation;
+  /** It is judged by what the kernel counts for all namespaces at once, so it is tried when nothing else is. */
+  readonly alone?: true;
 }
 
 interface Common<Id extends string, Args extends object> {

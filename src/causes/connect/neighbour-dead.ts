@@ -1,5 +1,5 @@
 import { addressCause } from './form.ts';
-import { inetOf, isOwn, placeOf, refusalOf } from './shared/attempts.ts';
+import { inetOf, isForeignBridge, isLate, isOwn, lastErrno, placeOf, refusalOf } from './shared/attempts.ts';
 import { across } from './shared/hosts.ts';
 import { look } from './shared/look.ts';
 
@@ -18,13 +18,14 @@ export default addressCause({
   recognise(question) {
     const evidence = inetOf(question);
     if (evidence === null || evidence.ours === true) return null;
-    const { neighbour, route } = evidence.before;
-    const errno = evidence.attempt?.errno ?? ('datagram' in evidence ? evidence.datagram?.errno : null);
-    if (errno !== 'EHOSTUNREACH') return null;
+    const { neighbour, route, link } = evidence.before;
+    if (lastErrno(evidence) !== 'EHOSTUNREACH') return null;
+    // Then it is the device, or its network.
+    if (link?.carrier === false || isForeignBridge(evidence)) return null;
     const refusal = refusalOf(evidence);
     // An own sender, and no firewall: the kernel reports the dead neighbour only after its three tries.
-    const late = (evidence.attempt?.elapsedMs ?? 0) >= 900;
-    if (refusal === null ? neighbour?.state !== 'FAILED' : !(isOwn(evidence, refusal.from) && late)) return null;
+    if (refusal === null ? neighbour?.state !== 'FAILED' : !(isOwn(evidence, refusal.from) && isLate(evidence)))
+      return null;
     const hop = route?.gateway ?? null;
     return {
       endpoint: placeOf(evidence),

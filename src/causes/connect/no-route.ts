@@ -18,7 +18,7 @@ export default addressCause({
   },
   recognise(question) {
     const evidence = inetOf(question);
-    if (evidence?.before.route?.errno !== 'ENETUNREACH') return null;
+    if (evidence?.before.route?.errno !== 'ENETUNREACH' || evidence.before.ipv6Disabled === true) return null;
     return { endpoint: placeOf(evidence), address: evidence.endpoint.address };
   },
   say: ({ address }) => `This machine has no route to ${address}`,

@@ -1,5 +1,5 @@
 import { addressCause } from './form.ts';
-import { inetOf, isSilent, placeOf, undelivered } from './shared/attempts.ts';
+import { grew, inetOf, isSilent, leadsBack, placeOf, undelivered } from './shared/attempts.ts';
 import { byRule, decidingRule, inspectRules } from './shared/firewall.ts';
 import { across, alone, chain } from './shared/hosts.ts';
 
@@ -18,6 +18,13 @@ export default addressCause({
   recognise(question) {
     const evidence = inetOf(question);
     if (evidence === null || !isSilent(evidence) || undelivered(evidence) === 0) return null;
+    if (
+      leadsBack(evidence) ||
+      evidence.before.unusable !== null ||
+      grew(evidence, 'TcpExt.IPReversePathFilter') > 0 ||
+      grew(evidence, 'Conntrack.drop') > 0
+    )
+      return null;
     return {
       endpoint: placeOf(evidence),
       ours: evidence.ours === true,
@@ -27,7 +34,7 @@ export default addressCause({
   say: ({ endpoint, ours, rule }) =>
     ours
       ? `The firewall of this machine drops packets to ${endpoint} when they arrive${byRule(rule)}`
-      : `The firewall of this machine drops the answers of ${endpoint} when they arrive${byRule(rule)}`,
+      : `The firewall of this machine drops what comes back from ${endpoint}${byRule(rule)}`,
   remedies: ({ rule }, question) => inspectRules(question, rule, false),
   stages: [
     ...[false, true].map((ipv6) => ({
@@ -72,7 +79,7 @@ export default addressCause({
           },
           { udp: true },
         ),
-      expect: { reachable: false, errno: 'ETIMEDOUT' },
+      expect: { reachable: false, errno: null },
     },
   ],
 });

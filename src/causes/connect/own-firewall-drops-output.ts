@@ -21,7 +21,7 @@ export default addressCause({
     const datagram = 'datagram' in evidence ? evidence.datagram : null;
     const refused = datagram?.by === 'send' && datagram.errno === 'EPERM';
     const lost = isSilent(evidence) && (unsent(evidence) > 0 || grew(evidence, 'TcpExt.TCPRetransFail') > 0);
-    if (!refused && !lost) return null;
+    if ((!refused && !lost) || grew(evidence, 'Conntrack.drop') > 0 || evidence.before.unusable !== null) return null;
     return { endpoint: placeOf(evidence), rule: decidingRule(question, /drop|reject|queue/) };
   },
   say: ({ endpoint, rule }) =>

@@ -1,5 +1,5 @@
 import { addressCause } from './form.ts';
-import { grew, inetOf, isOwn, placeOf, refusalOf, undelivered, unsent } from './shared/attempts.ts';
+import { grew, inetOf, isLate, isOwn, placeOf, refusalOf, undelivered, unsent } from './shared/attempts.ts';
 import { byRule, decidingRule, inspectRules } from './shared/firewall.ts';
 import { across, alone, chain } from './shared/hosts.ts';
 
@@ -33,8 +33,7 @@ export default addressCause({
       if (evidence.protocol === 'udp' && grew(evidence, 'Udp.NoPorts') + grew(evidence, 'Udp6.NoPorts') > 0)
         return null;
       // The kernel's own report of a neighbour that does not answer comes late.
-      const late = 'elapsedMs' in attempt && attempt.elapsedMs >= 900 && evidence.ours !== true;
-      return icmp && !late && isOwn(evidence, refusal.from) ? { ...args, reset: false } : null;
+      return icmp && !isLate(evidence) && isOwn(evidence, refusal.from) ? { ...args, reset: false } : null;
     }
     if (attempt.errno !== 'ECONNREFUSED' || evidence.protocol !== 'tcp') return null;
     const lost = unsent(evidence) > 0 || (evidence.ours === true && undelivered(evidence) > 0);

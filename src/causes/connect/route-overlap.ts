@@ -1,5 +1,5 @@
 import { addressCause } from './form.ts';
-import { inetOf, placeOf } from './shared/attempts.ts';
+import { inetOf, isForeignBridge, placeOf } from './shared/attempts.ts';
 import { across } from './shared/hosts.ts';
 import { change } from './shared/look.ts';
 
@@ -17,14 +17,12 @@ export default addressCause({
   },
   recognise(question) {
     const evidence = inetOf(question);
-    if (evidence === null || evidence.ours === true) return null;
-    const { link, route, neighbour } = evidence.before;
-    if (link?.kind !== 'bridge' || route?.type !== 'unicast' || route.gateway !== null) return null;
-    const { attempt } = evidence;
-    // Somebody on the bridge has it and serves it: then all is as it should be.
-    if (attempt === null || attempt.errno === null) return null;
-    if (attempt.errno !== 'EHOSTUNREACH' && neighbour?.state !== 'FAILED') return null;
-    return { endpoint: placeOf(evidence), address: evidence.endpoint.address, device: link.device };
+    if (evidence === null || !isForeignBridge(evidence)) return null;
+    return {
+      endpoint: placeOf(evidence),
+      address: evidence.endpoint.address,
+      device: evidence.before.link?.device ?? '',
+    };
   },
   say: ({ address, device }) =>
     `This machine looks for ${address} on its bridge ${device}, where no host has the address`,

@@ -21,7 +21,9 @@ export default addressCause({
     if (evidence === null) return null;
     const { dryRun, route } = evidence.before;
     const { attempt } = evidence;
-    if (route !== null && route.errno !== null) return null;
+    // Without SO_BROADCAST, a datagram to many is refused like this, too (socket(7)).
+    if (route !== null && (route.errno !== null || route.type === 'broadcast' || route.type === 'multicast'))
+      return null;
     const endpoint = placeOf(evidence);
     const { address } = evidence.endpoint;
     if (isRefusal(dryRun?.errno)) return { endpoint, address, errno: dryRun?.errno ?? '', only: null };
@@ -55,8 +57,10 @@ export default addressCause({
       const staged = await alone(stage, `${title}, and a Node server listens on 127.0.0.1:PORT`, (host, port) =>
         host.nodeServer({ port, host: '127.0.0.1' }),
       );
+      // From inside, the processes that have a socket cannot be seen.
       return {
         ...staged,
+        holders: [],
         asUser: [...staged.asUser, ...stage.sandboxed(policy).askAs],
         from: [...staged.from, ...stage.sandboxed(policy).askAs],
       };

@@ -233,6 +233,8 @@ export interface InetEvidence {
   readonly conditions: readonly Conditions[];
   readonly elsewhere: readonly ElsewhereListener[] | null;
   readonly hops: readonly Hop[] | null;
+  /** The next hop after silence: what was sent has made the kernel look for it. */
+  readonly neighbourAfter: Neighbour | null;
   readonly firewall: Firewall | null;
   readonly gaps: readonly Gap[];
 }

@@ -44,6 +44,7 @@ export interface NetworkAdvice {
   forgetNeighbour(address: string, device: string | null): string;
   device(device: string): string;
   raise(device: string): string;
+  mtu(device: string, bytes: number): string;
   /** Addresses that another host has, too. */
   readonly duplicates: string;
   /** The rules of the firewall; the older kind on Linux with `legacy`. */

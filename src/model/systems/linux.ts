@@ -42,6 +42,7 @@ export const linuxAdvice: Advice = {
       asAdministrator(`ip neigh del ${address}${device === null ? '' : ` dev ${shellWord(device)}`}`),
     device: (device) => `ip addr show dev ${shellWord(device)}`,
     raise: (device) => asAdministrator(`ip link set ${shellWord(device)} up`),
+    mtu: (device, bytes) => asAdministrator(`ip link set dev ${shellWord(device)} mtu ${bytes}`),
     duplicates: 'ip -6 addr show dadfailed',
     rules: (legacy) => asAdministrator(legacy ? 'iptables-legacy-save' : 'nft list ruleset'),
     cgroupPrograms: asAdministrator('bpftool cgroup tree'),

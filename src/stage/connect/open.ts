@@ -34,6 +34,9 @@ export function openConnectStage(): ConnectStage {
         from: fields.from ?? [],
         asUser: fields.asUser ?? [],
         environment: fields.environment ?? {},
+        again: async () => {
+          await fields.again?.();
+        },
         [Symbol.asyncDispose]: () => stage[Symbol.asyncDispose](),
       };
     },

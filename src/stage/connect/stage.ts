@@ -20,6 +20,8 @@ export interface ConnectStaged extends AsyncDisposable {
   readonly asUser: readonly string[];
   /** Variables that the command gets beside those of this process, such as http_proxy. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Makes it as it was before the last question, where asking changes it. */
+  again(): Promise<void>;
 }
 
 /** What a stage hands over; `open.ts` adds the rest. */
@@ -30,6 +32,7 @@ export interface ConnectStagedFields {
   readonly from?: readonly string[];
   readonly asUser?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  readonly again?: () => Promise<unknown>;
 }
 
 /** Makes what a cause of connecting needs, and ends all of it. */

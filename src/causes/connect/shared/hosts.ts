@@ -27,6 +27,13 @@ export async function across(
   return stage.reached({
     words: [target(address, port, udp), ...flags],
     description: description.replaceAll('PORT', String(port)),
+    // A neighbour that was looked for in vain is remembered for some seconds.
+    again: () =>
+      Promise.all(
+        [network.client, network.router].map((host) =>
+          host.shell('ip neigh flush nud failed', 'ip neigh flush nud incomplete'),
+        ),
+      ),
     from: network[asks].enter,
     asUser: stage.unprivileged().askAs,
   });
@@ -63,5 +70,5 @@ function target(address: string, port: number, udp: boolean): string {
 
 /** A chain of the firewall with one rule. */
 export function chain(hook: 'input' | 'output' | 'forward', rule: string): string {
-  return `table inet stage { chain ${hook} { type filter hook ${hook} priority 0; ${rule} } }`;
+  return `table inet stage { chain ${hook} { type filter hook ${hook} priority 0; ${rule}; }; }`;
 }

@@ -10,7 +10,7 @@ import { isNativeError } from '../../errors.ts';
 import type { AttemptOptions, ReachConnection } from '../../reaching.ts';
 import { keepRefusals, readRefusals } from '../calls/error-queue.ts';
 import { events } from '../calls/events.ts';
-import { intOption, type NativeOption, setNative, socketError, sockets } from '../calls/socket.ts';
+import { intOption, type NativeOption, peerAddress, setNative, socketError, sockets } from '../calls/socket.ts';
 import { type Counts, growthOf, readCounters } from '../proc/counters.ts';
 import type { Proc } from '../proc/proc.ts';
 import { connection } from './connection.ts';
@@ -80,11 +80,22 @@ export async function connectOnce(to: InetEndpoint, options: AttemptOptions, gap
     const { kind } = await events.wait({ writable: [fd], timeoutMs, ...(signal !== undefined && { signal }) });
     // A refusal is in the queue before the socket reports it.
     const refusals = readRefusals(fd);
-    const errno = kind === 'timeout' ? 'ETIMEDOUT' : socketError(fd);
+    const errno = kind === 'timeout' ? 'ETIMEDOUT' : (socketError(fd) ?? refusedSoon(fd, refusals));
     return { fd, errno, by: errno === null || kind === 'timeout' ? null : 'later', refusals };
   } catch (error) {
     sockets.close(fd);
     throw error;
+  }
+}
+
+/** The error queue wakes us a moment before the socket has its error (tcp_v4_err): it is neither connected nor refused yet. */
+function refusedSoon(fd: number, refusals: readonly Refusal[]): string | null {
+  try {
+    peerAddress(fd);
+    return null;
+  } catch (error) {
+    if (!isNativeError(error)) throw error;
+    return socketError(fd) ?? refusals[0]?.errno ?? readRefusals(fd)[0]?.errno ?? error.code;
   }
 }
 

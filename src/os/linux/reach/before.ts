@@ -40,7 +40,8 @@ export function readBefore(proc: Proc, to: InetEndpoint, gaps: Gap[]): Before {
     link: way?.link ?? null,
     downDevices: way?.downDevices ?? null,
     neighbour: way?.neighbour ?? null,
-    unusable: ipv6 ? unusable(proc, isOurs ? to.address : (way?.route.source ?? null)) : null,
+    // A tentative address has no local route yet.
+    unusable: ipv6 ? (unusable(proc, to.address) ?? unusable(proc, way?.route.source ?? null)) : null,
     ipv6Disabled: ipv6 ? disabled(proc) : null,
     lookup: isOurs
       ? socketFor(
