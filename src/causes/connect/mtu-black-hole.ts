@@ -46,7 +46,7 @@ export default addressCause({
               `table ip stage { chain forward { type filter hook forward priority 0; ip saddr ${addresses.server.ipv4} ip length gt 1300 drop; }; }`,
             );
             await server.nodeProgram(
-              `require('node:http').createServer((request, response) => response.end('x'.repeat(60000))).listen(${port}, () => console.log('listening on port ${port}'));`,
+              `require('node:http').createServer((request, response) => response.end('x'.repeat(60000))).listen(${port}, () => require('node:fs').writeSync(1, 'listening on port ${port}\\n'));`,
             );
           },
           { flags: ['--request'] },

@@ -10,7 +10,7 @@ export default addressCause({
   on: ['linux'],
   at: 'network',
   page: {
-    see: 'Nothing.',
+    see: 'Nothing comes back, and no error: a client waits until its own timeout.',
     why: 'UDP has no connections. A server answers only what it understands, and an empty datagram is rarely that. A firewall that drops, a lost datagram and a server that ignores it look the same. What rebind can say: the host did not report the port as closed, which it would do unless a firewall or a limit of such messages prevents it.',
     now: 'Ask with the protocol of the server: `dig @HOST` for DNS, `ntpdate -q HOST` for NTP. Run `rebind reach udp/PORT` on the other host: it sees whether a program reads.',
     prevent: 'Give a UDP protocol an answer to a ping of its own.',
