@@ -32,7 +32,7 @@ export default addressCause({
       async stage(stage) {
         const directory = stage.directory();
         const path = `${directory}/app.sock`;
-        const server = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => console.log('ready'))`;
+        const server = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => require('node:fs').writeSync(1, 'ready\\n'))`;
         const { pid } = await stage.program(
           ['unshare', '--mount', 'sh', '-ec', 'mount -t tmpfs none "$0"; exec "$1" -e "$2"', directory, 'node', server],
           /^ready$/m,
