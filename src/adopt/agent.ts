@@ -25,6 +25,8 @@ const endAloneMs = 2_000;
 
 /** A server that takes part in restarts. */
 export interface Managed {
+  /** It will be stopped in a moment: answers say so. */
+  sayFarewell(times: Pick<DrainOrder, 'graceMs' | 'lingerMs'>): void;
   /** Accepts no more; open connections stay. */
   stop(): void;
   /** Ends the open connections one by one, each when it may. */
@@ -158,7 +160,9 @@ export class Agent {
 
   /** False for what hold does not say. */
   #hear(message: HoldMessage | undefined): boolean {
-    if (message?.kind === 'stop') {
+    if (message?.kind === 'farewell') {
+      for (const managed of this.#managed) managed.sayFarewell(message);
+    } else if (message?.kind === 'stop') {
       this.#draining = true;
       // From here on the order of the end is hold's: a program with nothing left to do still gets its SIGTERM.
       this.#socket?.ref();

@@ -26,7 +26,12 @@ export function manage(
   held: { readonly identity: string; readonly token: string } | null,
 ): Managed {
   followUpgrades(server);
+  /** Begun before the server was stopped. */
+  let leaving: Drain | null = null;
   return {
+    sayFarewell({ graceMs, lingerMs }) {
+      leaving ??= new Drain(server, { graceMs, idleMs: lingerMs, firstByteMs });
+    },
     stop() {
       connectionsOf(server);
       // With cluster's shared handles the worker has a real one, and accepts itself.
@@ -52,7 +57,8 @@ export function manage(
       };
       const patience = { graceMs, idleMs: lingerMs, firstByteMs, ...(sender !== null && { move }) };
       try {
-        const counts = await new Drain(server, patience).finish(new AbortController().signal);
+        const draining = leaving ?? new Drain(server, patience);
+        const counts = await draining.finish(new AbortController().signal);
         return { ...counts, handedOff };
       } finally {
         sender?.close();
@@ -83,6 +89,7 @@ function expectClose(server: Server): void {
 /** A datagram has no connection to wait for: the next process to read gets the next one. */
 export function manageUdp(socket: UdpSocket): Managed {
   return {
+    sayFarewell() {},
     stop() {
       try {
         socket.close();

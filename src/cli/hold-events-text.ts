@@ -67,5 +67,8 @@ export function tellEvents(held: Hold, command: readonly string[], io: Io, log: 
         : `Process ${pid} did not exit; it still has the socket open`,
     );
   });
+  held.on('leaving', ({ forMs }) =>
+    tell(`Asked to stop: accepting for another ${forMs / 1000} s, until nobody is sent here any more`),
+  );
   held.on('note', ({ sentence }) => tell(sentence));
 }

@@ -47,6 +47,11 @@ export class Agents {
     return [...this.#serving].some(([{ pid }, sockets]) => pid !== besides && sockets.has(identity));
   }
 
+  /** Those that serve say in their answers that they are going. */
+  sayFarewell(times: Pick<DrainOrder, 'graceMs' | 'lingerMs'>): void {
+    for (const agent of this.#serving.keys()) agent.tell({ kind: 'farewell', ...times });
+  }
+
   /**
    * They accept no more, and their connections end. Resolves when that is so, or when the time is over.
    *

@@ -31,7 +31,7 @@ export class Decisions {
   }
 
   get isStopping(): boolean {
-    return this.#state.now.kind === 'stopping' || this.#state.now.kind === 'over';
+    return ['leaving', 'stopping', 'over'].includes(this.#state.now.kind);
   }
 
   /** What an order leads to at once waits until the orders before it are carried out. */

@@ -206,6 +206,11 @@ export class Generation {
     this.#agents.add(agent, (message) => this.#hear(message, agent));
   }
 
+  /** It goes on accepting, and its answers say that it is going. */
+  sayFarewell(times: Pick<DrainOrder, 'graceMs' | 'lingerMs'>): void {
+    this.#agents.sayFarewell(times);
+  }
+
   /**
    * Ends it without losing a connection: it accepts no more, its connections end, then the stop signal, and after the grace SIGKILL.
    * Programs without the preload get that signal at once, and drain in their own way.

@@ -48,6 +48,8 @@ export class HeldSockets {
   readonly former: Holder[] = [];
   /** What there is to say about the sockets that were taken over. */
   readonly remarks: string[] = [];
+  /** Those whose port the kernel chose. */
+  readonly chosen: HeldSocket[] = [];
   /** Sockets that were replaced, by their old identity. */
   readonly #replaced = new Map<string, HeldSocket>();
   /** Addresses of a bare port that programs asked for. */
@@ -86,7 +88,9 @@ export class HeldSockets {
       // Given by the service manager already, or typed twice.
       if (this.list.some((held) => formatEndpoint(held.endpoint) === formatEndpoint(endpoint))) return;
       try {
-        this.list.push(openHeld(endpoint, explicit, this.#backlog));
+        const opened = openHeld(endpoint, explicit, this.#backlog);
+        this.list.push(opened);
+        if (endpoint.protocol !== 'unix' && endpoint.port === 0) this.chosen.push(opened);
         return;
       } catch (error) {
         const noIpv6 = isNativeError(error) && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL');

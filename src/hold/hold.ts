@@ -5,6 +5,8 @@
 import { EventEmitter } from 'node:events';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import type { ProcessIdentity } from '../model/facts.ts';
+import { learnedLameDuckMs } from '../server/probes.ts';
+import type { Unready } from '../server/unready.ts';
 import { type AgentConnection, Control } from './control.ts';
 import { ControlNames } from './control-names.ts';
 import { Decisions } from './decisions.ts';
@@ -16,6 +18,7 @@ import { Generation } from './generation.ts';
 import { GenerationEnd } from './generation-end.ts';
 import { Generations } from './generations.ts';
 import { Guard } from './guard.ts';
+import { type HoldHealth, openHealth } from './health.ts';
 import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
 import { Past } from './history.ts';
 import type { Order } from './machine.ts';
@@ -47,6 +50,9 @@ export class Hold extends EventEmitter<HoldEvents> {
   readonly #tickets = new Map<number, (result: RestartResult) => void>();
   /** The wait before a crashed command is started again. */
   #pause: NodeJS.Timeout | undefined;
+  #lameDuck: NodeJS.Timeout | undefined;
+  /** What orchestrators are told; null where nobody may ask. */
+  #health: HoldHealth | null = null;
   /** What the exit status of everything is. */
   #status: () => number = () => 126;
   #finish: (status: number) => void = () => {};
@@ -57,8 +63,8 @@ export class Hold extends EventEmitter<HoldEvents> {
     this.#settings = settings;
     this.#sockets = new HeldSockets(settings.backlog);
     this.#faults = new Faults(this.#note);
-    const { overlap, watch, mostFailures } = settings;
-    const rules = { overlap, watching: watch.length > 0, mostFailures };
+    const { overlap, watch, mostFailures, lameDuckMs } = settings;
+    const rules = { overlap, watching: watch.length > 0, mostFailures, lameDuck: lameDuckMs !== 0 };
     this.#decisions = new Decisions(rules, (order) => this.#carryOut(order));
     this.#leaving = new GenerationEnd(settings, this.#past, {
       draining: (event) => this.#tell('draining', event),
@@ -92,6 +98,22 @@ export class Hold extends EventEmitter<HoldEvents> {
     return this.#sockets.list.map((socket) => socket.endpoint);
   }
 
+  /** The port that was chosen where 0 was asked for, which the command gets as PORT; else null. */
+  get port(): number | null {
+    const [first] = this.#sockets.chosen;
+    return first === undefined || first.endpoint.protocol === 'unix' ? null : first.endpoint.port;
+  }
+
+  /** Where `/livez` and `/readyz` are answered, or null. */
+  get healthPort(): number | null {
+    return this.#health?.healthPort ?? null;
+  }
+
+  /** Where `/metrics` is answered, or null. */
+  get metricsPort(): number | null {
+    return this.#health?.metricsPort ?? null;
+  }
+
   /** @internal Use `hold`. */
   async open(): Promise<void> {
     const { descriptors, endpoints, takeOver, yes, watch, cwd, remarks } = this.#settings;
@@ -113,13 +135,17 @@ export class Hold extends EventEmitter<HoldEvents> {
       });
       this.#names = new ControlNames(this.#control, this.#note);
       for (const socket of this.#sockets.list) this.#names.add(socket, this.#sockets.former.length > 0);
+      this.#health = await openHealth(this.#settings, this.#sockets, this, () => this.#readiness());
       if (watch.length > 0)
         this.#watch = new Watch(watch, cwd, this.#faults, this.#changed, this.#note, this.#generations.live);
     } catch (error) {
       this.#letGo();
       throw error;
     }
-    for (const remark of [...remarks, ...this.#sockets.remarks]) this.#note(remark);
+    const { port } = this;
+    const chosen = port === null ? [] : [`The command gets the port as PORT=${port}`];
+    const asked = this.healthPort === null ? [] : [`/livez and /readyz are answered on port ${this.healthPort}`];
+    for (const remark of [...remarks, ...this.#sockets.remarks, ...chosen, ...asked]) this.#note(remark);
     this.#decisions.happened({ kind: 'restart', ticket: null, reason: 'first start' });
   }
 
@@ -241,7 +267,9 @@ export class Hold extends EventEmitter<HoldEvents> {
       }),
     kill: ({ number }) => this.#generations.live.get(number)?.signal('SIGKILL'),
     'kill-all': () => this.signal('SIGKILL'),
+    'say-farewell': () => this.#sayFarewell(),
     'end-all': ({ signal }) => {
+      clearTimeout(this.#lameDuck);
       const ending = this.#leaving.endAll([...this.#generations.live.values()], signal);
       void this.#faults.settle('Ending the command', ending).then(() => this.#decisions.happened({ kind: 'all-gone' }));
     },
@@ -263,6 +291,21 @@ export class Hold extends EventEmitter<HoldEvents> {
     'let-go': () => this.#over(),
   };
 
+  /** Nobody knows how long a program that drains in its own way needs; those who ask are waited for. */
+  #sayFarewell(): void {
+    const { lameDuckMs, graceMs, lingerMs } = this.#settings;
+    const forMs = lameDuckMs === 'auto' ? learnedLameDuckMs(this.#sockets) : lameDuckMs;
+    this.#current?.sayFarewell({ graceMs, lingerMs });
+    if (forMs > 0) this.#tell('leaving', { generation: this.#decisions.current, forMs });
+    this.#lameDuck = setTimeout(() => this.#decisions.happened({ kind: 'lame-duck-over' }), forMs);
+  }
+
+  /** Why clients are not to be sent here. */
+  #readiness(): Unready | null {
+    if (this.#decisions.isStopping) return { closing: true, reason: 'closing' };
+    return this.#current?.state === 'ready' ? null : { closing: false, reason: 'no generation is ready' };
+  }
+
   #start(number: number, reason: string): void {
     // What else the old one listens on, the next one would find taken.
     const old = this.#decisions.next === number ? this.#current : undefined;
@@ -275,9 +318,11 @@ export class Hold extends EventEmitter<HoldEvents> {
   #make(number: number): Generation {
     const control = this.#control;
     if (control === null) throw new Error('The control socket is not open');
-    const { learn } = this.#settings;
+    const { learn, environment } = this.#settings;
+    const { port } = this;
     return new Generation({
       ...this.#settings,
+      environment: port === null ? environment : { ...environment, PORT: String(port) },
       number,
       sockets: [...this.#sockets.list],
       control,
@@ -331,6 +376,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   }
 
   #letGo(): void {
+    this.#health?.close();
     this.#control?.close();
     this.#watch?.close();
     this.#sockets.letGo();

@@ -12,6 +12,8 @@ export interface Rules {
   readonly watching: boolean;
   /** Crashes in a row that are followed by another start. */
   readonly mostFailures: number;
+  /** At SIGTERM it goes on accepting for a while, and says that it is going. */
+  readonly lameDuck: boolean;
 }
 
 /** A generation by its number, and the question that is answered when it is ready. */
@@ -39,6 +41,8 @@ export type Situation =
   | { readonly kind: 'pausing' }
   /** Nothing runs until somebody edits or asks. */
   | { readonly kind: 'idle' }
+  /** It was asked to stop, and `run` goes on accepting until those who send it clients have noticed. */
+  | { readonly kind: 'leaving'; readonly run: Run }
   /** Everything ends. */
   | { readonly kind: 'stopping' }
   | { readonly kind: 'over' };
@@ -67,6 +71,7 @@ export type Event =
   /** No process of it is left. */
   | { readonly kind: 'gone'; readonly number: number }
   | { readonly kind: 'pause-over' }
+  | { readonly kind: 'lame-duck-over' }
   | { readonly kind: 'stop'; readonly signal: NodeJS.Signals }
   /** Of all generations nothing is left. */
   | { readonly kind: 'all-gone' };
@@ -87,6 +92,8 @@ export type Order =
   | { readonly order: 'kill-all' }
   /** `signal` is null when the command is done: what still drains has the grace. */
   | { readonly order: 'end-all'; readonly signal: NodeJS.Signals | null }
+  /** Say that it is going, and tell when the time for that is over. */
+  | { readonly order: 'say-farewell' }
   | { readonly order: 'pause'; readonly ms: number }
   | { readonly order: 'cancel-pause' }
   | {
@@ -135,8 +142,10 @@ export function step(state: State, event: Event, rules: Rules): Step {
       return gone(state, event.number);
     case 'pause-over':
       return state.now.kind === 'pausing' ? start(state, null, 'crash') : same(state);
+    case 'lame-duck-over':
+      return state.now.kind === 'leaving' ? stopNow(state, 'SIGTERM') : same(state);
     case 'stop':
-      return stop(state, event.signal);
+      return stop(state, event.signal, rules);
     case 'all-gone':
       if (state.now.kind !== 'stopping') return same(state);
       return to({ ...state, draining: [] }, { kind: 'over' }, [{ order: 'let-go' }]);
@@ -145,7 +154,9 @@ export function step(state: State, event: Event, rules: Rules): Step {
 
 /** The generation that serves, or is meant to. */
 export function currentOf({ now }: State): number | null {
-  return now.kind === 'starting' || now.kind === 'serving' || now.kind === 'trying' ? now.run.number : null;
+  return now.kind === 'starting' || now.kind === 'serving' || now.kind === 'trying' || now.kind === 'leaving'
+    ? now.run.number
+    : null;
 }
 
 /** The generation that starts beside it. */
@@ -180,6 +191,7 @@ function restart(state: State, { ticket, reason }: Event & { kind: 'restart' }, 
       return to(state, { ...now, ticket, reason }, answer({ number: null, ticket: now.ticket }, 'superseded', 'newer'));
     case 'cleaning':
       return to(state, { kind: 'replacing', leaving: now.crashed, ticket, reason }, []);
+    case 'leaving':
     case 'stopping':
     case 'over':
       return { state, orders: answer({ number: null, ticket }, 'refused', 'stopping') };
@@ -216,6 +228,8 @@ function exited(state: State, event: Event & { kind: 'exited' }, rules: Rules): 
   const { number, ok, servedMs } = event;
   if (now.kind === 'trying' && now.next.number === number) return refuse(state, now, 'exit');
   if (currentOf(state) !== number) return same(state);
+  // It has ended by itself while it was to leave: that is its end.
+  if (now.kind === 'leaving') return stopNow(state, null);
   const failures = failuresWith(state.failures, servedMs ?? 0);
   const counted = { ...state, failures };
   const clean: Order = { order: 'clean', number };
@@ -264,10 +278,24 @@ function gone(before: State, number: number): Step {
   return ms === 0 ? start(state, null, 'crash') : to(state, { kind: 'pausing' }, [{ order: 'pause', ms }]);
 }
 
-function stop(state: State, signal: NodeJS.Signals): Step {
+/** SIGTERM asks for an end that nobody notices; any other signal comes from somebody who waits for it. */
+function stop(state: State, signal: NodeJS.Signals, rules: Rules): Step {
   const { now } = state;
   if (now.kind === 'over') return same(state);
   if (now.kind === 'stopping') return { state, orders: [{ order: 'kill-all' }] };
+  if (!rules.lameDuck || signal !== 'SIGTERM') return stopNow(state, signal);
+  if (now.kind === 'serving') return to(state, { kind: 'leaving', run: now.run }, [{ order: 'say-farewell' }]);
+  if (now.kind === 'trying')
+    return to(state, { kind: 'leaving', run: now.run }, [
+      ...answer(now.next, 'refused', 'stopping'),
+      { order: 'discard', number: now.next.number, as: 'superseded' },
+      { order: 'say-farewell' },
+    ]);
+  return stopNow(state, signal);
+}
+
+function stopNow(state: State, signal: NodeJS.Signals | null): Step {
+  const { now } = state;
   const open: readonly { readonly number: number | null; readonly ticket: number | null }[] =
     now.kind === 'starting'
       ? [now.run]

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readEndpoint, type WhyEndpoint } from '../ask/request.ts';
-import { backlogNumber, checkFlag, checkNames, milliseconds, nameOf, show } from '../check.ts';
+import { backlogNumber, checkFlag, checkNames, milliseconds, nameOf, portNumber, show } from '../check.ts';
 import type { Endpoint, ParsedEndpoint } from '../model/endpoint.ts';
 import { escapeText } from '../model/text.ts';
 import type { Exit } from './exit.ts';
@@ -27,7 +27,7 @@ export const stopSignals: readonly StopSignal[] = [
 
 /** All times in milliseconds. */
 export interface HoldOptions {
-  /** What `why` takes: `3000`, `'127.0.0.1:3000'`, `'udp/53'`, `'./app.sock'`, `{ port, host }`. Empty learns the port from a Node program when it first listens. @default [] */
+  /** What `why` takes, and port 0 for any free one, which the command gets as PORT: `3000`, `'127.0.0.1:3000'`, `'udp/53'`, `'./app.sock'`, `{ port, host }`. Empty learns the port from a Node program when it first listens. @default [] */
   readonly endpoints?: readonly WhyEndpoint[] | undefined;
   /** Listening sockets that this process has already, such as those of systemd (sd_listen_fds(3)); hold owns them from now on. @default [] */
   readonly descriptors?: readonly number[] | undefined;
@@ -41,6 +41,15 @@ export interface HoldOptions {
   readonly graceMs?: number | undefined;
   /** What asks the program to finish, such as SIGQUIT for nginx. @default 'SIGTERM' */
   readonly stopSignal?: StopSignal | undefined;
+  /**
+   * How long hold goes on accepting after SIGTERM, while `/readyz` says no and answers say `Connection: close`, so that load balancers and
+   * orchestrators have taken the server out before it refuses anybody. `auto` learns it from those who ask `/readyz`, as `close` does. @default 0
+   */
+  readonly lameDuckMs?: number | 'auto' | undefined;
+  /** A port for `/livez` and `/readyz`, which hold answers itself. @default null */
+  readonly healthPort?: number | null | undefined;
+  /** A port for `/metrics` in the text format of Prometheus; may be that of the health. @default null */
+  readonly metricsPort?: number | null | undefined;
   /** How long a connection must be silent before it is closed while draining. @default 1000 */
   readonly lingerMs?: number | undefined;
   /** How long a new process may take to become ready before hold stops it and the old one keeps serving. @default 30000 */
@@ -106,6 +115,8 @@ export interface HoldEvents {
   changed: [{ readonly path: string }];
   note: [{ readonly sentence: string }];
   stopping: [{ readonly signal: NodeJS.Signals }];
+  /** It was asked to stop, and goes on accepting for this long. */
+  leaving: [{ readonly generation: number; readonly forMs: number }];
   end: [{ readonly status: number }];
 }
 
@@ -139,6 +150,9 @@ const optionNames = Object.keys({
   env: true,
   graceMs: true,
   stopSignal: true,
+  lameDuckMs: true,
+  healthPort: true,
+  metricsPort: true,
   lingerMs: true,
   readyTimeoutMs: true,
   readyBy: true,
@@ -153,6 +167,14 @@ const optionNames = Object.keys({
   stderr: true,
 } satisfies Record<keyof HoldOptions, true>);
 
+/** An endpoint whose port may be 0: then the kernel chooses, and the command gets the port as PORT. @throws {TypeError} {RangeError} */
+export function readHeldEndpoint(endpoint: WhyEndpoint): ParsedEndpoint {
+  const isAny = typeof endpoint === 'string' && /^((tcp|udp)\/)?([^/]*:)?0$/.test(endpoint);
+  if (!isAny) return readEndpoint(endpoint);
+  const read = readEndpoint(endpoint.replace(/0$/, '1'));
+  return read.protocol === 'unix' ? read : { ...read, port: 0 };
+}
+
 /** @throws {TypeError} @throws {RangeError} */
 export function readSettings(options: HoldOptions): Settings {
   checkNames('hold()', options, optionNames);
@@ -160,7 +182,7 @@ export function readSettings(options: HoldOptions): Settings {
   if (!isTexts(command) || command.length === 0)
     throw new TypeError('hold needs a command: an array of strings, the program first');
   if (command[0] === '') throw new TypeError('hold needs a command: the name of the program is empty');
-  const endpoints = list('endpoints', options.endpoints).map(readEndpoint);
+  const endpoints = list('endpoints', options.endpoints).map(readHeldEndpoint);
   const descriptors = list('descriptors', options.descriptors).map((fd) => whole('descriptors', fd, 0));
   const watch = texts('watch', options.watch);
   const { cwd = process.cwd(), env = process.env } = options;
@@ -180,6 +202,9 @@ export function readSettings(options: HoldOptions): Settings {
     environment: env,
     graceMs: milliseconds('graceMs', options.graceMs, defaults.graceMs),
     stopSignal: oneOf('stopSignal', options.stopSignal ?? defaults.stopSignal, stopSignals),
+    lameDuckMs: options.lameDuckMs === 'auto' ? 'auto' : milliseconds('lameDuckMs', options.lameDuckMs, 0),
+    healthPort: options.healthPort == null ? null : portNumber(options.healthPort),
+    metricsPort: options.metricsPort == null ? null : portNumber(options.metricsPort),
     lingerMs: milliseconds('lingerMs', options.lingerMs, defaults.lingerMs),
     readyTimeoutMs: milliseconds('readyTimeoutMs', options.readyTimeoutMs, defaults.readyTimeoutMs),
     readyBy: oneOf('readyBy', options.readyBy ?? defaults.readyBy, readyWays),

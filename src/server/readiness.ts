@@ -6,13 +6,7 @@ import { escapeText } from '../model/text.ts';
 import { close } from './close.ts';
 import type { HealthPlan } from './health-options.ts';
 import { isListening } from './listen-plan.ts';
-
-/** Why they are not ready, and whether that is because they close. */
-export interface Unready {
-  readonly closing: boolean;
-  /** One line. */
-  readonly reason: string;
-}
+import type { Unready } from './unready.ts';
 
 /** Answers for one `health`. */
 export class Readiness {

@@ -63,6 +63,7 @@ const eventNames = [
   'changed',
   'note',
   'stopping',
+  'leaving',
   'end',
 ] as const satisfies readonly (keyof HoldEvents)[];
 

@@ -17,7 +17,8 @@ import {
   step,
 } from '../../src/hold/machine.ts';
 
-const plain: Rules = { overlap: true, watching: false, mostFailures: 2 };
+const plain: Rules = { overlap: true, watching: false, mostFailures: 2, lameDuck: false };
+const lame: Rules = { ...plain, lameDuck: true };
 
 /** Generation 1 is current, 2 is next, 3 drains; the next number is 4. */
 const situations: Readonly<Record<Situation['kind'], Situation>> = {
@@ -29,6 +30,7 @@ const situations: Readonly<Record<Situation['kind'], Situation>> = {
   cleaning: { kind: 'cleaning', crashed: 1, after: 'start-again' },
   pausing: { kind: 'pausing' },
   idle: { kind: 'idle' },
+  leaving: { kind: 'leaving', run: { number: 1, ticket: null } },
   stopping: { kind: 'stopping' },
   over: { kind: 'over' },
 };
@@ -45,6 +47,7 @@ const events = {
   'unstartable 2': { kind: 'unstartable', number: 2 },
   gone: { kind: 'gone', number: 1 },
   'pause-over': { kind: 'pause-over' },
+  'lame-duck-over': { kind: 'lame-duck-over' },
   stop: { kind: 'stop', signal: 'SIGTERM' },
   'all-gone': { kind: 'all-gone' },
 } as const satisfies Readonly<Record<string, Event>>;
@@ -91,6 +94,11 @@ const table: readonly (readonly [Situation['kind'], keyof typeof events, Situati
   ['idle', 'restart', 'starting', 'start 4'],
   ['idle', 'stop', 'stopping', 'end-all'],
 
+  ['leaving', 'restart', 'leaving', 'answer 8 refused'],
+  ['leaving', 'crashed', 'stopping', 'end-all'],
+  ['leaving', 'lame-duck-over', 'stopping', 'end-all'],
+  ['leaving', 'stop', 'stopping', 'end-all'],
+
   ['stopping', 'restart', 'stopping', 'answer 8 refused'],
   ['stopping', 'stop', 'stopping', 'kill-all'],
   ['stopping', 'all-gone', 'over', 'let-go'],
@@ -121,6 +129,20 @@ for (const kind of Object.keys(situations) as Situation['kind'][])
       const [, , after, ...expected] = row;
       assert.deepEqual([state.now.kind, ...orders.map(words)], [after, ...expected]);
     });
+
+test('with a lame duck SIGTERM lets the one that serves go on for a while, and every other signal does not', () => {
+  const serving = step(stateOf('serving'), events.stop, lame);
+  assert.deepEqual([serving.state.now.kind, ...serving.orders.map(words)], ['leaving', 'say-farewell']);
+  const trying = step(stateOf('trying'), events.stop, lame);
+  assert.deepEqual(
+    [trying.state.now.kind, ...trying.orders.map(words)],
+    ['leaving', 'answer 7 refused', 'discard 2 superseded', 'say-farewell'],
+  );
+  for (const kind of ['new', 'starting', 'replacing', 'cleaning', 'pausing', 'idle'] as const)
+    assert.equal(step(stateOf(kind), events.stop, lame).state.now.kind, 'stopping', kind);
+  for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT'] as const)
+    assert.equal(step(stateOf('serving'), { kind: 'stop', signal }, lame).state.now.kind, 'stopping', signal);
+});
 
 test('without overlap the old one is gone before the next one starts', () => {
   const rules = { ...plain, overlap: false };
@@ -170,113 +192,122 @@ const anyEvent = fc.oneof(
   fc.constantFrom<'restart' | 'stop'>('restart', 'restart', 'restart', 'stop'),
   fc.record({ life: fc.constantFrom('ready', 'late', 'crash', 'finish', 'unstartable'), pick: fc.nat(3) }),
   fc.record({ end: fc.nat(5) }),
-  fc.constant('pause-over' as const),
+  fc.constantFrom('pause-over' as const, 'lame-duck-over' as const),
 );
 
 test('in whatever order events come: one serves, the old one goes on when the next fails, every question has one answer', () => {
   fc.assert(
-    fc.property(fc.array(anyEvent, { maxLength: 60 }), fc.boolean(), fc.boolean(), (script, overlap, watching) => {
-      const rules: Rules = { overlap, watching, mostFailures: 3 };
-      let state = initial;
-      const alive = new Map<number, { ready: boolean; leaving: boolean; exited: boolean }>();
-      const asked = new Set<number>();
-      let lastTicket = 0;
-      let isPaused = false;
-      let isEnding = false;
-      let closed = 0;
-      const send = (event: Event): void => {
-        const before = state;
-        const result = step(state, event, rules);
-        state = result.state;
-        for (const order of result.orders) {
-          assert.equal(closed, 0, 'an order after the sockets were closed');
-          if (order.order === 'start') {
-            // The one that serves is never doubled: without overlap nothing of another one is current.
-            if (!overlap)
-              assert.ok(
-                [...alive.values()].every((one) => one.leaving),
-                'two at a time without overlap',
-              );
-            assert.ok(!alive.has(order.number));
-            alive.set(order.number, { ready: false, leaving: false, exited: false });
-          } else if (order.order === 'drain' || order.order === 'discard' || order.order === 'clean') {
-            const one = alive.get(order.number);
-            assert.ok(one !== undefined && !one.leaving, 'ended twice');
-            one.leaving = true;
-            if (order.order === 'drain' && overlap && before.now.kind === 'trying')
-              assert.ok(alive.get(nextOf(before) ?? 0)?.ready, 'the old one left before the next one was ready');
-            if (order.order === 'discard') assert.equal(one.ready, false, 'one that serves was discarded');
-          } else if (order.order === 'answer') {
-            assert.ok(asked.delete(order.ticket), 'a question answered twice');
-          } else if (order.order === 'pause') isPaused = true;
-          else if (order.order === 'cancel-pause') isPaused = false;
-          else if (order.order === 'end-all') {
-            // All are asked to stop: what becomes ready from now on serves nobody.
-            isEnding = true;
-            for (const one of alive.values()) one.leaving = true;
-          } else if (order.order === 'let-go') {
-            assert.equal(alive.size, 0, 'closed while processes are left');
-            closed++;
+    fc.property(
+      fc.array(anyEvent, { maxLength: 60 }),
+      fc.boolean(),
+      fc.boolean(),
+      fc.boolean(),
+      (script, overlap, watching, lameDuck) => {
+        const rules: Rules = { overlap, watching, mostFailures: 3, lameDuck };
+        let state = initial;
+        const alive = new Map<number, { ready: boolean; leaving: boolean; exited: boolean }>();
+        const asked = new Set<number>();
+        let lastTicket = 0;
+        let isPaused = false;
+        let isEnding = false;
+        let closed = 0;
+        const send = (event: Event): void => {
+          const before = state;
+          const result = step(state, event, rules);
+          state = result.state;
+          for (const order of result.orders) {
+            assert.equal(closed, 0, 'an order after the sockets were closed');
+            if (order.order === 'start') {
+              // The one that serves is never doubled: without overlap nothing of another one is current.
+              if (!overlap)
+                assert.ok(
+                  [...alive.values()].every((one) => one.leaving),
+                  'two at a time without overlap',
+                );
+              assert.ok(!alive.has(order.number));
+              alive.set(order.number, { ready: false, leaving: false, exited: false });
+            } else if (order.order === 'drain' || order.order === 'discard' || order.order === 'clean') {
+              const one = alive.get(order.number);
+              assert.ok(one !== undefined && !one.leaving, 'ended twice');
+              one.leaving = true;
+              if (order.order === 'drain' && overlap && before.now.kind === 'trying')
+                assert.ok(alive.get(nextOf(before) ?? 0)?.ready, 'the old one left before the next one was ready');
+              if (order.order === 'discard') assert.equal(one.ready, false, 'one that serves was discarded');
+            } else if (order.order === 'answer') {
+              assert.ok(asked.delete(order.ticket), 'a question answered twice');
+            } else if (order.order === 'pause') isPaused = true;
+            else if (order.order === 'cancel-pause') isPaused = false;
+            else if (order.order === 'end-all') {
+              // All are asked to stop: what becomes ready from now on serves nobody.
+              isEnding = true;
+              for (const one of alive.values()) one.leaving = true;
+            } else if (order.order === 'let-go') {
+              assert.equal(alive.size, 0, 'closed while processes are left');
+              closed++;
+            }
+          }
+          const servingNow = [...alive.values()].filter((one) => one.ready && !one.leaving && !one.exited);
+          assert.ok(servingNow.length <= 1, 'two serve');
+          assert.ok(state.draining.length <= mostDraining + 1);
+          if (
+            before.now.kind === 'trying' &&
+            event.kind !== 'ready' &&
+            'number' in event &&
+            event.number === nextOf(before)
+          )
+            assert.equal(currentOf(state), currentOf(before), 'the old one goes on');
+        };
+        send({ kind: 'restart', ticket: null, reason: 'first start' });
+        for (const one of script) {
+          if (one === 'restart') {
+            asked.add(++lastTicket);
+            if (closed === 0) send({ kind: 'restart', ticket: lastTicket, reason: 'asked for' });
+            else asked.delete(lastTicket);
+          } else if (one === 'stop') {
+            if (closed === 0) send({ kind: 'stop', signal: 'SIGTERM' });
+          } else if (one === 'pause-over') {
+            if (isPaused) {
+              isPaused = false;
+              send({ kind: 'pause-over' });
+            }
+          } else if (one === 'lame-duck-over') {
+            if (state.now.kind === 'leaving') send({ kind: 'lame-duck-over' });
+          } else if ('life' in one) {
+            const [number, run] = [...alive][one.pick % Math.max(1, alive.size)] ?? [];
+            if (number === undefined || run === undefined || run.exited) continue;
+            if (one.life === 'ready' && !run.leaving && !run.ready) {
+              run.ready = true;
+              send({ kind: 'ready', number });
+            } else if (one.life === 'late' && !run.ready) send({ kind: 'late', number });
+            else if (one.life === 'crash' || one.life === 'finish') {
+              run.exited = true;
+              send({ kind: 'exited', number, ok: one.life === 'finish', servedMs: run.ready ? 2_000 : null });
+            } else if (one.life === 'unstartable' && !run.ready) {
+              run.exited = true;
+              send({ kind: 'unstartable', number });
+            }
+          } else if (isEnding && closed === 0) {
+            alive.clear();
+            send({ kind: 'all-gone' });
+          } else {
+            const leaving = [...alive].filter(([, run]) => run.leaving);
+            const [number] = leaving[one.end % Math.max(1, leaving.length)] ?? [];
+            if (number === undefined) continue;
+            alive.delete(number);
+            send({ kind: 'gone', number });
           }
         }
-        const servingNow = [...alive.values()].filter((one) => one.ready && !one.leaving && !one.exited);
-        assert.ok(servingNow.length <= 1, 'two serve');
-        assert.ok(state.draining.length <= mostDraining + 1);
-        if (
-          before.now.kind === 'trying' &&
-          event.kind !== 'ready' &&
-          'number' in event &&
-          event.number === nextOf(before)
-        )
-          assert.equal(currentOf(state), currentOf(before), 'the old one goes on');
-      };
-      send({ kind: 'restart', ticket: null, reason: 'first start' });
-      for (const one of script) {
-        if (one === 'restart') {
-          asked.add(++lastTicket);
-          if (closed === 0) send({ kind: 'restart', ticket: lastTicket, reason: 'asked for' });
-          else asked.delete(lastTicket);
-        } else if (one === 'stop') {
-          if (closed === 0) send({ kind: 'stop', signal: 'SIGTERM' });
-        } else if (one === 'pause-over') {
-          if (isPaused) {
-            isPaused = false;
-            send({ kind: 'pause-over' });
-          }
-        } else if ('life' in one) {
-          const [number, run] = [...alive][one.pick % Math.max(1, alive.size)] ?? [];
-          if (number === undefined || run === undefined || run.exited) continue;
-          if (one.life === 'ready' && !run.leaving && !run.ready) {
-            run.ready = true;
-            send({ kind: 'ready', number });
-          } else if (one.life === 'late' && !run.ready) send({ kind: 'late', number });
-          else if (one.life === 'crash' || one.life === 'finish') {
-            run.exited = true;
-            send({ kind: 'exited', number, ok: one.life === 'finish', servedMs: run.ready ? 2_000 : null });
-          } else if (one.life === 'unstartable' && !run.ready) {
-            run.exited = true;
-            send({ kind: 'unstartable', number });
-          }
-        } else if (isEnding && closed === 0) {
+        // Whatever came before, a stop ends it all, and nobody waits for an answer for ever.
+        if (closed === 0) send({ kind: 'stop', signal: 'SIGTERM' });
+        if (state.now.kind === 'leaving') send({ kind: 'lame-duck-over' });
+        if (closed === 0) {
           alive.clear();
           send({ kind: 'all-gone' });
-        } else {
-          const leaving = [...alive].filter(([, run]) => run.leaving);
-          const [number] = leaving[one.end % Math.max(1, leaving.length)] ?? [];
-          if (number === undefined) continue;
-          alive.delete(number);
-          send({ kind: 'gone', number });
         }
-      }
-      // Whatever came before, a stop ends it all, and nobody waits for an answer for ever.
-      if (closed === 0) send({ kind: 'stop', signal: 'SIGTERM' });
-      if (closed === 0) {
-        alive.clear();
-        send({ kind: 'all-gone' });
-      }
-      assert.equal(closed, 1);
-      assert.equal(asked.size, 0);
-    }),
+        assert.equal(closed, 1);
+        assert.equal(asked.size, 0);
+      },
+    ),
     { numRuns: 3_000 },
   );
 });

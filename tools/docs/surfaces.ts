@@ -39,5 +39,10 @@ export const surfaces: readonly Surface[] = [
   { name: 'Terminal and logs', files: ['src/cli/text.ts', 'src/cli/log.ts', 'src/hold/last-lines.ts'] },
   { name: 'Cache of compiled code', files: ['src/cli/rebind.ts'] },
   { name: 'Library', files: ['src/server/listen.ts', 'src/server/reserve.ts', 'src/index.ts'] },
+  {
+    name: 'Health and metrics',
+    files: ['src/server/health-server.ts', 'src/server/health.ts', 'src/hold/health.ts', 'src/hold/metrics.ts'],
+  },
+  { name: 'Files that check reads', files: ['src/manifests/check-files.ts', 'src/manifests/yaml-tree.ts'] },
   { name: 'Failing systems', files: ['src/hold/faults.ts'] },
 ];

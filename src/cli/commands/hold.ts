@@ -11,7 +11,7 @@ import { demand } from '../../os/capabilities.ts';
 import { os } from '../../os/index.ts';
 import type { Invocation } from '../command.ts';
 import { exit } from '../exit.ts';
-import { endpoint, time } from '../hold-arguments.ts';
+import { heldEndpoint, port, time } from '../hold-arguments.ts';
 import { tellEvents } from '../hold-events-text.ts';
 import { canvas, type Io } from '../io.ts';
 import { Log } from '../log.ts';
@@ -52,7 +52,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     io.stderr.write(`${paint('bad', 'rebind:')} ${why}; nothing was started\n`);
     return found.why === 'not-found' ? notFound : notExecutable;
   }
-  for (const word of invocation.operands) endpoint(word);
+  for (const word of invocation.operands) heldEndpoint(word);
   const noCount = whyNoCount(process.env);
   if (noCount !== null) throw new UsageError(noCount);
   leaveInspector();
@@ -108,6 +108,9 @@ function optionsOf(command: readonly string[], invocation: Invocation, log: Log)
     graceMs: time(invocation, 'grace'),
     stopSignal: invocation.value('stop-signal') as StopSignal | undefined,
     lingerMs: time(invocation, 'linger'),
+    lameDuckMs: invocation.value('lame-duck') === 'auto' ? 'auto' : time(invocation, 'lame-duck'),
+    healthPort: port(invocation, 'health'),
+    metricsPort: port(invocation, 'metrics'),
     readyTimeoutMs: time(invocation, 'ready-timeout'),
     readyBy: invocation.value('ready') as ReadyBy | undefined,
     assumeReadyMs: time(invocation, 'assume-ready'),

@@ -8,7 +8,7 @@ export const holdEntry: Command = {
   page: [
     'Opens the endpoints itself and starts the command on them. On a restart the new process starts beside the old one and takes over when it is ready; the old process finishes its connections and exits. If the new process crashes or hangs, hold stops it and the old one keeps serving. No connection is refused.',
     'Node programs need no change, also below npm, npx, tsx or nodemon. Other programs find the sockets as systemd passes them (LISTEN_FDS). Without an endpoint, hold learns the port when a Node program first listens.',
-    'Restart it with SIGHUP, with --watch, or with "rebind hold --restart 3000" from another terminal. SIGTERM stops it after open connections have finished, Ctrl-C at once; a second signal kills the command. Ctrl-Z also suspends the command. When the terminal is closed, everything stops. The exit status is that of the command.',
+    'Restart it with SIGHUP, with --watch, or with "rebind hold --restart 3000" from another terminal. SIGTERM stops it after the lame duck and after open connections have finished, Ctrl-C at once; a second signal kills the command. Ctrl-Z also suspends the command. When the terminal is closed, everything stops. The exit status is that of the command.',
     timePage,
     ...endpointPage,
   ],
@@ -50,6 +50,22 @@ export const holdEntry: Command = {
       summary: 'How long a connection must be idle before it is closed (default: 1s)',
     },
     {
+      name: 'lame-duck',
+      value: { name: 'TIME|auto' },
+      summary:
+        'How long to go on accepting after SIGTERM while /readyz says no and answers say Connection: close; auto learns it from those who ask (default: 0)',
+    },
+    {
+      name: 'health',
+      value: { name: 'PORT' },
+      summary: 'Answer /livez and /readyz on this port, for orchestrators and load balancers',
+    },
+    {
+      name: 'metrics',
+      value: { name: 'PORT' },
+      summary: 'Answer /metrics on this port, in the text format of Prometheus',
+    },
+    {
       name: 'ready',
       value: { name: 'HOW', values: ['auto', 'listening', 'notify', 'message'] },
       summary:
@@ -73,6 +89,11 @@ export const holdEntry: Command = {
     jsonFlag,
   ],
   examples: [
+    {
+      command: 'rebind hold 3000 --lame-duck auto --health 9000 -- npm start',
+      summary: 'The ENTRYPOINT of a container: signals, orphans, probes and a drain, for an unmodified program',
+    },
+    { command: 'rebind hold 0 -- npm start', summary: 'On any free port, which the program gets as PORT' },
     { command: 'rebind hold 3000 -- npm start', summary: 'Hold port 3000 for a Node program' },
     {
       command: 'rebind hold --watch src -- node server.js',

@@ -87,6 +87,8 @@ export interface ServedAnswer {
 
 /** From hold to a program. */
 export type HoldMessage =
+  /** It will be asked to stop in a moment: answers say `Connection: close` from now on, and it goes on accepting. */
+  | { readonly kind: 'farewell'; readonly graceMs: number; readonly lingerMs: number }
   /** Accept no more, and answer `stopped`. */
   | { readonly kind: 'stop' }
   /** Let the open connections end, and answer `drained`. */
@@ -147,6 +149,7 @@ export const agentMessage: Shape<AgentMessage> = byKind<AgentMessage>({
 
 /** Every order that hold may send. */
 export const holdMessage: Shape<HoldMessage> = byKind<HoldMessage>({
+  farewell: fields({ graceMs: milliseconds, lingerMs: milliseconds }),
   stop: fields({}),
   drain: fields<DrainOrder>({
     graceMs: milliseconds,
