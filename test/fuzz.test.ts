@@ -126,6 +126,10 @@ const readersOfTheSystem: Readonly<Record<string, string>> = {
   'os/linux/inet-sockets.ts readListeners': 'asks netlink: readSockets',
   'os/linux/inet-sockets.ts readUnlisted': 'asks netlink: readSockets',
   'server/health-options.ts readHealth': 'what a program passes to health()',
+  'hold/settings.ts readHeldEndpoint': 'parseEndpoint, which is in the table, reads it',
+  'manifests/yaml-tree.ts readYaml':
+    'a parser of others; damaged files are given to it in test/manifests/check-files.test.ts',
+  'cli/run.ts readLine': 'what the user types into the command line itself, read by cli/args.ts, which is in the table',
   'reach/options.ts readPlan': 'what a program passes to reach()',
   'os/linux/asker.ts readAsker': 'reads /proc: parseStat, describeCgroups',
   'os/linux/asker.ts readPasswd': 'reads a file: parsePasswd',
