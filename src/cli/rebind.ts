@@ -42,7 +42,7 @@ const program = `${process.version}-${process.arch}-`;
 const oldAfterMs = 30 * 24 * 3_600_000;
 
 /** Each command needs other parts of the code. */
-const keptFor = ['why', 'ls', 'free', 'wait'];
+const keptFor = ['why', 'ls', 'free', 'wait', 'reach'];
 
 const words = process.argv.slice(2);
 const word = words[firstWordAt(words)] ?? '';

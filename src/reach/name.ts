@@ -1,10 +1,12 @@
 /**
  * The addresses of a host, in the order that Node tries them, and where they came from.
  */
+
 import { familyOf, shortestIpv6 } from '../model/address.ts';
 import type { NameEvidence } from '../model/reach/evidence.ts';
 import { isLiteral } from '../model/reach/target.ts';
 import type { Reaching } from '../os/reaching.ts';
+import { uptimeMs } from '../os/uptime.ts';
 
 /** More addresses than this say nothing new. */
 const mostAddresses = 8;
@@ -20,10 +22,10 @@ export async function resolve(
     const address = familyOf(host) === 6 ? shortestIpv6(host) : host;
     return { ...none, addresses: [{ address, from: 'literal' }], errno: null, elapsedMs: 0 };
   }
-  const started = performance.now();
+  const started = uptimeMs();
   const { hosts, searchDomains, nameServers } = instruments.nameFiles(host);
   const looked = await lookUp(host, timeoutMs, signal);
-  const elapsedMs = performance.now() - started;
+  const elapsedMs = uptimeMs() - started;
   const inHosts = new Set((hosts ?? []).map(({ address }) => address));
   const addresses = interleaved(looked.addresses)
     .slice(0, mostAddresses)

@@ -1,6 +1,7 @@
 /**
  * Why can a client not connect to this target? Evidence, in the order that sends least, then the verdict.
  */
+
 import { managersIn } from '../ask/managers/ask.ts';
 import { causes, type ReachReport } from '../causes/connect/index.ts';
 import type { Gap, Holder, Socket } from '../model/facts.ts';
@@ -12,6 +13,7 @@ import { isLiteral } from '../model/reach/target.ts';
 import { os as thisOs } from '../os/index.ts';
 import type { Os } from '../os/os.ts';
 import type { Reaching } from '../os/reaching.ts';
+import { uptimeMs } from '../os/uptime.ts';
 import { clientHello } from './client-hello.ts';
 import { type Probe, seeTcp, seeUdp } from './inet.ts';
 import { resolve } from './name.ts';
@@ -41,8 +43,8 @@ export async function reach(target: ReachTarget, options: ReachOptions = {}): Pr
 /** The answer for what was read already. */
 export async function reachAs(plan: Plan, os: Os): Promise<ReachReport> {
   const instruments = await os.reaching();
-  const started = performance.now();
-  const leftMs = (): number => plan.timeoutMs - (performance.now() - started);
+  const started = uptimeMs();
+  const leftMs = (): number => plan.timeoutMs - (uptimeMs() - started);
   const { target } = plan.parsed;
   const probe: Probe = { ...requestOf(plan), connect: plan.connect, leftMs, signal: plan.signal };
   const name =

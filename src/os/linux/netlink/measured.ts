@@ -10,13 +10,13 @@ import { littleEndian } from '../../byte-order.ts';
 import { isNativeError } from '../../errors.ts';
 import { AF_INET, AF_INET6, addressBytes } from '../calls/sockaddr.ts';
 import { eachAttribute } from './attributes.ts';
-import { ask, type Conversation, dump, viewOf } from './netlink.ts';
+import { ask, type Conversation, viewOf } from './netlink.ts';
 import {
   type DiagQuery,
   type DiagSocket,
   decodeSocket,
+  dumpParts,
   message,
-  queryBody,
   requestV2,
   SOCK_DIAG_BY_FAMILY,
   socketId,
@@ -44,15 +44,11 @@ export interface MeasuredSocket {
 
 /** Every socket of the query with its counts. @throws {NativeError} @throws {NetlinkError} */
 export function readMeasured(conversation: Conversation, query: DiagQuery): MeasuredSocket[] {
-  const rows: MeasuredSocket[] = [];
-  for (const family of [AF_INET, AF_INET6]) {
-    const request = queryBody(query, family);
-    request[requestV2.extensions] = 1 << (INET_DIAG_SKMEMINFO - 1);
-    const part = dump(conversation, SOCK_DIAG_BY_FAMILY, request, (body) => decodeMeasured(body, query.protocol));
-    // A kernel that does not know the filter answers with everything.
-    for (const row of part.rows) if (query.port === null || row.socket.local.port === query.port) rows.push(row);
-  }
-  return rows;
+  const parts = dumpParts(conversation, query, INET_DIAG_SKMEMINFO, (body) => decodeMeasured(body, query.protocol));
+  // A kernel that does not know the filter answers with everything.
+  return parts.flatMap(({ rows }) =>
+    rows.filter(({ socket }) => query.port === null || socket.local.port === query.port),
+  );
 }
 
 /** A packet: where it comes from, where it goes, and the interface it comes in by. */

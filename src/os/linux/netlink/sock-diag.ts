@@ -120,16 +120,30 @@ export function readSockets(
   conversation: Conversation,
   query: DiagQuery,
 ): { rows: DiagSocket[]; interrupted: boolean } {
-  const decode = (body: Buffer): DiagSocket => decodeSocket(body, query.protocol);
-  const parts =
-    query.protocol === 'tcp'
-      ? [dump(conversation, TCPDIAG_GETSOCK, encodeRequestV1(query), decode)]
-      : [AF_INET, AF_INET6].map((family) => dump(conversation, SOCK_DIAG_BY_FAMILY, queryBody(query, family), decode));
+  // The kernel tells the name of the protocol above TCP (mptcp) only together with INFO.
+  const extension = query.protocol === 'tcp' ? INET_DIAG_INFO : 0;
+  const parts = dumpParts(conversation, query, extension, (body) => decodeSocket(body, query.protocol));
   const rows: DiagSocket[] = [];
   // The kernel has filtered already; one that does not know the filter would answer with everything.
   for (const part of parts)
     for (const row of part.rows) if (query.port === null || row.local.port === query.port) rows.push(row);
   return { rows, interrupted: parts.some((part) => part.interrupted) };
+}
+
+/** Of TCP both families come at once, which walks the tables once. @param extension The attribute that is asked for besides, 0 for none. */
+export function dumpParts<T>(
+  conversation: Conversation,
+  query: DiagQuery,
+  extension: number,
+  decode: (body: Buffer) => T,
+): { rows: T[]; interrupted: boolean }[] {
+  const bits = extension === 0 ? 0 : 1 << (extension - 1);
+  if (query.protocol === 'tcp') return [dump(conversation, TCPDIAG_GETSOCK, encodeRequestV1(query, bits), decode)];
+  return [AF_INET, AF_INET6].map((family) => {
+    const request = queryBody(query, family);
+    request[requestV2.extensions] = bits;
+    return dump(conversation, SOCK_DIAG_BY_FAMILY, request, decode);
+  });
 }
 
 /** Every TCP connection, also one that is closing, to this port of whatever address. @throws {NativeError} @throws {NetlinkError} */
@@ -143,17 +157,16 @@ export function readTowards(conversation: Conversation, remotePort: number): Dia
   });
 }
 
-function encodeRequestV1(query: DiagQuery): Buffer {
+function encodeRequestV1(query: DiagQuery, extensions: number): Buffer {
   const bytes = Buffer.alloc(requestV1.size);
-  // The kernel tells the name of the protocol above TCP (mptcp) only together with INFO.
-  bytes[requestV1.extensions] = 1 << (INET_DIAG_INFO - 1);
+  bytes[requestV1.extensions] = extensions;
   viewOf(bytes).setUint32(requestV1.states, query.states, littleEndian);
   setPort(bytes, requestV1.id, query.port);
   return withFilter(bytes, query);
 }
 
 /** The question for one family (struct inet_diag_req_v2), with its filter. */
-export function queryBody(query: DiagQuery, family: number): Buffer {
+function queryBody(query: DiagQuery, family: number): Buffer {
   const bytes = Buffer.alloc(requestV2.size);
   bytes[requestV2.family] = family;
   bytes[requestV2.protocol] = query.protocol === 'tcp' ? IPPROTO_TCP : IPPROTO_UDP;

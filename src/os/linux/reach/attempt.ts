@@ -2,19 +2,21 @@
  * One attempt to connect by a socket of our own, with what the kernel counted meanwhile and who refused it. It is a client like any other:
  * a server sees it. It asks for what Node's own sockets cannot: the error queue (error-queue.ts), the TTL, the size of segments (ip(7), tcp(7)).
  */
+
 import { familyOf } from '../../../model/address.ts';
 import type { InetEndpoint } from '../../../model/endpoint.ts';
 import type { Gap } from '../../../model/facts.ts';
 import type { Attempt, Refusal } from '../../../model/reach/evidence.ts';
 import { isNativeError } from '../../errors.ts';
 import type { AttemptOptions, ReachConnection } from '../../reaching.ts';
+import { uptimeMs } from '../../uptime.ts';
 import { keepRefusals, readRefusals } from '../calls/error-queue.ts';
 import { events } from '../calls/events.ts';
 import { intOption, type NativeOption, peerAddress, setNative, socketError, sockets } from '../calls/socket.ts';
 import { type Counts, growthOf, readCounters } from '../proc/counters.ts';
 import type { Proc } from '../proc/proc.ts';
 import { connection } from './connection.ts';
-import { portSockets } from './port-sockets.ts';
+import { listenersOf } from './port-sockets.ts';
 
 const IP_TTL: NativeOption = { level: 0, name: 2 };
 const IPV6_UNICAST_HOPS: NativeOption = { level: 41, name: 16 };
@@ -28,9 +30,9 @@ export async function attemptOnce(
   gaps: Gap[],
 ): Promise<{ readonly attempt: Attempt; readonly connection: ReachConnection | null }> {
   const before = readCounters(proc);
-  const began = performance.now();
+  const began = uptimeMs();
   const outcome = await connectOnce(to, options, gaps);
-  const elapsedMs = performance.now() - began;
+  const elapsedMs = uptimeMs() - began;
   const attempt: Attempt = {
     errno: outcome.errno,
     by: outcome.by,
@@ -38,7 +40,7 @@ export async function attemptOnce(
     local: outcome.fd === null ? null : localOf(outcome.fd),
     refusals: outcome.refusals,
     counters: grownSince(proc, before),
-    sockets: portSockets(to, gaps),
+    sockets: listenersOf(to, gaps),
   };
   if (outcome.fd !== null && outcome.errno === null) return { attempt, connection: connection(outcome.fd) };
   if (outcome.fd !== null) sockets.close(outcome.fd);

@@ -4,9 +4,11 @@
  * Of processes of other users an ordinary user sees neither which descriptors they have nor what they sleep in. Then the cgroup that the
  * socket was made in (INET_DIAG_CGROUP_ID) names the processes that may be it: their state can be read, `certain` is false.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address, Gap, Holder, Socket, SocketId } from '../../../model/facts.ts';
 import type { Conditions, HolderCondition } from '../../../model/reach/evidence.ts';
+import { uptimeMs } from '../../uptime.ts';
 import { readPasswd } from '../asker.ts';
 import { readHolders } from '../found-holders.ts';
 import { withDevice } from '../inet-sockets.ts';
@@ -33,7 +35,7 @@ export async function readConditions(
 ): Promise<Conditions[]> {
   const wanted = new Set(inodes.filter((inode) => inode !== 0));
   if (wanted.size === 0) return [];
-  const all = port === null ? [] : socketsOf(port, gaps);
+  const all = port === null ? [] : socketsOf(port, wanted, lookMs > 0, gaps);
   const asked = [...wanted].map((inode) => all.find((socket) => socket.inode === inode) ?? unknown(inode));
   const describer = openDescriber(proc, readPasswd);
   const found = readHolders(proc, describer, asked, () => true, 'likely', gaps);
@@ -48,9 +50,9 @@ export async function readConditions(
     const first = likely.slice(0, mostHolders).map((holder) => ({ holder, ranMs: runnableMs(proc, holder.pid) }));
     return { inode: socket.inode, certain, first };
   });
-  const began = performance.now();
+  const began = uptimeMs();
   if (lookMs > 0) await sleep(lookMs);
-  const lookedMs = performance.now() - began;
+  const lookedMs = uptimeMs() - began;
   return rows.map(({ inode, certain, first }) => ({
     inode,
     unseen: !certain && found.unseen !== null,
@@ -71,13 +73,20 @@ export async function readConditions(
   }));
 }
 
-function socketsOf(port: number, gaps: Gap[]): readonly Socket[] {
+/** What tells of them, and of the connections of the port where somebody may be kept busy by one; the tables of connections take long. */
+function socketsOf(port: number, wanted: ReadonlySet<SocketId>, withPeers: boolean, gaps: Gap[]): readonly Socket[] {
   const what = `Which sockets have port ${port} cannot be seen`;
-  const read = (protocol: 'tcp' | 'udp'): readonly Socket[] =>
-    ask(gaps, what, (kernel) =>
-      readMeasured(kernel, { protocol, states: stateBits.all, port }).map(({ socket }) => withDevice(socket)),
-    ) ?? [];
-  return [...read('tcp'), ...read('udp')];
+  const found: Socket[] = [];
+  const read = (protocol: 'tcp' | 'udp', states: number): void => {
+    const rows = ask(gaps, what, (kernel) => readMeasured(kernel, { protocol, states, port })) ?? [];
+    found.push(...rows.map(({ socket }) => withDevice(socket)));
+  };
+  const waiting = stateBits.LISTEN | stateBits.CLOSE | stateBits.BOUND_INACTIVE;
+  const isMissing = (): boolean => [...wanted].some((inode) => !found.some((socket) => socket.inode === inode));
+  read('tcp', waiting);
+  if (isMissing()) read('udp', stateBits.all);
+  if (withPeers || isMissing()) read('tcp', stateBits.all & ~waiting);
+  return found;
 }
 
 /** A socket of which only its inode is known, such as a Unix one. */

@@ -1,12 +1,14 @@
 /**
  * A connection of our own that stands: what the kernel knows of it (tcp_info, tcp(7)), and of its other end where that is on this machine.
  */
+
 import type { InetEndpoint } from '../../../model/endpoint.ts';
 import type { Gap } from '../../../model/facts.ts';
 import type { Connected, Reply } from '../../../model/reach/evidence.ts';
 import { littleEndian } from '../../byte-order.ts';
 import { isNativeError } from '../../errors.ts';
 import type { ReachConnection } from '../../reaching.ts';
+import { uptimeMs } from '../../uptime.ts';
 import { events } from '../calls/events.ts';
 import { libc } from '../calls/libc.ts';
 import { getNative, type NativeOption, peerAddress, sockets } from '../calls/socket.ts';
@@ -63,12 +65,12 @@ function infoOf(fd: number): Connected['info'] {
 
 /** What the other side does within the time: bytes, an end, a reset, or nothing. */
 export async function readReply(fd: number, timeoutMs: number, signal?: AbortSignal): Promise<Reply> {
-  const began = performance.now();
+  const began = uptimeMs();
   const buffer = Buffer.alloc(mostBytes);
   const reply = (kind: Reply['kind'], length = 0): Reply => ({
     kind,
     bytes: buffer.toString('base64', 0, length),
-    elapsedMs: performance.now() - began,
+    elapsedMs: uptimeMs() - began,
   });
   for (;;) {
     const length = libc().recv(fd, buffer, buffer.length, MSG_DONTWAIT);
@@ -77,7 +79,7 @@ export async function readReply(fd: number, timeoutMs: number, signal?: AbortSig
     const errno = libc().errno();
     // ECONNRESET, and what a refusal that arrived later reports.
     if (errno !== EAGAIN) return reply('reset');
-    const left = timeoutMs - (performance.now() - began);
+    const left = timeoutMs - (uptimeMs() - began);
     if (left <= 0) return reply('silence');
     await events.wait({ descriptors: [fd], timeoutMs: left, ...(signal !== undefined && { signal }) });
   }

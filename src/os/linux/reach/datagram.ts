@@ -14,7 +14,7 @@ import { readCounters } from '../proc/counters.ts';
 import type { Proc } from '../proc/proc.ts';
 import { grownSince } from './attempt.ts';
 import { readReply } from './connection.ts';
-import { portSockets } from './port-sockets.ts';
+import { listenersOf } from './port-sockets.ts';
 
 export async function sendDatagram(
   proc: Proc,
@@ -25,7 +25,7 @@ export async function sendDatagram(
 ): Promise<Datagram> {
   const before = readCounters(proc);
   const told = await exchange(to, Buffer.from(payload), timeoutMs, signal);
-  return { ...told, counters: grownSince(proc, before), sockets: portSockets(to, gaps) };
+  return { ...told, counters: grownSince(proc, before), sockets: listenersOf(to, gaps) };
 }
 
 type Told = Omit<Datagram, 'counters' | 'sockets'>;

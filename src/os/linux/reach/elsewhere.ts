@@ -3,17 +3,21 @@
  * is in there (proc_pid_net(5)), also to a user who may not look into that process. A namespace without a process, held by a mount or a descriptor
  * alone, is not found.
  */
+
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { InetEndpoint } from '../../../model/endpoint.ts';
 import type { Gap } from '../../../model/facts.ts';
 import type { ElsewhereListener } from '../../../model/reach/evidence.ts';
 import { readPasswd } from '../asker.ts';
-import type { DiagSocket } from '../netlink/sock-diag.ts';
+import { inNetworkOf } from '../calls/network-namespace.ts';
+import { readMeasured } from '../netlink/measured.ts';
+import { type DiagSocket, stateBits } from '../netlink/sock-diag.ts';
 import { openSocketFinder } from '../proc/open-sockets.ts';
 import { attempt, openProc, type Proc } from '../proc/proc.ts';
 import { readProcAddresses } from '../proc/proc-addresses.ts';
 import { parseTable } from '../proc/proc-net.ts';
 import { type Describer, openDescriber } from '../proc/process.ts';
+import { ask } from './port-sockets.ts';
 
 /** What this look may take of a processor; a machine with thousands of containers needs more. */
 const mostMs = 120;
@@ -74,9 +78,7 @@ function listenersIn(
 ): ElsewhereListener[] {
   const [first] = members;
   if (first === undefined) return [];
-  const rows = [protocol, `${protocol}6`].flatMap((name) =>
-    waitingIn(`${proc.root}/${first}/net/${name}`, protocol, port),
-  );
+  const rows = fromInside(proc, first, protocol, port) ?? fromTables(proc, first, protocol, port);
   if (rows.length === 0) return [];
   const inside = openProc(`${proc.root}/${first}`);
   const addresses = readProcAddresses(inside)
@@ -120,11 +122,27 @@ function membersWith(proc: Proc, members: readonly number[], wanted: ReadonlySet
   return found;
 }
 
-/** The listeners of one table; of UDP the sockets without a peer. */
-function waitingIn(file: string, protocol: 'tcp' | 'udp', port: number): DiagSocket[] {
-  const { rows } = parseTable(readHead(file, protocol === 'tcp'), protocol, port);
+type Row = Pick<DiagSocket, 'local' | 'inode'>;
+
+/** Asked by netlink in the namespace itself; null where this process may not go there, or is not answered. */
+function fromInside(proc: Proc, pid: number, protocol: 'tcp' | 'udp', port: number): Row[] | null {
+  const states = protocol === 'tcp' ? stateBits.LISTEN : stateBits.CLOSE;
+  const refused: Gap[] = [];
+  const look = inNetworkOf(proc.root, pid, () =>
+    ask(refused, '', (kernel) => readMeasured(kernel, { protocol, states, port })),
+  );
+  return look?.result?.map(({ socket }) => socket) ?? null;
+}
+
+/** From the tables in /proc: of TCP the listeners, of UDP the sockets without a peer. */
+function fromTables(proc: Proc, pid: number, protocol: 'tcp' | 'udp', port: number): Row[] {
   const state = protocol === 'tcp' ? 'LISTEN' : 'BOUND';
-  return rows.filter((row) => row.state === state);
+  return ['', '6'].flatMap((version) => {
+    const counts = attempt(() => proc.text(`${pid}/net/sockstat${version}`)) ?? '';
+    if (new RegExp(`^${protocol.toUpperCase()}${version}: inuse 0\\b`, 'm').test(counts)) return [];
+    const table = readHead(`${proc.root}/${pid}/net/${protocol}${version}`, protocol === 'tcp');
+    return parseTable(table, protocol, port).rows.filter((row) => row.state === state);
+  });
 }
 
 /** The rows of a TCP table that are not listeners come behind (net/ipv4/tcp_ipv4.c, tcp_get_idx), and there may be 100,000: they are not read. */

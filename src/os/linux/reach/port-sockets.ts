@@ -20,6 +20,14 @@ export function portSockets({ protocol, port }: InetEndpoint, gaps: Gap[]): read
   );
 }
 
+/** The listeners alone, of UDP all: their queues and drops are compared with those before. */
+export function listenersOf({ protocol, port }: InetEndpoint, gaps: Gap[]): readonly PortSocket[] | null {
+  const states = protocol === 'tcp' ? stateBits.LISTEN : stateBits.all;
+  return ask(gaps, `Which sockets have port ${port} cannot be seen`, (kernel) =>
+    readMeasured(kernel, { protocol, states, port }).map(portSocket),
+  );
+}
+
 /** The socket that would get a packet, `found: null` when none would. Null where the kernel does not tell. */
 export function socketFor(meeting: Meeting, gaps: Gap[]): { readonly found: PortSocket | null } | null {
   return ask(gaps, `Which socket would get the connection cannot be asked`, (kernel) => {

@@ -2,11 +2,13 @@
  * Everything about the path of a Unix socket: the file, the sockets that carry its name, and what a client meets (unix(7)). Files belong to a
  * mount namespace and the tables of sockets to a network namespace, so one may be here without the other.
  */
+
 import { type BigIntStats, lstatSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Gap } from '../../../model/facts.ts';
 import type { PathSocket, Reply, UnixEvidence } from '../../../model/reach/evidence.ts';
 import { isNativeError } from '../../errors.ts';
+import { uptimeMs } from '../../uptime.ts';
 import { sockets } from '../calls/socket.ts';
 import { type NamedUnixSocket, readUnixSockets } from '../netlink/unix-diag.ts';
 import { findHolders } from '../proc/holders.ts';
@@ -134,9 +136,9 @@ async function tryConnect(
   { connect, request, timeoutMs }: UnixOptions,
 ): Promise<Pick<Seen, 'attempt' | 'first' | 'request'>> {
   if (!connect) return { attempt: null, first: null, request: null };
-  const began = performance.now();
+  const began = uptimeMs();
   const failed = (errno: string): Pick<Seen, 'attempt' | 'first' | 'request'> => ({
-    attempt: { errno, elapsedMs: performance.now() - began, peer: null },
+    attempt: { errno, elapsedMs: uptimeMs() - began, peer: null },
     first: null,
     request: null,
   });
@@ -149,7 +151,7 @@ async function tryConnect(
   }
   try {
     sockets.connect(fd, { protocol: 'unix', path });
-    const elapsedMs = performance.now() - began;
+    const elapsedMs = uptimeMs() - began;
     const { pid, uid } = sockets.peer(fd);
     let first: Reply | null = null;
     let answer: Reply | null = null;
