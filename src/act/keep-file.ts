@@ -1,31 +1,47 @@
 /**
- * Keeps the file of a Unix socket while the program that had it before ends. Servers remove their path when they close it, whichever process serves on it
- * by then; a second name for the same file brings it back, and with it the socket.
+ * Keeps the file of a Unix socket. Servers remove their path when they close it, and before they listen, whichever process serves on it by then; a
+ * second name for the same file brings it back, and with it the socket.
  */
 import { watch } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pathObjection } from '../model/path-trust.ts';
 import { isNativeError } from '../os/errors.ts';
 import type { Directory } from '../os/files.ts';
 import type { Os } from '../os/os.ts';
 
-/** How often it is looked for, where the kernel tells nothing of changes; a client that comes in between is refused. */
+/** How often it is looked for, beside what the kernel tells of changes: a client that comes in between is refused. */
 const lookEveryMs = 20;
+/** And of a file that is kept for long, where the kernel tells nothing. */
+const lookSeldomMs = 500;
 let names = 0;
 
 export interface KeptFile {
+  /** Brings it back now. @returns False when it is gone and could not be brought back. */
+  restore(): boolean;
   /** Looks a last time and gives the second name up. @returns False when the file is gone and could not be brought back. */
   end(): boolean;
 }
 
-/** @returns A text where the file cannot be kept. */
-export function keepFile(os: Os, path: string): KeptFile | string {
+/** The second name of a file that is kept for as long as a hold lives. One that a killed hold left is found by it. */
+export function secondName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.rebind`);
+}
+
+/**
+ * Keeps it for a while: a look every moment costs little. `long` is for as long as a hold lives.
+ *
+ * @returns A text where the file cannot be kept.
+ */
+export function keepFile(os: Os, path: string, how: 'short' | 'long' = 'short'): KeptFile | string {
   const uid = process.geteuid?.() ?? 0;
   const directory = os.files.openDirectory(path, (step) => pathObjection(step, { uid }));
   if ('why' in directory) return directory.why;
-  const second = `.rebind-kept-${process.pid}-${++names}`;
+  const second = how === 'long' ? basename(secondName(path)) : `.rebind-kept-${process.pid}-${++names}`;
   try {
-    if (!directory.link(directory.name, second)) return 'EEXIST';
+    if (!directory.link(directory.name, second)) {
+      directory.close();
+      return 'EEXIST';
+    }
   } catch (error) {
     directory.close();
     if (isNativeError(error)) return error.code;
@@ -34,9 +50,11 @@ export function keepFile(os: Os, path: string): KeptFile | string {
   const look = (): void => {
     restore(directory, second);
   };
-  const timer = setInterval(look, lookEveryMs).unref();
-  const watcher = watchDirectory(dirname(path), look);
+  const watcher = watchDirectory(dirname(path), directory.name, look);
+  const everyMs = how === 'short' ? lookEveryMs : lookSeldomMs;
+  const timer = how === 'short' || watcher === null ? setInterval(look, everyMs).unref() : undefined;
   return {
+    restore: () => restore(directory, second),
     end() {
       clearInterval(timer);
       watcher?.close();
@@ -64,9 +82,11 @@ function restore(directory: Directory, second: string): boolean {
 }
 
 /** Null where the kernel cannot tell: then the timer has to do. */
-function watchDirectory(path: string, changed: () => void): { close(): void } | null {
+function watchDirectory(path: string, name: string, changed: () => void): { close(): void } | null {
   try {
-    return watch(path, { persistent: false }, changed).on('error', () => {});
+    return watch(path, { persistent: false }, (_event, which) => {
+      if (which === null || which === name) changed();
+    }).on('error', () => {});
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     return null;

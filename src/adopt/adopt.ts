@@ -88,7 +88,9 @@ function passedBySystemd(): Passed | null {
   const sockets = descriptors.flatMap((fd) => {
     const identity = identityOf(fd);
     if (identity === null) return [];
-    return [{ endpoint: os().sockets.address(fd), identity, explicit: true, asked: null, v6Only: false }];
+    return [
+      { endpoint: os().sockets.address(fd), identity, explicit: true, asked: null, v6Only: false, fileIdentity: null },
+    ];
   });
   if (sockets.length === 0) return null;
   return {

@@ -16,7 +16,7 @@ import { onClose, ownerOf, type Places, sibling } from './handles.ts';
 import { type Inherited, identityOf } from './inherited.ts';
 import { lostSentence, nameTheReason } from './lost.ts';
 import { manage, manageUdp } from './managed-server.ts';
-import { fileOf, isAt, isShared, isWide, type Match, match, type Wish, wishOf } from './match.ts';
+import { fileOf, isAt, isShared, isWide, type Match, match, pathOf, type Wish, wishOf } from './match.ts';
 import { addressInUse, isProbe, listenLater, Starts } from './probe.ts';
 import { isReached, Refusals } from './refusals.ts';
 import { type Reported, Reports } from './reported.ts';
@@ -128,7 +128,10 @@ export class Adoption implements Places {
   refusesPipe(path: string): boolean {
     const held = this.matches ? this.#sockets.filter(({ endpoint }) => endpoint.protocol === 'unix') : [];
     if (held.length === 0) return false;
-    return this.#refusals.refuses(held.filter((socket) => match(socket, wishOf(path), fileOf) === 'same'));
+    const wish = wishOf(path);
+    // Without its file the kernel has an answer of its own.
+    if (wish.protocol === 'unix' && wish.file === null && !path.startsWith('\0')) return false;
+    return this.#refusals.refuses(held.filter((socket) => match(socket, wish, fileOf) === 'same'));
   }
 
   bound(_handle: Handle, address: string, port: number, error: number): void {
@@ -261,7 +264,9 @@ export class Adoption implements Places {
     narrow: { readonly address: string; readonly v6Only: boolean } | null,
   ): { socket: PassedSocket; fd: number } | { socket: null; why: string; isKnown: boolean } {
     const isKnown = this.#sockets.includes(socket);
-    const inherited = narrow === null ? this.inherited.take(socket) : null;
+    // Hold brings a removed file back before it answers.
+    const isRemoved = socket.fileIdentity !== null && fileOf(pathOf(socket)) !== socket.fileIdentity;
+    const inherited = narrow === null && !isRemoved ? this.inherited.take(socket) : null;
     if (inherited !== null) return { socket, fd: inherited };
     try {
       const given = fetchSocket(this.passed, socket.identity, narrow?.address ?? null, narrow?.v6Only ?? false);

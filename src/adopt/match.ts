@@ -3,7 +3,7 @@
  */
 import { statSync } from 'node:fs';
 import type { Server } from 'node:net';
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { PassedSocket } from '../hold/wire/passed.ts';
 import { isWildcard, shortestIpv6 } from '../model/address.ts';
 import type { Endpoint } from '../model/endpoint.ts';
@@ -31,12 +31,14 @@ export type Wish =
  */
 export type Match = 'same' | 'typed' | 'narrow' | 'no';
 
-/** A held socket, and the file of a Unix socket as `dev:inode`, which has many spellings. */
+/** @param fileOf The file of a path as `dev:inode`, which has many spellings; null where there is none. */
 export function match(socket: PassedSocket, wish: Wish, fileOf: (path: string) => string | null): Match {
   const { endpoint, asked } = socket;
   if (endpoint.protocol === 'unix' || wish.protocol === 'unix') {
     if (endpoint.protocol !== 'unix' || wish.protocol !== 'unix') return 'no';
-    if (endpoint.path === wish.path) return 'same';
+    const { fileIdentity } = socket;
+    if (wish.file !== null && fileIdentity !== null) return wish.file === fileIdentity ? 'same' : 'no';
+    if (isSameName(endpoint.path, wish.path, fileOf)) return 'same';
     return wish.file !== null && fileOf(endpoint.path) === wish.file ? 'same' : 'no';
   }
   if (endpoint.protocol !== wish.protocol) return 'no';
@@ -55,6 +57,14 @@ export function match(socket: PassedSocket, wish: Wish, fileOf: (path: string) =
   if (isWildcard(held) && !socket.v6Only) return held === '::' || !isV6 ? 'narrow' : 'no';
   // The bare port was narrowed before, and an earlier run was served there.
   return covers(wanted, wish.v6Only, held) ? 'typed' : 'narrow';
+}
+
+/** The same entry of the same directory, in any spelling: for a file that the program has removed, as many do before they listen. */
+function isSameName(one: string, other: string, fileOf: (path: string) => string | null): boolean {
+  if (one === other) return true;
+  if (one.startsWith('\0') || other.startsWith('\0') || basename(one) !== basename(other)) return false;
+  const directory = fileOf(dirname(one));
+  return directory !== null && directory === fileOf(dirname(other));
 }
 
 /** True when the wildcard address takes what comes to the other one. */
@@ -89,4 +99,9 @@ export function fileOf(path: string): string | null {
 export function wishOf(path: string): Wish {
   if (path.startsWith('\0')) return { protocol: 'unix', path, file: null };
   return { protocol: 'unix', path: resolve(path), file: fileOf(path) };
+}
+
+/** The path of a Unix socket; empty for any other. */
+export function pathOf({ endpoint }: PassedSocket): string {
+  return endpoint.protocol === 'unix' ? endpoint.path : '';
 }

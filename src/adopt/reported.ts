@@ -30,7 +30,7 @@ export class Reports {
       .filter(({ isOpen }) => !isOpen)
       .map(({ address, port, identity, asked }) => {
         const endpoint = { protocol: 'tcp', address, port } as const;
-        return { endpoint, identity, explicit: true, asked, v6Only: false };
+        return { endpoint, identity, explicit: true, asked, v6Only: false, fileIdentity: null };
       });
   }
 

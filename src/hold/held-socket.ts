@@ -1,4 +1,5 @@
 import { fstatSync, lstatSync, unlinkSync } from 'node:fs';
+import { type KeptFile, keepFile, secondName } from '../act/keep-file.ts';
 import { removeSocketFile } from '../act/leftovers.ts';
 import { familyOf } from '../model/address.ts';
 import {
@@ -18,6 +19,8 @@ export interface HeldSocket extends PassedSocket {
   readonly own: boolean;
   /** A Unix socket's file, which hold made and removes: device and inode, so that another's file is never removed. */
   readonly file: { readonly path: string; readonly identity: string } | null;
+  /** Brings that file back when a program removes it; null where it cannot be kept. */
+  readonly kept: KeptFile | null;
 }
 
 /**
@@ -46,7 +49,7 @@ export function openHeld(
     // As systemd passes them: a plain accept(2) waits. Node and other event loops change it themselves.
     sockets.setBlocking(fd, true);
     const described = describe(fd, endpoint.protocol === 'unix' ? endpoint : sockets.address(fd), explicit, true);
-    return { ...described, v6Only: options.v6Only ?? false };
+    return { ...described, v6Only: options.v6Only ?? false, kept: keepFileOf(endpoint) };
   } catch (error) {
     sockets.close(fd);
     throw error;
@@ -58,9 +61,25 @@ export function keep(fd: number, explicit: boolean, asked: PassedSocket['asked']
   return { ...describe(fd, os().sockets.address(fd), explicit, false), asked };
 }
 
+/** Programs remove the file before they listen, and when they exit. */
+export function keepFileOf(endpoint: Endpoint): KeptFile | null {
+  if (endpoint.protocol !== 'unix' || endpoint.path.startsWith('\0')) return null;
+  const kept = keepFile(os(), endpoint.path, 'long');
+  return typeof kept === 'string' ? null : kept;
+}
+
+/** False when its file is gone, so that no client finds it. */
+export function isReachable({ file, kept }: HeldSocket): boolean {
+  if (file === null) return true;
+  kept?.restore();
+  const stat = lstatSync(file.path, { throwIfNoEntry: false });
+  return stat !== undefined && `${stat.dev}:${stat.ino}` === file.identity;
+}
+
 /** Closes a held socket, and removes its file when hold made it. */
 export function letGo(socket: HeldSocket): void {
   os().sockets.close(socket.fd);
+  socket.kept?.end();
   if (socket.file === null) return;
   try {
     const stat = lstatSync(socket.file.path);
@@ -86,8 +105,14 @@ function describe(fd: number, endpoint: Endpoint, explicit: boolean, made: boole
     asked: null,
     v6Only: false,
     own: made,
-    file: made ? fileOf(endpoint) : null,
+    ...fileFields(made ? fileOf(endpoint) : null),
+    kept: null,
   };
+}
+
+/** What hold and the program know of it. */
+export function fileFields(file: HeldSocket['file']): Pick<HeldSocket, 'file' | 'fileIdentity'> {
+  return { file, fileIdentity: file?.identity ?? null };
 }
 
 /** The file of a Unix socket as it is now; null for a socket that has none. */
@@ -102,7 +127,7 @@ function removeStale(endpoint: UnixEndpoint): void {
   if (endpoint.path.startsWith('\0')) return;
   try {
     // Whatever it answers, bind has the last word: it names the same path.
-    removeSocketFile(os(), endpoint.path, null);
+    for (const path of [endpoint.path, secondName(endpoint.path)]) removeSocketFile(os(), path, null);
   } catch (error) {
     if (!isFileError(error)) throw error;
   }

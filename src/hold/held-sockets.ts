@@ -18,7 +18,7 @@ import type { Remedy } from '../model/verdict.ts';
 import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import { type AgentConnection, holdPrefix } from './control.ts';
-import { fileOf, type HeldSocket, keep, letGo, openHeld } from './held-socket.ts';
+import { fileFields, fileOf, type HeldSocket, isReachable, keep, keepFileOf, letGo, openHeld } from './held-socket.ts';
 import { passedTo } from './runaways.ts';
 import { passedOf } from './spawn.ts';
 import { whyNotListener } from './wire/listen-fds.ts';
@@ -111,7 +111,7 @@ export class HeldSockets {
     const taken = takeListener(os(), { endpoint, options }, explicit, takes.ports, takes.yes);
     if (taken === null) return false;
     const file = endpoint.protocol === 'unix' ? fileOf(endpoint) : null;
-    this.list.push({ ...keep(taken.fd, explicit), file });
+    this.list.push({ ...keep(taken.fd, explicit), ...fileFields(file), kept: keepFileOf(endpoint) });
     this.former.push(...taken.former);
     for (const { pid, command } of taken.left)
       this.remarks.push(
@@ -162,6 +162,8 @@ export class HeldSockets {
     const socket = this.#replaced.get(identity) ?? this.list.find((one) => one.identity === identity);
     if (socket === undefined)
       return { answer: { why: 'hold does not keep this socket any more' }, fd: null, narrowed: null };
+    if (!isReachable(socket))
+      return { answer: { why: 'its file was removed, and hold cannot bring it back' }, fd: null, narrowed: null };
     try {
       const isNarrow = host !== null && !socket.explicit;
       const { given, isNew } = isNarrow

@@ -72,10 +72,10 @@ export function spawning(
 }
 
 /** What a program is told of a held socket. The path of a Unix socket holds in any directory. */
-export function passedOf({ endpoint, identity, explicit, asked, v6Only }: HeldSocket): PassedSocket {
+export function passedOf({ endpoint, identity, explicit, asked, v6Only, fileIdentity }: HeldSocket): PassedSocket {
   const isFile = endpoint.protocol === 'unix' && !endpoint.path.startsWith('\0');
   const absolute = isFile ? { ...endpoint, path: resolve(endpoint.path) } : endpoint;
-  return { endpoint: absolute, identity, explicit, asked, v6Only };
+  return { endpoint: absolute, identity, explicit, asked, v6Only, fileIdentity };
 }
 
 /** The command's stdin. The kernel would not stop it, in a session of its own, from reading what is typed for the shell while hold is in the background. */

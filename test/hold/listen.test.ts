@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -177,30 +176,53 @@ test('a UDP port is held over restarts, and datagrams that come meanwhile wait',
   }
 });
 
-test('a Unix socket is held over restarts, and its file is removed at the end', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'rebind-unix-'));
-  const path = join(directory, 'app.sock');
-  const ask = (): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const call = request({ socketPath: path, path: '/', agent: false }, (response) => {
-        response.setEncoding('utf8').on('data', resolve);
+for (const [what, source] of [
+  ['a Unix socket is held over restarts, and its file is removed at the end', ''],
+  [
+    'a Unix socket whose file the program removes, before it listens and when it exits, is held over restarts',
+    `const { rmSync } = require('fs'); const remove = () => rmSync(process.env.SOCKET_PATH, { force: true }); remove(); process.on('exit', remove).on('SIGTERM', () => process.exit());`,
+  ],
+] as const) {
+  test(what, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'rebind-unix-'));
+    const path = join(directory, 'app.sock');
+    const ask = (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const call = request({ socketPath: path, path: '/', agent: false }, (response) => {
+          response.setEncoding('utf8').on('data', resolve);
+        });
+        call.on('error', reject).end();
       });
-      call.on('error', reject).end();
-    });
-  try {
-    const hold = await start({
-      command: [process.execPath, fixture('server.cjs')],
-      endpoints: () => [path],
-      env: { SOCKET_PATH: path },
-    });
-    await hold.heard('ready');
-    assert.match(await ask(), /^1 /);
-    assert.equal((await hold.held.restart()).outcome, 'done');
-    await hold.heard('retired');
-    assert.match(await ask(), /^2 /);
-    await hold[Symbol.asyncDispose]();
-    assert.deepEqual(execFileSync('ls', ['-A', directory], { encoding: 'utf8' }), '');
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-});
+    /** For a moment after it was removed the file is not there. */
+    const askPatiently = async (): Promise<string> => {
+      for (let left = 100; ; left--) {
+        try {
+          return await ask();
+        } catch (error) {
+          if (left === 0 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+          await sleep(50);
+        }
+      }
+    };
+    try {
+      const hold = await start({
+        command: [process.execPath, '-e', `${source} require(${JSON.stringify(fixture('server.cjs'))});`],
+        endpoints: () => [path],
+        env: { SOCKET_PATH: path },
+      });
+      await hold.heard('ready');
+      const { ino } = statSync(path);
+      assert.match(await ask(), /^1 /);
+      for (const generation of [2, 3]) {
+        assert.equal((await hold.held.restart()).outcome, 'done');
+        await hold.heard('retired', generation - 1);
+        assert.match(await askPatiently(), new RegExp(`^${generation} `));
+      }
+      assert.equal(statSync(path).ino, ino);
+      await hold[Symbol.asyncDispose]();
+      assert.deepEqual(readdirSync(directory), []);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+}

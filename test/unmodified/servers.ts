@@ -236,6 +236,30 @@ const http = require('http');
     source: `const server = seen(require('net').createServer((socket) => socket.end('x'))); server.maxConnections = 0; server.on('drop', (data) => log(Object.keys(data ?? {}).sort().join())); server.listen(P, async () => { log((await tcp(P)) === '' ? 'nothing' : 'something'); process.exit(); });`,
   },
   {
+    name: 'it looks by connecting whether its port is free',
+    always: true,
+    source: `const net = require('net'); const look = (options) => new Promise((done) => { const client = net.connect(options); client.on('connect', () => { client.destroy(); done('in use'); }); client.on('error', (error) => done([error.code, error.syscall, error.address ?? null, error.port === P, error.message.split('\\n')[0], error.errors?.length ?? 0])); }); (async () => { for (const host of ['127.0.0.1', '::1', 'localhost']) log(host, await look({ port: P, host })); log(await look({ port: P, host: '127.0.0.1', autoSelectFamily: false })); require('http').createServer((request, response) => response.end('x')).listen(P, async () => { log(await look({ port: P, host: '127.0.0.1' }), await get(P)); process.exit(); }); })();`,
+  },
+  {
+    name: 'it waits for a server of its own that is started by a child',
+    source: `const net = require('net'); if (process.argv[2] === 'child') require('http').createServer((request, response) => response.end('child')).listen(P, () => process.send('up')); else { const child = require('child_process').fork(__filename, ['child']); child.on('message', async () => { log(await get(P)); child.kill(); process.exit(); }); }`,
+  },
+  {
+    name: 'it polls until a child serves',
+    source: `const net = require('net'); if (process.argv[2] === 'child') setTimeout(() => require('http').createServer((request, response) => response.end('child')).listen(P), 100); else { const child = require('child_process').fork(__filename, ['child']); const look = async () => { const answer = await get(P); if (answer === 'ECONNREFUSED') return setTimeout(look, 20); log(answer); child.kill(); process.exit(); }; look(); }`,
+  },
+  {
+    name: 'it removes the file of its socket before it listens',
+    always: true,
+    source: `const fs = require('fs'); try { fs.unlinkSync('s.sock'); } catch {} require('http').createServer((request, response) => response.end('unix')).listen('s.sock', async () => { log(fs.existsSync('s.sock'), await get(0, { socketPath: 's.sock' })); process.exit(); });`,
+    endpoint: () => './s.sock',
+  },
+  {
+    name: 'it removes the file of its socket if nobody answers there',
+    source: `const fs = require('fs'), net = require('net'), path = require('path').resolve('s.sock'); const client = net.connect(path); const serve = () => { fs.rmSync(path, { force: true }); require('http').createServer((request, response) => response.end('unix')).listen(path, async () => { log(await get(0, { socketPath: path })); process.exit(); }); }; client.on('connect', () => { log('another one is running'); process.exit(1); }); client.on('error', (error) => serve());`,
+    endpoint: () => './s.sock',
+  },
+  {
     name: 'getConnections, and the order of events of a connection',
     source: `const server = seen(require('net').createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => { server.getConnections((error, count) => { log(error, count, socket.server === server, socket.localPort === P); socket.resume(); socket.end('x'); }); })); server.listen(P, async () => { log(await tcp(P)); server.close(() => log('closed')); });`,
   },

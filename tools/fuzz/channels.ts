@@ -27,7 +27,14 @@ import { axon, faults, inspected, instances, programLists, responses, services, 
 
 const endpoint = { protocol: 'tcp', address: '::', port: 3000 } as const;
 const identity = '8:11419';
-const passedSocket = { endpoint, identity, explicit: false, asked: { host: null, port: 3000 }, v6Only: false };
+const passedSocket = {
+  endpoint,
+  identity,
+  explicit: false,
+  asked: { host: null, port: 3000 },
+  v6Only: false,
+  fileIdentity: '8:17',
+};
 const unixSocket = {
   endpoint: { protocol: 'unix', path: '/run/a.sock' } as const,
   identity,

@@ -28,6 +28,8 @@ export interface PassedSocket {
   readonly asked: { readonly host: string | null; readonly port: number } | null;
   /** True for a socket on `::` that takes no IPv4, because a program asked for that. */
   readonly v6Only: boolean;
+  /** Device and inode of the file of a Unix socket that hold made; null for every other socket. */
+  readonly fileIdentity: string | null;
 }
 
 /** How a program says that it is ready. `auto` takes the first of all. */
@@ -76,6 +78,7 @@ export const passedSocketShape: Shape<PassedSocket> = fields<PassedSocket>({
   asked: askedShape,
   // An earlier hold did not say.
   v6Only: (value) => boolean(value ?? false),
+  fileIdentity: (value) => orNull(socketIdentity)(value ?? null),
 });
 
 const passedShape: Shape<Passed> = fields<Passed>({
