@@ -51,7 +51,7 @@ export class Adoption implements Places {
   /** What the others were bound to: port 0 is another port each time. */
   readonly #asked = new WeakMap<Handle, { readonly host: string; readonly port: number }>();
   readonly #starts = new Starts();
-  readonly #refusals: Refusals;
+  readonly refusals: Refusals;
   /** What the next bind gets, whatever it asks for. */
   #forced: PassedSocket | null = null;
 
@@ -61,7 +61,7 @@ export class Adoption implements Places {
     this.agent = agent;
     this.#sockets = [...passed.sockets];
     this.#claims = new Claims(passed);
-    this.#refusals = new Refusals(passed, this.#claims);
+    this.refusals = new Refusals(passed, this.#claims);
   }
 
   /** Lets a server listen on this held socket. Errors come as the server's 'error' event. */
@@ -122,7 +122,7 @@ export class Adoption implements Places {
     const reached = ({ endpoint }: PassedSocket): boolean =>
       endpoint.protocol === 'tcp' && endpoint.port === port && isReached(endpoint.address, address);
     const closed = this.passed.learn ? this.#reports.closed : [];
-    return this.#refusals.refuses([...this.#sockets, ...closed].filter(reached));
+    return this.refusals.refuses([...this.#sockets, ...closed].filter(reached));
   }
 
   refusesPipe(path: string): boolean {
@@ -131,7 +131,7 @@ export class Adoption implements Places {
     const wish = wishOf(path);
     // Without its file the kernel has an answer of its own.
     if (wish.protocol === 'unix' && wish.file === null && !path.startsWith('\0')) return false;
-    return this.#refusals.refuses(held.filter((socket) => match(socket, wish, fileOf) === 'same'));
+    return this.refusals.refuses(held.filter((socket) => match(socket, wish, fileOf) === 'same'));
   }
 
   bound(_handle: Handle, address: string, port: number, error: number): void {

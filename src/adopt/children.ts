@@ -35,6 +35,7 @@ export function passToChildren(
   prototype: ProcessPrototype | null,
   inherited: Inherited,
   hasTaken: () => boolean,
+  onStart: () => void,
 ): void {
   if (prototype === null) return;
   const { spawn } = prototype;
@@ -51,6 +52,7 @@ export function passToChildren(
   Object.defineProperty(prototype, 'spawn', {
     value(this: unknown, ...args: unknown[]): number {
       let ours = args;
+      onStart();
       try {
         ours = changedArguments(args, change);
       } catch {

@@ -20,6 +20,8 @@ export class Claims {
   readonly #passed: Passed;
   /** Who serves in this thread, by the identity of the socket. */
   readonly #own = new Map<string, number>();
+  /** All that served once. */
+  readonly #ever = new Set<string>();
 
   constructor(passed: Passed) {
     this.#passed = passed;
@@ -30,6 +32,11 @@ export class Claims {
     return this.#own.has(identity);
   }
 
+  /** True when a server of this thread had the socket once, or has it. */
+  had(identity: string): boolean {
+    return this.#ever.has(identity);
+  }
+
   /** Null when somebody else of this generation has it. A shared claim is for sockets that several may have, and excludes nobody. */
   claim(identity: string, shared: boolean): Claim | null {
     if (!shared && this.#own.has(identity)) return null;
@@ -37,6 +44,7 @@ export class Claims {
     const name = this.#passed.control === '' ? undefined : this.#name(identity);
     if (name === null && !shared) return null;
     this.#own.set(identity, (this.#own.get(identity) ?? 0) + 1);
+    this.#ever.add(identity);
     return {
       release: () => {
         name?.close();

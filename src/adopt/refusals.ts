@@ -2,12 +2,15 @@
  * Whether a client within the program is refused by a held port. Without hold it would be while no server listens there, and programs look so
  * whether their port is free, or whether their server is closed. Other clients wait in the queue.
  */
+import { isMainThread } from 'node:worker_threads';
 import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
 import { parseIpv6, shortestIpv6 } from '../model/address.ts';
 import { isServed } from './ask-for-socket.ts';
 import type { Claims } from './claims.ts';
 
 export class Refusals {
+  /** True once this process has started another one, which may serve on a descriptor or a handle that it was given. */
+  hasChildren = !isMainThread;
   readonly #passed: Passed;
   readonly #claims: Claims;
   /** Served by another process of the run, as far as was seen: it is not asked for again. */
@@ -28,6 +31,7 @@ export class Refusals {
 
   #isServed(identity: string): boolean {
     if (this.#claims.has(identity) || this.#served.has(identity)) return true;
+    if (this.#claims.had(identity) && this.hasChildren) return true;
     // The claim is made before the server listens, and what hold hears comes later.
     const is = this.#claims.isTaken(identity) || isServed(this.#passed, identity);
     if (is) this.#served.add(identity);

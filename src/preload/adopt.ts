@@ -27,8 +27,11 @@ try {
 function start(adopting: Adoption): void {
   adopting.matches = true;
   if (!isMainThread) return;
-  const { passed, inherited, agent } = adopting;
-  passToChildren(processPrototype(), inherited, () => adopting.hasTaken);
+  const { passed, inherited, agent, refusals } = adopting;
+  const onStart = (): void => {
+    refusals.hasChildren = true;
+  };
+  passToChildren(processPrototype(), inherited, () => adopting.hasTaken, onStart);
   // It connects to hold when it binds something. A process that binds nothing has nothing to say, and ends with its session when hold is gone (hold/guard.ts).
   if (passed.control !== '') tellFailure(adopting);
   if (passed.readyBy === 'message' && process.send === undefined) {

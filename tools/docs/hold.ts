@@ -12,7 +12,7 @@ const page = `# hold
 1. The socket is made with raw system calls. No event loop of rebind ever polls it, so rebind never takes a connection.
 2. The command is started on it. An unmodified Node program finds it through a preload (\`--require\` of \`rebind/adopt\`, added to NODE_OPTIONS): when it listens on that endpoint, the handle that Node is about to bind opens the held socket instead, which is recognised by device and inode and not by the number of the descriptor. npm, npx, tsx and nodemon hand it on; a wrapper that drops descriptors (\`node --watch\`) does no harm, because rebind then sends the socket to the process that asks. Programs in other languages find it as systemd passes it: LISTEN_FDS, LISTEN_FDNAMES and the right LISTEN_PID.
 3. On a restart (SIGHUP, \`--watch\`, a crash, \`rebind hold --restart 3000\`) the new program starts beside the old one. It is ready when its server listens on the held socket, when it says READY=1 (sd_notify) or \`process.send('ready')\`, or when the kernel shows that it waits for input there (epoll, poll, select or accept). A connection that succeeds proves nothing, because the queue of a held socket answers for anybody.
-4. When it is ready the old one stops accepting, and its connections end one by one: an answer that is under way is finished and says \`Connection: close\`; a connection that is idle is closed after a second of silence; one that has sent nothing yet keeps its time; WebSockets get close 1012, HTTP/2 gets GOAWAY. Then SIGTERM, and SIGKILL after \`--grace\`. Node's own \`server.close()\` loses connections at two of these places, and since Node 26 at a third.
+4. When it is ready the old one stops accepting, and its connections end one by one: an answer that is under way is finished and says \`Connection: close\`; a connection that is idle is closed after a second of silence; one that has sent nothing yet keeps its time; WebSockets of any package get close 1012, HTTP/2 gets GOAWAY. Then SIGTERM, and SIGKILL after \`--grace\`. Node's own \`server.close()\` loses connections at two of these places, and since Node 26 at a third.
 5. If the new process crashes or does not become ready, hold stops it, shows its error, and the old process keeps serving.
 
 With \`--hand-off\` an idle HTTP/1.1 connection is not closed but moved: the old program sends its descriptor to the new one, which goes on where the old one stopped, and the client notices nothing. The drain then takes milliseconds instead of the second of silence. It is for Node programs that keep nothing about a connection between two requests; connections below TLS, WebSockets and half-read requests stay and drain as above.
@@ -33,16 +33,16 @@ A program under hold sees the events, errors, exit statuses and globals that it 
 
 What is inherent in holding a port:
 
-- A held port accepts connections while its server is closed, or does not listen yet: they wait in the queue.
+- A held port accepts connections while its server is closed, or does not listen yet: they wait in the queue. Only a client within the program is refused then, as without hold: programs look so whether their port is free, or their server closed. It waits, too, where the program has closed its server and has started other processes, which may serve on a copy; and where the program says itself that it is ready (\`--ready notify\`, \`--ready message\`).
 - A client cannot bind a held port as its own (\`localPort\`), and a UDP socket cannot bind a held UDP port, unless that is the server.
-- The file of a held Unix socket stays when the server closes; hold removes it at its end. Its mode is what hold's umask made it; \`readableAll\` and \`writableAll\` work.
+- The file of a held Unix socket stays when the server closes, and comes back within milliseconds when a program removes it, as many do before they listen and when they exit: hold keeps a second name for it, \`.app.sock.rebind\`, in the same directory. Hold removes both at its end. Its mode is what hold's umask made it; \`readableAll\` and \`writableAll\` work.
 - The queue is as long as hold made it (\`--backlog\`), whatever backlog the program asks for.
 - Socket options that are set before the bind are hold's: a server with \`reusePort\` shares the one held socket with the others instead of having one of its own.
-- A port that hold learned can be closed and listened on again by the thread that had it; another thread or process of the same run gets EADDRINUSE, as hold has it. Name the port where that happens.
+- A port that hold learned goes to the next process or thread of the same run that asks for it, once the one that had it has closed it or exited: below nodemon and other watchers, too, and for port 0. A program that is not Node gets EADDRINUSE, as hold has it: name the port there.
 - A program that served and then failed is started again.
 - These variables are in the environment: NODE_OPTIONS (with the preload), REBIND_HOLD, REBIND_GENERATION, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES and NOTIFY_SOCKET. A child of a process that serves gets none of the last six.
 - Until a process serves, the processes that it starts inherit the held descriptors, as they may be the server.
-- A process that binds something has one connection to hold: \`net.client.socket\` of diagnostics_channel and async_hooks show it. A listener that the program adds for \`uncaughtExceptionMonitor\` is its second. With \`--ready message\`, a process without an IPC channel has a \`process.send\`.
+- A process that binds something has one connection to hold, which async_hooks show. A listener that the program adds for \`uncaughtExceptionMonitor\` is its second. With \`--ready message\`, a process without an IPC channel has a \`process.send\`.
 - A server without a connection listener, which is mostly a probe, does not take connections from the queue in its first 250 ms.
 - Two servers of one program on two addresses that are both covered by an address that was typed, such as 127.0.0.1 and ::1 under \`hold '[::]:3000'\`, are one address: the second one gets EADDRINUSE. Type the port alone.
 - Under \`node --permission\` the file of the preload must be readable (\`--allow-fs-read\`).
@@ -81,6 +81,7 @@ Every row is a test that restarts it under load and counts what is lost.
 |---|---|
 | Node 20, 22, 24, 26: http, cluster (both schedulings), worker threads, Unix sockets | nothing |
 | express, fastify, koa, hono, vite's dev server, Next.js (\`next start\`), ws | nothing |
+| WebSockets of ws, socket.io, and of any code that answers \`upgrade\` of Node's HTTP servers with a 101 | they are told close 1012. A WebSocket server on bare \`net\`, without Node's HTTP parser, is not recognised: its connections end by themselves, or after \`--grace\` |
 | Next.js's dev server with \`--no-overlap\` | nothing: requests wait while it starts |
 | npm, npx, tsx, nodemon, \`node --watch\`, \`sh -c\`, a Python wrapper that closes descriptors | nothing |
 | gunicorn (threads), nginx (\`--stop-signal SIGQUIT\`) | nothing on new connections |
