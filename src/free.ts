@@ -168,7 +168,7 @@ async function makeFree(os: Os, request: Request, options: FreeOptions, steps: F
     options.onProgress?.({ kind: 'step', step: entry });
   };
   // Every process is looked into: a plan that learned of a holder only later would not be what somebody said yes to.
-  const lookAround = (): Promise<Question> => askManagers(os, look(request, os, 'all'), options.signal);
+  const lookAround = (): Promise<Question> => askManagers(os, look(request, os, 'all'), options);
   const first = await lookAround();
   if (first.errno === null) return { report: answer(first, causes), respawn: null };
   // A server that is started here gets the held socket, so nothing is in its way.

@@ -3,7 +3,7 @@
  */
 
 import { look } from './ask/look.ts';
-import { askManagers } from './ask/managers/ask.ts';
+import { askManagers, type Until } from './ask/managers/ask.ts';
 import {
   bindOptionNames,
   checkBindOptions,
@@ -42,12 +42,12 @@ export async function why(endpoint: WhyEndpoint, options: WhyOptions = {}): Prom
   const os = thisOs();
   const request = await resolveRequest(parsed, options, os);
   options.signal?.throwIfAborted();
-  return answer(await askManagers(os, look(request, os, options.holders ?? 'likely'), options.signal), causes);
+  return answer(await askManagers(os, look(request, os, options.holders ?? 'likely'), options), causes);
 }
 
 /** The answer for a request whose address is resolved, with what the managers of its holders say. */
-export async function explainAsking(request: Request, os: Os, signal?: AbortSignal): Promise<Report> {
-  return answer(await askManagers(os, look(request, os), signal), causes);
+export async function explainAsking(request: Request, os: Os, until: Until = {}): Promise<Report> {
+  return answer(await askManagers(os, look(request, os), until), causes);
 }
 
 /** The same without asking any manager: it does not wait for anything. */

@@ -40,6 +40,7 @@ function fakeOs(read: Facts[], probes: (Probe | null)[]): Os & { reads: number }
     },
     probe: () => next(probes),
     readSettings: () => settings,
+    hasIpv6: () => settings.ipv6,
   };
   return fake as unknown as Os & { reads: number };
 }
@@ -89,7 +90,7 @@ for (const [title, given, expected] of endpoints) {
 }
 
 test('a bare port means 0.0.0.0 where there is no IPv6', async () => {
-  const os = { ...fakeOs([], []), readSettings: () => ({ ...settings, ipv6: false }) } as unknown as Os;
+  const os = { ...fakeOs([], []), hasIpv6: () => false } as unknown as Os;
   const { endpoint } = await resolveRequest(readEndpoint(3000), {}, os);
   assert.equal(formatEndpoint(endpoint), '0.0.0.0:3000');
 });

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { rolldown } from 'rolldown';
+import { parseAst } from 'rolldown/parseAst';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -114,6 +115,7 @@ async function buildCommand() {
     // Compiled code that was kept cannot import.
     dynamicImportInCjs: false,
     plugins: [
+      withoutStages(),
       elsewhere((id) => {
         const file = /^\.\.\/commands\/(.+)\.ts$/.exec(id)?.[1];
         return others.map(fileOf).includes(file) ? `../commands/${file}.js` : null;
@@ -154,6 +156,22 @@ async function buildPreloads() {
   for (const name of preloads)
     await joinInto(`dist/preload/${name}.js`, `src/preload/${name}.ts`, { plugins: [], dynamicImportInCjs: true });
   writeFileSync('dist/preload/package.json', '{ "type": "commonjs" }\n');
+}
+
+/** Of a cause, an answer needs neither its page nor how to stage it: that is half of its text. `help` and `demo` have both from their modules. */
+function withoutStages() {
+  return {
+    name: 'without-stages',
+    transform(code, id) {
+      if (!/\/src\/causes\/[a-z]+\/[^/]+\.ts$/.test(id) || id.includes('/shared/')) return null;
+      const exported = parseAst(code, { lang: 'ts' }, id).body.find((node) => node.type === 'ExportDefaultDeclaration');
+      const properties = exported?.declaration.arguments?.[0]?.properties ?? [];
+      const left = properties.filter((property) => ['page', 'stages'].includes(property.key?.name));
+      if (left.length === 0 && !/\bstages: [[(]/.test(code)) return null;
+      if (left.length !== 2) throw new Error(`${id}: a cause is \`export default cause({ …, page, …, stages })\``);
+      return left.reduceRight((text, { start, end }) => text.slice(0, start) + text.slice(end).replace(/^,/, ''), code);
+    },
+  };
 }
 
 /** Leaves modules where they are: `pathOf` says where that is, as seen from dist/cli, or null for what is joined. */

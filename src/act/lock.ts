@@ -2,7 +2,6 @@
  * Locks between several rebinds of one user. Two that act on the same thing at once undo each other: a second SIGTERM cuts short what the first
  * began, and two new instances that take one port over end each other.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProcessIdentity } from '../model/facts.ts';
 import type { Lock } from '../os/channels.ts';
 import type { Os } from '../os/os.ts';
@@ -36,7 +35,10 @@ export async function lockTakeOver(os: Os, endpoint: string, patienceMs = 30_000
       throw Object.assign(new Error(`Another process takes over ${endpoint} and does not finish`), {
         code: 'ETIMEDOUT',
       });
-    await sleep(lookEveryMs, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+    await process
+      .getBuiltinModule('node:timers/promises')
+      .setTimeout(lookEveryMs, undefined, signal === undefined ? {} : { signal })
+      .catch(() => {});
   }
 }
 

@@ -3,7 +3,6 @@
  * its complaint kept.
  */
 import { accessSync, closeSync, constants, openSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { devNull } from 'node:os';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import type { Readable } from 'node:stream';
 
@@ -100,7 +99,7 @@ export function runCommand(name: string, args: readonly string[], options: Comma
 function hasDescriptors(count: number): boolean {
   const open: number[] = [];
   try {
-    while (open.length < count) open.push(openSync(devNull, 'r'));
+    while (open.length < count) open.push(openSync(process.getBuiltinModule('node:os').devNull, 'r'));
     return true;
   } catch {
     return false;

@@ -2,7 +2,6 @@
  * May this process be asked to end? What model/may-end.ts decides from facts, with what only the file system tells: whose project it is.
  */
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import type { Asker, Facts, Holder } from '../model/facts.ts';
 import { mayEnd as decide, type MayEnd } from '../model/may-end.ts';
@@ -50,7 +49,8 @@ function aboutProject(holder: Holder, asker: Asker): string | null {
 /** The same folder, one below it, or the same root of a project. Below `/` and below one's home lies everything, so that does not count. */
 export function sameProject(other: string, mine: string): boolean {
   if (other === mine) return true;
-  if (mine !== dirname(mine) && mine !== homedir() && isInside(other, mine)) return true;
+  if (mine !== dirname(mine) && mine !== process.getBuiltinModule('node:os').homedir() && isInside(other, mine))
+    return true;
   const project = projectOf(other);
   return project !== null && project === projectOf(mine);
 }

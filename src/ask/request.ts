@@ -101,7 +101,7 @@ function bindOptions(defaults: BindOptions, given: WhyOptions): BindOptions {
 
 async function resolveHost(host: string | null, os: Os): Promise<string> {
   // Node tries `::` first and falls back to 0.0.0.0 where there is no IPv6 (net.Server.listen).
-  if (host === null) return everyAddress[os.readSettings().ipv6 ? 0 : 1];
+  if (host === null) return everyAddress[os.hasIpv6() ? 0 : 1];
   if (isIpv4(host)) return host;
   if (isIpv6(host)) return shortestIpv6(host);
   return lookUp(host);

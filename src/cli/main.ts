@@ -17,12 +17,15 @@ export interface Run {
   readonly command: string;
   /** True when the answer needed most of the code: a port that is free needs little. */
   readonly whole: boolean;
+  /** Exits at once, unless a stream may still be writing. */
+  leave(): void;
 }
 
 /** Resolves to null for a help or a wrong command line. */
 async function main(argv: readonly string[]): Promise<Run | null> {
-  const { commandOf, run } = await import('./run.ts');
-  const command = commandOf(argv);
+  const { commandOf, readLine, run } = await import('./run.ts');
+  const line = readLine(argv);
+  const command = commandOf(line);
   let interrupted: AbortController | null = null;
   let received: NodeJS.Signals | null = null;
 
@@ -35,18 +38,26 @@ async function main(argv: readonly string[]): Promise<Run | null> {
 
   // A wrong command line has nothing to clean up.
   if (command?.onSignal === 'abort') for (const name of signals) process.on(name, onSignal);
-  const io = ioOfThisProcess(command, () => {
+  const { io, isWritten } = ioOfThisProcess(command, () => {
     interrupted ??= new AbortController();
     // The signal may have come before the command asked for it.
     if (received !== null) interrupted.abort(interruption(received));
     return interrupted.signal;
   });
-  const code = await run(argv, io);
+  const code = await run(line, io);
   process.exitCode = code;
   for (const name of signals) process.removeListener(name, onSignal);
   // Raised again, so that the shell sees a program that was interrupted (130) and not one that failed.
   if (received !== null) process.kill(process.pid, received);
-  return command === null ? null : { command: command.name, whole: code !== exit.ok };
+  if (command === null) return null;
+  return {
+    command: command.name,
+    whole: code !== exit.ok,
+    leave: () => {
+      // Node would first take its heap apart.
+      if (received === null && isWritten()) process.exit();
+    },
+  };
 }
 
 function interruption(signal: NodeJS.Signals): Error {
@@ -54,7 +65,10 @@ function interruption(signal: NodeJS.Signals): Error {
 }
 
 /** Streams and the signal are made when they are first used: most runs need one stream. */
-function ioOfThisProcess(command: Command | null, signalOf: () => AbortSignal): Io {
+function ioOfThisProcess(
+  command: Command | null,
+  signalOf: () => AbortSignal,
+): { readonly io: Io; readonly isWritten: () => boolean } {
   const guarded = new Set<NodeJS.WriteStream>();
   const guard = (stream: NodeJS.WriteStream): NodeJS.WriteStream => {
     if (!guarded.has(stream)) {
@@ -70,7 +84,7 @@ function ioOfThisProcess(command: Command | null, signalOf: () => AbortSignal): 
     return stream;
   };
   const direct = command !== null && mayWriteDirectly(command) ? directOutput(() => guard(process.stdout)) : null;
-  return {
+  const io: Io = {
     get stdout() {
       return direct ?? guard(process.stdout);
     },
@@ -87,6 +101,7 @@ function ioOfThisProcess(command: Command | null, signalOf: () => AbortSignal): 
       return signalOf();
     },
   };
+  return { io, isWritten: () => direct !== null && guarded.size === 0 };
 }
 
 /**

@@ -78,12 +78,12 @@ function runCompiled(command: string): void {
   const script = new Script(readFileSync(source, 'latin1'), { filename: source, cachedData: kept?.code });
   const module: { exports: Partial<Command> } = { exports: {} };
   script.runInThisContext()(module.exports, require, module, source, __dirname);
-  if (base === null || folder === null) return;
   const accepted = kept !== null && !script.cachedDataRejected;
-  if (accepted && kept.whole) return;
-  // After a whole answer, so that everything an answer needs is compiled.
   module.exports.ran?.then((ran) => {
-    if (ran?.command === command && !(accepted && !ran.whole)) keep(base, folder, name, script, ran.whole);
+    // After a whole answer, so that everything an answer needs is compiled.
+    if (base !== null && folder !== null && ran?.command === command && !(accepted && (kept.whole || !ran.whole)))
+      keep(base, folder, name, script, ran.whole);
+    ran?.leave();
   });
 }
 

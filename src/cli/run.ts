@@ -3,17 +3,29 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { isSystemError, isUnsupportedError } from '../os/errors.ts';
-import { asksForJson, readArguments } from './args.ts';
+import { asksForJson, type Reading, readArguments } from './args.ts';
 import type { Command } from './command.ts';
 import { commands } from './commands.ts';
 import { exit } from './exit.ts';
 import { canvas, type Io } from './io.ts';
 import { isUsageError } from './usage.ts';
 
-/** Runs a command line and returns its exit code. Every failure has been told when it returns. */
-export async function run(argv: readonly string[], io: Io): Promise<number> {
+/** A command line that was read. What is wrong with it is told when it is run. */
+export type Line = { readonly argv: readonly string[] } & ({ readonly reading: Reading } | { readonly error: unknown });
+
+export function readLine(argv: readonly string[]): Line {
   try {
-    const reading = readArguments(argv, commands);
+    return { argv, reading: readArguments(argv, commands) };
+  } catch (error) {
+    return { argv, error };
+  }
+}
+
+/** Runs a command line and returns its exit code. Every failure has been told when it returns. */
+export async function run(line: Line, io: Io): Promise<number> {
+  try {
+    if ('error' in line) throw line.error;
+    const { reading } = line;
     if (reading.kind === 'version') {
       io.stdout.write(`${version()}\n`);
       return exit.ok;
@@ -28,18 +40,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     const module = await reading.invocation.command.load();
     return await module.run(reading.invocation, io);
   } catch (error) {
-    return tellFailure(error, asksForJson(argv), io);
+    return tellFailure(error, asksForJson(line.argv), io);
   }
 }
 
 /** The command that was asked for, or null for a help, the version or a wrong command line. */
-export function commandOf(argv: readonly string[]): Command | null {
-  try {
-    const reading = readArguments(argv, commands);
-    return reading.kind === 'run' ? reading.invocation.command : null;
-  } catch {
-    return null;
-  }
+export function commandOf(line: Line): Command | null {
+  return 'reading' in line && line.reading.kind === 'run' ? line.reading.invocation.command : null;
 }
 
 /** The version of this package. */

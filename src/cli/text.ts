@@ -5,6 +5,7 @@ import { shellWord } from '../model/text.ts';
 
 /** Columns that a text takes in a terminal; escape it first. */
 export function columnsOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
   let columns = 0;
   for (const character of text) columns += columnsOfCharacter(character);
   return columns;

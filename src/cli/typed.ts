@@ -51,6 +51,7 @@ function partsOf(word: string): string[] {
 }
 
 function expanded(word: string): string[] {
+  if (/^\d+$/.test(word)) return [word];
   const range = /^(?<before>(?:(?:udp|tcp)\/)?(?:[\w.[\]:%-]*:)?)(?<first>\d+)-(?<last>\d*)$/.exec(word)?.groups;
   if (range !== undefined) return rangeOf(word, range['before'] ?? '', range['first'] ?? '', range['last'] ?? '');
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(word)) return [fromUrl(word)];

@@ -125,6 +125,7 @@ function splitProtocol(text: string): ['tcp' | 'udp' | null, string] {
  * @throws {RangeError}
  */
 function checkForeign(text: string): void {
+  if (/^[\d:]+$/.test(text)) return;
   const fail = (reason: string): never => {
     throw new RangeError(`Cannot read ${quoted(text)} as an endpoint: ${reason}`);
   };

@@ -4,7 +4,6 @@
  * and whatever is not as expected leaves the work to koffi itself.
  */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 export type Koffi = typeof import('koffi');
@@ -17,7 +16,7 @@ const folders: Readonly<Record<string, string>> = { x64: 'linux_x64', arm64: 'li
 
 /** @throws {Error} when neither way leads to a binary for this platform. */
 export function loadKoffi(): Koffi {
-  return prebuilt() ?? (createRequire(import.meta.url)('koffi') as Koffi);
+  return prebuilt() ?? (process.getBuiltinModule('node:module').createRequire(import.meta.url)('koffi') as Koffi);
 }
 
 function prebuilt(): Koffi | null {

@@ -64,6 +64,8 @@ export interface Reading {
   readFacts(request: Request, options?: ReadOptions): Facts;
   readInventory(): Inventory;
   readSettings(): Settings;
+  /** Whether IPv6 sockets can be made: that of the settings alone, for a port without an address. */
+  hasIpv6(): boolean;
   /**
    * A throw-away bind with exactly these options, closed at once, never a listen. Null for a Unix path, where trying would leave a file,
    * and where it could not be tried; then `gaps` is told why.

@@ -2,7 +2,6 @@
  * An operating system with nothing but Node's own means: what a system that rebind does not know has, and what a new one begins with.
  * Whether a bind works is asked of the kernel all the same; who is in its way is a gap.
  */
-import { networkInterfaces, userInfo } from 'node:os';
 import type { Request } from '../model/endpoint.ts';
 import type { Asker, Facts, Gap, Platform, Probe, Settings } from '../model/facts.ts';
 import { plainAdvice } from '../model/systems/index.ts';
@@ -59,6 +58,8 @@ export function portable(platform: string, reason: string, provides: readonly Ca
       throw new UnsupportedError(because('listSockets'));
     },
     readSettings: settings,
+    // As Node's own listen, which tries `::` first.
+    hasIpv6: () => hasIpv6() ?? true,
     probe,
     readProcess: () => null,
     processes: lacking<Os['processes']>('identitySafeSignal', {
@@ -119,7 +120,7 @@ function settings(): Settings {
 
 function addresses(): Settings['localAddresses'] {
   try {
-    return Object.entries(networkInterfaces()).flatMap(([device, all]) =>
+    return Object.entries(process.getBuiltinModule('node:os').networkInterfaces()).flatMap(([device, all]) =>
       (all ?? []).map(({ address }) => ({ address, device })),
     );
   } catch {
@@ -142,7 +143,7 @@ function asker(): Asker {
 
 function user(): string {
   try {
-    return userInfo().username;
+    return process.getBuiltinModule('node:os').userInfo().username;
   } catch {
     // No entry in the table of users.
     return String(process.geteuid?.() ?? 0);

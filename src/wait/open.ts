@@ -1,7 +1,6 @@
 /**
  * Waits until a program listens.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { look } from '../ask/look.ts';
 import { causes, type Verdict } from '../causes/bind/index.ts';
 import { isWildcard } from '../model/address.ts';
@@ -63,7 +62,7 @@ async function untilAnswered({ endpoint }: Request, options: WaitOptions, clock:
     const leftMs = clock.leftMs();
     if (leftMs <= 0) return { failure: 'timeout' };
     const pauseMs = Math.min(Math.max(clock.elapsedMs() / 10, shortestLookMs), longestLookMs, leftMs);
-    await sleep(pauseMs, undefined, { signal: options.signal });
+    await process.getBuiltinModule('node:timers/promises').setTimeout(pauseMs, undefined, { signal: options.signal });
   }
 }
 

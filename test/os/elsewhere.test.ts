@@ -8,7 +8,7 @@ import net from 'node:net';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Io } from '../../src/cli/io.ts';
-import { run } from '../../src/cli/run.ts';
+import { readLine, run } from '../../src/cli/run.ts';
 import { free, hold, wait, why } from '../../src/index.ts';
 import { useOs } from '../../src/os/index.ts';
 import { main } from '../cli/command-line.ts';
@@ -152,7 +152,7 @@ describe('on a system that provides nothing', () => {
         [['hold', '3000', '--', 'true'], 4],
       ] as const) {
         const { io, text } = recorded();
-        assert.equal(await run(words, io), expected, `${words.join(' ')}: ${text()}`);
+        assert.equal(await run(readLine(words), io), expected, `${words.join(' ')}: ${text()}`);
         assert.doesNotMatch(text(), /bug in rebind|^Free/);
       }
     } finally {

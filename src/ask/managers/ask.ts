@@ -18,12 +18,17 @@ const asks: Partial<Record<ManagerKind, () => Promise<Ask>>> = {
   supervisord: async () => (await import('./supervisord.ts')).askSupervisord,
 };
 
+/** What ends the asking. Read only when there is something to ask, because making a signal takes its time. */
+export interface Until {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The same question, with what the managers say of its holders. At once where nothing looks managed. */
-export async function askManagers(os: Os, question: Question, signal?: AbortSignal): Promise<Question> {
+export async function askManagers(os: Os, question: Question, until: Until = {}): Promise<Question> {
   const { facts, blockers, managers } = question;
   if (managers.size === 0) return question;
   const sockets = blockers.map(({ socket }) => socket);
-  const answered = await confirmAll(os, sockets, facts, managers, signal);
+  const answered = await confirmAll(os, sockets, facts, managers, until.signal);
   return { ...question, managers: answered };
 }
 

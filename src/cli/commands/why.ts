@@ -14,7 +14,7 @@ import { availableText, picture } from '../why-text.ts';
 export async function run(invocation: Invocation, io: Io): Promise<number> {
   const requests = await requestsOf(invocation);
   const reports: Report[] = [];
-  for (const request of requests) reports.push(await explainAsking(request, os(), io.signal));
+  for (const request of requests) reports.push(await explainAsking(request, os(), io));
   io.stdout.write(invocation.flag('json') ? print(whyDocument(reports)) : textOf(requests, reports, io));
   return Math.max(exit.ok, ...reports.map(exitOf));
 }

@@ -13,6 +13,6 @@ export const helpEntry: Command = {
     { command: 'rebind help time-wait', summary: 'What a port in TIME_WAIT is, and how to prevent it' },
   ],
   effect: 'read',
-  fast: true,
+  fast: false,
   load: () => import('../commands/help.ts'),
 };

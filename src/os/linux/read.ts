@@ -32,7 +32,7 @@ import { type NamedUnixSocket, readUnixSockets } from './netlink/unix-diag.ts';
 import { missingHolders } from './proc/gaps.ts';
 import { attempt, openProc } from './proc/proc.ts';
 import { type Describer, openDescriber, sameProcess } from './proc/process.ts';
-import { readSettingsOf } from './proc/settings.ts';
+import { hasIpv6Sockets, readSettingsOf } from './proc/settings.ts';
 import { socketsElsewhere } from './proc/unix-elsewhere.ts';
 import { readUnixFile } from './proc/unix-file.ts';
 import { readProcNetUnix, socketsAt } from './proc/unix-sockets.ts';
@@ -75,6 +75,7 @@ export function createReader(options: ReaderOptions): Reading {
       readFacts(source, describer(), request, holders, real),
     readInventory: () => readInventory(source, describer(), real),
     readSettings: (): Settings => readSettingsOf(proc),
+    hasIpv6: () => hasIpv6Sockets(proc),
     probe,
     readProcess: (identity) => readProcess(describer(), identity),
   };

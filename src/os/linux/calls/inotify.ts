@@ -2,7 +2,6 @@
  * inotify(7), as the kernel has it. Node's own watch of a directory and what is below it is made of many single ones, and loses
  * a file that is replaced by renaming (Node 20), and says nothing when a limit is reached.
  */
-import { constants } from 'node:os';
 import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import type { FileEvent, FileWatches } from '../../file-watch.ts';
@@ -65,6 +64,7 @@ export const fileWatches: FileWatches = {
 function refusal(errno: number): { readonly refused: 'missing' | 'not-permitted' | 'limit'; readonly code: string } {
   const { code } = new NativeError('inotify', errno);
   // inotify_add_watch(2): ENOSPC is max_user_watches; inotify_init(2): EMFILE is max_user_instances.
+  const { constants } = process.getBuiltinModule('node:os');
   if (errno === constants.errno.ENOSPC || errno === constants.errno.EMFILE || errno === constants.errno.ENOMEM)
     return { refused: 'limit', code };
   if (errno === constants.errno.ENOENT || errno === constants.errno.ENOTDIR) return { refused: 'missing', code };

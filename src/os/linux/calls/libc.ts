@@ -4,7 +4,7 @@
  */
 import { NativeError, UnsupportedError } from '../../errors.ts';
 import { type Koffi, loadKoffi } from '../../koffi.ts';
-import { callNumber } from './numbers.ts';
+import { type CallName, callNumber } from './numbers.ts';
 
 type Call = (...args: unknown[]) => number;
 /** The raw calls: they return what the C function returns; `errno()` is valid until the next call. */
@@ -119,70 +119,95 @@ export function check(syscall: string, result: number): number {
   return result;
 }
 
+/** What a C function returns and takes. */
+type Signature = readonly [result: string, args: readonly string[]];
+
+const signatures = {
+  socket: ['int', ['int', 'int', 'int']],
+  bind: ['int', ['int', 'void *', 'uint32']],
+  listen: ['int', ['int', 'int']],
+  connect: ['int', ['int', 'void *', 'uint32']],
+  accept4: ['int', ['int', 'void *', 'void *', 'int']],
+  shutdown: ['int', ['int', 'int']],
+  close: ['int', ['int']],
+  getsockname: ['int', ['int', 'void *', 'void *']],
+  getpeername: ['int', ['int', 'void *', 'void *']],
+  getsockopt: ['int', ['int', 'int', 'int', 'void *', 'void *']],
+  setsockopt: ['int', ['int', 'int', 'int', 'void *', 'uint32']],
+  sendto: ['intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32']],
+  recv: ['intptr_t', ['int', 'void *', 'size_t', 'int']],
+  sendmsg: ['intptr_t', ['int', 'void *', 'int']],
+  recvmsg: ['intptr_t', ['int', 'void *', 'int']],
+  fcntl: ['int', ['int', 'int', 'long']],
+  flock: ['int', ['int', 'int']],
+  poll: ['int', ['void *', 'ulong', 'int']],
+  eventfd: ['int', ['uint', 'int']],
+  pipe2: ['int', ['void *', 'int']],
+  write: ['intptr_t', ['int', 'void *', 'size_t']],
+  read: ['intptr_t', ['int', 'void *', 'size_t']],
+  prctl: ['int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']],
+  setsid: ['int', []],
+  setns: ['int', ['int', 'int']],
+  getsid: ['int', ['int']],
+  waitpid: ['int', ['int', 'void *', 'int']],
+  inotify_init1: ['int', ['int']],
+  inotify_add_watch: ['int', ['int', 'str', 'uint32']],
+  inotify_rm_watch: ['int', ['int', 'int']],
+  open: ['int', ['str', 'int']],
+  openat: ['int', ['int', 'str', 'int']],
+  unlinkat: ['int', ['int', 'str', 'int']],
+  linkat: ['int', ['int', 'str', 'int', 'str', 'int']],
+  readlinkat: ['intptr_t', ['int', 'void *', 'void *', 'size_t']],
+  ioctl: ['int', ['int', 'ulong', 'long']],
+  if_nametoindex: ['uint', ['str']],
+  if_indextoname: ['void *', ['uint', 'void *']],
+} as const satisfies Partial<Record<keyof Libc, Signature>>;
+
+/** Each function is looked up when it is first used: an answer needs a dozen of them. */
 function declare(koffi: Koffi): Libc {
   // A null path looks symbols up in the running program, which is linked with glibc or musl alike.
   const library = koffi.load(null);
-  const fn = (name: string, result: string, args: string[]): Call =>
-    library.func(name, result, args) as unknown as Call;
-  const getdents = fn('syscall', 'long', ['long', 'int', 'void *', 'size_t']);
-  const getdentsNumber = callNumber('getdents64');
-  const renameat2 = fn('syscall', 'long', ['long', 'int', 'str', 'int', 'str', 'uint']);
-  const renameNumber = callNumber('renameat2');
-  const pidfdOpen = fn('syscall', 'long', ['long', 'int', 'uint']);
-  const pidfdGetfd = fn('syscall', 'long', ['long', 'int', 'int', 'uint']);
-  const pidfdSendSignal = fn('syscall', 'long', ['long', 'int', 'int', 'void *', 'uint']);
-  return {
+  const fn = (name: string, [result, args]: Signature): Call => {
+    try {
+      return library.func(name, result, [...args]) as unknown as Call;
+    } catch (error) {
+      throw new UnsupportedError(`The C library has no ${name}`, { cause: error });
+    }
+  };
+  const numbered = (name: CallName, ...args: string[]): Call | null => {
+    const number = callNumber(name);
+    if (number === null) return null;
+    const call = fn('syscall', ['long', ['long', ...args]]);
+    return (...given) => call(number, ...given);
+  };
+  const libc = {
     errno: () => koffi.errno(),
-    socket: fn('socket', 'int', ['int', 'int', 'int']),
-    bind: fn('bind', 'int', ['int', 'void *', 'uint32']),
-    listen: fn('listen', 'int', ['int', 'int']),
-    connect: fn('connect', 'int', ['int', 'void *', 'uint32']),
-    accept4: fn('accept4', 'int', ['int', 'void *', 'void *', 'int']),
-    shutdown: fn('shutdown', 'int', ['int', 'int']),
-    close: fn('close', 'int', ['int']),
-    getsockname: fn('getsockname', 'int', ['int', 'void *', 'void *']),
-    getpeername: fn('getpeername', 'int', ['int', 'void *', 'void *']),
-    getsockopt: fn('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
-    setsockopt: fn('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint32']),
-    sendto: fn('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32']),
-    recv: fn('recv', 'intptr_t', ['int', 'void *', 'size_t', 'int']),
-    sendmsg: fn('sendmsg', 'intptr_t', ['int', 'void *', 'int']),
-    recvmsg: fn('recvmsg', 'intptr_t', ['int', 'void *', 'int']),
-    fcntl: fn('fcntl', 'int', ['int', 'int', 'long']),
-    flock: fn('flock', 'int', ['int', 'int']),
-    poll: fn('poll', 'int', ['void *', 'ulong', 'int']),
-    eventfd: fn('eventfd', 'int', ['uint', 'int']),
-    pipe2: fn('pipe2', 'int', ['void *', 'int']),
-    write: fn('write', 'intptr_t', ['int', 'void *', 'size_t']),
-    read: fn('read', 'intptr_t', ['int', 'void *', 'size_t']),
-    prctl: fn('prctl', 'int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']),
-    setsid: fn('setsid', 'int', []),
-    setns: fn('setns', 'int', ['int', 'int']),
-    getsid: fn('getsid', 'int', ['int']),
-    waitpid: fn('waitpid', 'int', ['int', 'void *', 'int']),
-    inotify_init1: fn('inotify_init1', 'int', ['int']),
-    inotify_add_watch: fn('inotify_add_watch', 'int', ['int', 'str', 'uint32']),
-    inotify_rm_watch: fn('inotify_rm_watch', 'int', ['int', 'int']),
-    open: fn('open', 'int', ['str', 'int']),
-    openat: fn('openat', 'int', ['int', 'str', 'int']),
-    unlinkat: fn('unlinkat', 'int', ['int', 'str', 'int']),
-    linkat: fn('linkat', 'int', ['int', 'str', 'int', 'str', 'int']),
-    renameat2: renameNumber === null ? null : (...args) => renameat2(renameNumber, ...args),
-    readlinkat: fn('readlinkat', 'intptr_t', ['int', 'void *', 'void *', 'size_t']),
-    getdents64: getdentsNumber === null ? null : (fd, buffer, size) => getdents(getdentsNumber, fd, buffer, size),
-    ioctl: fn('ioctl', 'int', ['int', 'ulong', 'long']),
-    if_nametoindex: fn('if_nametoindex', 'uint', ['str']),
-    if_indextoname: library.func('if_indextoname', 'void *', ['uint', 'void *']) as unknown as Libc['if_indextoname'],
-    address: (buffer) => koffi.address(buffer),
-    watch: (fd, onReady, what = 'readable') =>
+    address: (buffer: Buffer) => koffi.address(buffer),
+    watch: (fd: number, onReady: () => void, what: 'readable' | 'writable' = 'readable') =>
       koffi.node.poll(fd, { [what]: true }, () => {
         onReady();
         // Node 26 does not run what a promise has waiting after a native callback; it does after an immediate.
         setImmediate(() => {});
       }),
-    pidfdOpen: (pid, flags) => pidfdOpen(callNumber('pidfd_open'), pid, flags),
-    pidfdGetfd: (pidfd, descriptor, flags) => pidfdGetfd(callNumber('pidfd_getfd'), pidfd, descriptor, flags),
-    pidfdSendSignal: (pidfd, signal, flags = 0) =>
-      pidfdSendSignal(callNumber('pidfd_send_signal'), pidfd, signal, null, flags),
+  } as unknown as Libc;
+  const atFirstUse = (name: string, make: () => unknown): void => {
+    Object.defineProperty(libc, name, {
+      configurable: true,
+      get() {
+        const value = make();
+        Object.defineProperty(libc, name, { value });
+        return value;
+      },
+    });
   };
+  for (const [name, signature] of Object.entries(signatures)) atFirstUse(name, () => fn(name, signature));
+  atFirstUse('getdents64', () => numbered('getdents64', 'int', 'void *', 'size_t'));
+  atFirstUse('renameat2', () => numbered('renameat2', 'int', 'str', 'int', 'str', 'uint'));
+  atFirstUse('pidfdOpen', () => numbered('pidfd_open', 'int', 'uint'));
+  atFirstUse('pidfdGetfd', () => numbered('pidfd_getfd', 'int', 'int', 'uint'));
+  atFirstUse('pidfdSendSignal', () => {
+    const call = numbered('pidfd_send_signal', 'int', 'int', 'void *', 'uint');
+    return (pidfd: number, signal: number, flags = 0) => call?.(pidfd, signal, null, flags);
+  });
+  return libc;
 }

@@ -2,7 +2,6 @@
  * Processes as identities: held by a pidfd (pidfd_open(2), Linux 5.3), or checked by start time where there is none.
  */
 import { readlinkSync } from 'node:fs';
-import { constants } from 'node:os';
 import type { ProcessIdentity } from '../../../model/facts.ts';
 import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
@@ -146,7 +145,7 @@ function hasEnded(pidfd: number): boolean {
 }
 
 function send(pidfd: number, signal: SignalName): SignalOutcome {
-  if (libc().pidfdSendSignal(pidfd, constants.signals[signal]) === 0) return 'sent';
+  if (libc().pidfdSendSignal(pidfd, process.getBuiltinModule('node:os').constants.signals[signal]) === 0) return 'sent';
   const errno = libc().errno();
   if (errno === ESRCH) return 'gone';
   if (errno === EPERM) return 'denied';

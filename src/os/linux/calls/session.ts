@@ -4,7 +4,6 @@
  * A number is not given away while a process has it as its pid, group or session (alloc_pid and free_pid in kernel/pid.c).
  * So when a session is proved to be there still, whatever was seen with its number before belongs to it.
  */
-import { constants } from 'node:os';
 import type { ProcessIdentity } from '../../../model/facts.ts';
 import type { ProcessHandle, SignalOutcome } from '../../processes.ts';
 import type { Session, Sessions } from '../../sessions.ts';
@@ -59,7 +58,7 @@ export class LinuxSession implements Session {
 
   signal(signal: NodeJS.Signals): SignalOutcome {
     if (this.#isOver) return 'gone';
-    const whole = this.#signalGroup(constants.signals[signal]);
+    const whole = this.#signalGroup(process.getBuiltinModule('node:os').constants.signals[signal]);
     let denied = whole === 'denied';
     let sent = whole === 'sent';
     for (let round = 0; round < mostRounds; round++) {

@@ -3,7 +3,6 @@
  * takes them first. In a directory that only we can search, the kernel refuses all of that.
  */
 import { accessSync, chmodSync, constants, lstatSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Place } from '../../channels.ts';
 
@@ -20,7 +19,7 @@ function candidates(uid: number): string[] {
     if (own && runtime?.startsWith('/')) places.push(join(runtime, 'rebind'));
     places.push(`/run/user/${uid}/rebind`);
   }
-  for (const parent of new Set(own ? [tmpdir(), '/tmp'] : ['/tmp'])) {
+  for (const parent of new Set(own ? [process.getBuiltinModule('node:os').tmpdir(), '/tmp'] : ['/tmp'])) {
     const usual = join(parent, `rebind-${uid}`);
     places.push(usual);
     // Another user sits on the usual name, or did when one of ours was made.

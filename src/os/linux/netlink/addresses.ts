@@ -2,7 +2,6 @@
  * The addresses of this machine, also of interfaces that are down: rtnetlink(7), include/uapi/linux/if_addr.h.
  * getifaddrs(3) as Node wraps it leaves those out, and a bind to them succeeds.
  */
-import { networkInterfaces } from 'node:os';
 import { formatIpv6 } from '../../../model/address.ts';
 import { littleEndian } from '../../byte-order.ts';
 import { isNativeError, isSystemError } from '../../errors.ts';
@@ -90,7 +89,7 @@ function withoutNetlink(proc: Proc): LocalAddress[] {
 
 function fromNode(): LocalAddress[] {
   const found: LocalAddress[] = [];
-  for (const [device, addresses] of Object.entries(networkInterfaces()))
+  for (const [device, addresses] of Object.entries(process.getBuiltinModule('node:os').networkInterfaces()))
     for (const { address } of addresses ?? [])
       found.push({ address: isLinkLocal(address) ? `${address}%${device}` : address, device });
   return found;

@@ -119,7 +119,11 @@ export function containerOf(path: string): Container | null {
   return outermost(path)?.container ?? null;
 }
 
+/** Without one of these words there is no container in a path, which is so on most machines. */
+const hint = /docker|libpod|cri|kube|lxc|nspawn|machine|[0-9a-f]{64}/;
+
 function outermost(path: string): { readonly container: Container; readonly end: number } | null {
+  if (!hint.test(path)) return null;
   let first: { container: Container; start: number; end: number } | null = null;
   for (const [pattern, runtime] of containerPatterns) {
     const match = pattern.exec(path);

@@ -43,7 +43,7 @@ export function readSettingsOf(proc: Proc): Settings {
  * Whether IPv6 sockets can be made: Node asks just so before it falls back to 0.0.0.0. A sandbox may refuse them where the kernel has them.
  * Where no socket can be made for want of descriptors the file tells, which a kernel started with ipv6.disable=1 does not have.
  */
-function hasIpv6Sockets(proc: Proc): boolean {
+export function hasIpv6Sockets(proc: Proc): boolean {
   const asked = proc.root !== '/proc' ? null : hasLibc() ? hasFamily(AF_INET6) : hasIpv6();
   return asked ?? attempt(() => proc.read('net/if_inet6', 1)) !== null;
 }
@@ -64,6 +64,7 @@ export function parseRange(text: string | null): [number, number] | null {
 /** `8080,9148,10000-10100`; parts that are no ports are left out. */
 export function parseRanges(text: string): (readonly [number, number])[] {
   const ranges: (readonly [number, number])[] = [];
+  if (text === '') return ranges;
   for (const part of text.split(',')) {
     const found = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim());
     const range = found === null ? null : portsOf(found[1], found[2] ?? found[1]);

@@ -4,8 +4,6 @@
  * Of processes of other users an ordinary user sees neither which descriptors they have nor what they sleep in. Then the cgroup that the
  * socket was made in (INET_DIAG_CGROUP_ID) names the processes that may be it: their state can be read, `certain` is false.
  */
-
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address, Gap, Holder, Socket, SocketId } from '../../../model/facts.ts';
 import type { Conditions, HolderCondition } from '../../../model/reach/evidence.ts';
 import { uptimeMs } from '../../uptime.ts';
@@ -51,7 +49,7 @@ export async function readConditions(
     return { inode: socket.inode, certain, first };
   });
   const began = uptimeMs();
-  if (lookMs > 0) await sleep(lookMs);
+  if (lookMs > 0) await process.getBuiltinModule('node:timers/promises').setTimeout(lookMs);
   const lookedMs = uptimeMs() - began;
   return rows.map(({ inode, certain, first }) => ({
     inode,
