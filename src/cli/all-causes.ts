@@ -5,6 +5,7 @@ interface Documented {
   readonly id: string;
   readonly title: string;
   readonly page: Page;
+  readonly stages: readonly unknown[];
 }
 
 export async function allCauses(): Promise<readonly Documented[]> {

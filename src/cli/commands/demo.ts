@@ -1,6 +1,4 @@
 /** `rebind demo [cause]`: a cause brought about with real processes, and what `rebind why` says about it. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { causes } from '../../causes/bind/index.ts';
 import type { Cause, StagedVariant } from '../../causes/cause.ts';
 import { escapeText } from '../../model/text.ts';
@@ -10,10 +8,11 @@ import { openStage } from '../../stage/open.ts';
 import { why } from '../../why.ts';
 import { causePageText } from '../cause-page.ts';
 import type { Invocation } from '../command.ts';
+import { connectCauses, demoConnect } from '../demo-connect.ts';
+import { runChild, untilKey } from '../demo-run.ts';
 import { exit } from '../exit.ts';
 import { type Canvas, canvas, type Io } from '../io.ts';
 import { itself } from '../itself.ts';
-import { canAsk } from '../question.ts';
 import { wordsOf } from '../request.ts';
 import { pad, shellWords, wrap } from '../text.ts';
 import { suggestion, UsageError } from '../usage.ts';
@@ -28,8 +27,11 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
     return exit.ok;
   }
   const cause = registry.find((one) => one.id === id);
+  const connect = connectCauses.find((one) => one.id === id);
+  // A name that both have is staged as the port sees it.
+  if (cause === undefined && connect !== undefined) return demoConnect(connect, invocation.flag('keep') === true, io);
   if (cause === undefined) {
-    const ids = registry.map((one) => one.id);
+    const ids = [...registry, ...connectCauses].map((one) => one.id);
     throw new UsageError(
       `There is no cause ${JSON.stringify(escapeText(id.slice(0, 40)))}.${suggestion(id, ids) || ' "rebind demo" lists them.'}`,
     );
@@ -39,11 +41,20 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
 }
 
 function listing(canvas: Canvas): string {
-  const width = Math.max(...registry.map(({ id }) => id.length)) + 2;
-  const lines = registry.flatMap(({ id, title }) => {
-    const [first = '', ...more] = wrap(title, Math.max(20, canvas.width - width));
-    return [`${canvas.paint('strong', pad(id, width))}${first}`, ...more.map((line) => ' '.repeat(width) + line)];
-  });
+  const staged = connectCauses.filter(({ id, stages }) => stages.length > 0 && !registry.some((one) => one.id === id));
+  const width = Math.max(...[...registry, ...staged].map(({ id }) => id.length)) + 2;
+  const linesOf = (causes: readonly { readonly id: string; readonly title: string }[]): string[] =>
+    causes.flatMap(({ id, title }) => {
+      const [first = '', ...more] = wrap(title, Math.max(20, canvas.width - width));
+      return [`${canvas.paint('strong', pad(id, width))}${first}`, ...more.map((line) => ' '.repeat(width) + line)];
+    });
+  const lines = [
+    'Why a port is not available',
+    ...linesOf(registry),
+    '',
+    'Why a client cannot connect',
+    ...linesOf(staged),
+  ];
   return `${[...lines, '', 'Stage one: rebind demo <cause>', 'Only read about it: rebind help <cause>'].join('\n')}\n`;
 }
 
@@ -110,27 +121,6 @@ async function explainStaged(variant: StagedVariant, keep: boolean, io: Io): Pro
   if (keep) await untilKey(io);
 }
 
-/** The situation stays: for another terminal, or for a shell where it is in a namespace of its own. */
-async function untilKey(io: Io): Promise<void> {
-  if (io.signal.aborted) return;
-  if (insideNamespace() && canAsk()) {
-    io.stdout.write('\nThis shell is in the namespace of the demo. Leave it with "exit" to end the demo.\n');
-    const child = spawn(process.env['SHELL'] ?? 'sh', [], { stdio: 'inherit' });
-    await once(child, 'exit');
-    return;
-  }
-  if (!canAsk()) {
-    io.stderr.write('The situation stays until this process is interrupted.\n');
-    if (!io.signal.aborted) await once(io.signal, 'abort');
-    return;
-  }
-  io.stdout.write('\nThe situation stays until you press a key.\n');
-  process.stdin.setRawMode(true).resume();
-  const key = once(process.stdin, 'data').then(() => {});
-  await Promise.race([key, once(io.signal, 'abort')]);
-  process.stdin.setRawMode(false).pause();
-}
-
 function capital(sentence: string): string {
   return sentence.slice(0, 1).toUpperCase() + sentence.slice(1);
 }
@@ -142,17 +132,4 @@ function variantOf(cause: Cause<string, object>): StagedVariant | null {
   const possible = cause.stages.filter((stage) => shows(stage) && missing(stage.needs) === null);
   // Rather one where it is the verdict than one where it comes along with another.
   return possible.find(({ expect }) => (expect.cause ?? cause.id) === cause.id) ?? possible[0] ?? null;
-}
-
-/** Runs a command on this terminal and resolves to its exit code. Interrupting ends it and its end is waited for. */
-async function runChild([file = '', ...words]: readonly string[], io: Io, env: NodeJS.ProcessEnv): Promise<number> {
-  const child = spawn(file, words, { stdio: ['ignore', 'inherit', 'inherit'], env });
-  const stop = () => child.kill('SIGTERM');
-  io.signal.addEventListener('abort', stop, { once: true });
-  try {
-    const [code] = (await once(child, 'exit')) as [number | null];
-    return code ?? exit.unknown;
-  } finally {
-    io.signal.removeEventListener('abort', stop);
-  }
 }

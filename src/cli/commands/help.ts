@@ -20,7 +20,7 @@ async function textOf(topic: string | undefined, { commands }: Invocation, io: I
   if (command !== undefined) return helpFor(command, canvas(io));
   const causes = await allCauses();
   const cause = causes.find(({ id }) => id === topic);
-  if (cause !== undefined) return causePageText(cause, canvas(io));
+  if (cause !== undefined) return causePageText(cause, canvas(io), cause.stages.length > 0);
   const topics = [
     ...commands.filter(({ hidden }) => !hidden).map(({ name }) => name),
     ...new Set(causes.map(({ id }) => id)),
