@@ -8,6 +8,14 @@ import { type Remedy, remedyIds } from './verdict.ts';
  * port is free when the last blocker is gone.
  */
 export function plan(remedies: readonly Remedy[]): Remedy[] {
+  const sorted = gentlestFirst(remedies);
+  // What changes the program that asks comes after what frees the port, which is what can be typed.
+  const first = sorted.find(({ remedy, command }) => command !== null || remedy === 'wait');
+  return first === undefined ? sorted : [first, ...sorted.filter((remedy) => remedy !== first)];
+}
+
+/** The same where no remedy comes before the gentlest. */
+export function gentlestFirst(remedies: readonly Remedy[]): Remedy[] {
   const merged = new Map<string, Remedy>();
   for (const remedy of remedies) {
     // Not by command: `rebind free 3000` stands for whatever has to be done.
@@ -15,10 +23,7 @@ export function plan(remedies: readonly Remedy[]): Remedy[] {
     const known = merged.get(key);
     if (known === undefined || (remedy.remedy === 'wait' && waitMs(remedy) > waitMs(known))) merged.set(key, remedy);
   }
-  const sorted = [...merged.values()].sort((a, b) => remedyIds.indexOf(a.remedy) - remedyIds.indexOf(b.remedy));
-  // What changes the program that asks comes after what frees the port, which is what can be typed.
-  const first = sorted.find(({ remedy, command }) => command !== null || remedy === 'wait');
-  return first === undefined ? sorted : [first, ...sorted.filter((remedy) => remedy !== first)];
+  return [...merged.values()].sort((a, b) => remedyIds.indexOf(a.remedy) - remedyIds.indexOf(b.remedy));
 }
 
 /** How long a `wait` says to wait; one that does not know is longer than any that does. */

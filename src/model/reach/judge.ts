@@ -1,7 +1,7 @@
 /**
  * Evidence in, report out. Pure: the causes come in as an argument, and their order is the order of decision: each excludes what follows.
  */
-import { plan } from '../advice.ts';
+import { gentlestFirst } from '../advice.ts';
 import type { Gap, Platform } from '../facts.ts';
 import type { Manager } from '../managers.ts';
 import type { Finding, Remedy } from '../verdict.ts';
@@ -136,7 +136,7 @@ export function judge<C extends ReachCause>(seen: Seen, causes: readonly C[]): R
       } satisfies ReachedAddress<ReachFoundBy<C>>;
     }),
     listeners: listenersOf(seen.evidence, seen.managers),
-    plan: plan(entries.flatMap(({ remedies }) => remedies)),
+    plan: gentlestFirst(entries.flatMap(({ remedies }) => remedies)),
     gaps: gapsOf(seen),
   };
 }
