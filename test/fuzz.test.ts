@@ -153,6 +153,8 @@ const readersOfTheSystem: Readonly<Record<string, string>> = {
   'os/linux/reach/elsewhere.ts readElsewhere': 'reads files: parseTable, parseFibTrie, parseIfInet6',
   'os/linux/reach/names.ts readNameFiles': 'reads files: parseHosts, parseResolv',
   'os/linux/standing.ts readStandings': 'reads /proc: parseStat',
+  'os/darwin/settings.ts readSettings': 'asks sysctl for numbers',
+  'os/darwin/unix-file.ts readUnixFile': 'asks lstat(2), and compares with what readUnixList read',
   'hold/wire/passed.ts endpointShape': 'a part of what readPassed and agentMessage read',
   'hold/wire/passed.ts passedSocketShape': 'a part of what readPassed and giveAnswer read',
   'hold/last-lines.ts readBack': 'keeps text, and escapes it by escapeText',

@@ -19,6 +19,8 @@ export function copySocket(
   inode: number,
   isMeant: (fd: number) => boolean = () => true,
 ): Copied {
+  const lacking = os.lacks('copySocket');
+  if (lacking !== null) return { fd: null, why: lacking };
   let why = 'it has closed the socket';
   for (const descriptor of descriptors) {
     const taken = handle.takeDescriptor(descriptor);

@@ -159,7 +159,8 @@ function stopOne(
 }
 
 /** kernel.md §7 in short: a connection that stays behind keeps the reuse flag it had, so the flag is set while somebody still owns it. */
-export function mark(holders: readonly Holder[], { request, facts }: Question): PlannedStep[] {
+export function mark(holders: readonly Holder[], { request, facts, advice }: Question): PlannedStep[] {
+  if (!advice.leftovers.keepFlags) return [];
   // Without SO_REUSEADDR of its own the bind would be blocked all the same.
   if (request.endpoint.protocol !== 'tcp' || !request.options.reuseAddress || holders.length === 0) return [];
   const pids = new Set(holders.map((holder) => holder.pid));
@@ -211,7 +212,7 @@ function hidden(socket: Socket, { facts }: Question): PlannedStep {
 function cutClient(
   socket: InetSocket,
   holders: readonly Holder[],
-  { facts }: Question,
+  { facts, advice }: Question,
   context: StepContext,
 ): PlannedStep {
   const who =
@@ -219,7 +220,8 @@ function cutClient(
     `user ${facts.users.get(socket.uid) ?? socket.uid}`;
   let refusal: string | null = null;
   // Destroying leaves an explicitly bound socket bound (tcp_abort in net/ipv4/tcp.c).
-  if (socket.autoPort === false) refusal = 'it chose this port itself and would hold it without the connection';
+  if (!advice.leftovers.removable) refusal = 'this system has no way to cut a connection of another program';
+  else if (socket.autoPort === false) refusal = 'it chose this port itself and would hold it without the connection';
   else if (!context.force) refusal = 'it is a client that uses the port by chance; --force cuts this one connection';
   else if (facts.settings.mayAdministerNetwork === false) refusal = 'needs CAP_NET_ADMIN: run this as root';
   return {
@@ -232,14 +234,19 @@ function cutClient(
   };
 }
 
-function removeAbandoned(sockets: readonly InetSocket[], { facts }: Question, context: StepContext): PlannedStep[] {
+function removeAbandoned(
+  sockets: readonly InetSocket[],
+  { facts, advice }: Question,
+  context: StepContext,
+): PlannedStep[] {
+  const { removable } = advice.leftovers;
   if (sockets.length === 0) return [];
   const lastMs = Math.max(...sockets.map((socket) => socket.expiresInMs ?? Number.POSITIVE_INFINITY));
   const target = { kind: 'sockets', sockets: sockets.map(referenceTo) } as const;
   const what =
     sockets.length === 1 && sockets[0] !== undefined ? describe(sockets[0]) : count(sockets.length, 'connection');
   if (lastMs <= nearMs) return [waiting(what, lastMs, target, null)];
-  if (facts.settings.mayAdministerNetwork === true) {
+  if (removable && facts.settings.mayAdministerNetwork === true) {
     return [
       {
         remedy: 'remove-leftovers',
@@ -257,14 +264,16 @@ function removeAbandoned(sockets: readonly InetSocket[], { facts }: Question, co
         remedy: 'remove-leftovers',
         sentence: `Remove the leftovers of ${what}, which no process owns`,
         target,
-        refusal: 'needs CAP_NET_ADMIN: run this as root. The kernel gives up after some minutes',
+        refusal: removable
+          ? 'needs CAP_NET_ADMIN: run this as root. The kernel gives up after some minutes'
+          : 'this system has no way to remove them. The kernel gives up after a minute',
         doubt: null,
         work: { kind: 'none' },
       },
     ];
   }
   const permitted = context.timeoutMs === 0 ? 'a second' : `--timeout ${seconds(context.timeoutMs)}`;
-  const tooLong = `it takes longer than ${permitted}: give --timeout ${Math.ceil(lastMs / 1000)}s to wait for it; root can remove it at once`;
+  const tooLong = `it takes longer than ${permitted}: give --timeout ${Math.ceil(lastMs / 1000)}s to wait for it${removable ? '; root can remove it at once' : ''}`;
   return [waiting(what, lastMs, target, lastMs > context.timeoutMs ? tooLong : null)];
 }
 

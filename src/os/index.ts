@@ -1,12 +1,19 @@
 /**
  * The operating system that this process runs on, chosen once, at the first use.
  */
+import { createRequire } from 'node:module';
 import { linux } from './linux/index.ts';
 import type { Os } from './os.ts';
 import { portable } from './portable.ts';
 
+// What no Linux machine needs, it does not load.
+const load = createRequire(import.meta.url);
+
 /** By the name that Node has for the platform. */
-const systems: Readonly<Record<string, Os>> = { linux };
+const systems: Readonly<Record<string, () => Os>> = {
+  linux: () => linux,
+  darwin: () => (load('../os/darwin/index.js') as typeof import('./darwin/index.ts')).darwin,
+};
 
 let chosen: Os | undefined;
 
@@ -15,7 +22,7 @@ let chosen: Os | undefined;
  * On a platform that rebind does not know yet it has Node's own means, and says why it has no more.
  */
 export function os(): Os {
-  chosen ??= systems[process.platform] ?? portable(process.platform, 'only Linux has been run and tested');
+  chosen ??= systems[process.platform]?.() ?? portable(process.platform, 'only Linux has been run and tested');
   return chosen;
 }
 

@@ -11,8 +11,8 @@ export type Koffi = typeof import('koffi');
 /** The version of koffi's interface that the declarations are written for. */
 const interfaceVersion = '3.';
 
-/** The folder of the binary for glibc, by architecture; others, and musl, are koffi's own business. */
-const folders: Readonly<Record<string, string>> = { x64: 'linux_x64', arm64: 'linux_arm64' };
+/** Where the binary lies, by system and architecture: for glibc on Linux; others, and musl, are koffi's own business. */
+const binaries: ReadonlySet<string> = new Set(['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64']);
 
 /** @throws {Error} when neither way leads to a binary for this platform. */
 export function loadKoffi(): Koffi {
@@ -20,9 +20,9 @@ export function loadKoffi(): Koffi {
 }
 
 function prebuilt(): Koffi | null {
-  const folder = folders[process.arch];
-  if (folder === undefined) return null;
-  const inside = join('node_modules/@koromix', `koffi-linux-${process.arch}`, folder, 'koffi.node');
+  const target = `${process.platform}-${process.arch}`;
+  if (!binaries.has(target)) return null;
+  const inside = join('node_modules/@koromix', `koffi-${target}`, target.replace('-', '_'), 'koffi.node');
   for (let at = import.meta.dirname; ; at = dirname(at)) {
     const file = join(at, inside);
     if (existsSync(file)) return open(file);

@@ -14,10 +14,15 @@ import type { Os } from './os.ts';
 /**
  * @param reason Why it can do no more, a clause such as `only Linux has been run and tested`.
  * @param provides What the system that is built on it does itself.
+ * @param because Why it lacks a capability, where there is another reason.
  */
-export function portable(platform: string, reason: string, provides: readonly Capability[] = []): Os {
-  const because = (capability: Capability): string =>
-    `Cannot ${capabilities[capability]} on ${platform} yet: ${reason}`;
+export function portable(
+  platform: string,
+  reason: string,
+  provides: readonly Capability[] = [],
+  because: (capability: Capability) => string = (capability) =>
+    `Cannot ${capabilities[capability]} on ${platform} yet: ${reason}`,
+): Os {
   /** An object whose every function says that its capability is lacking. */
   const lacking = <T extends object>(capability: Capability, over: Partial<T> = {}): T =>
     new Proxy(over as T, {

@@ -22,6 +22,8 @@ export interface Sockets {
   listen(fd: SocketHandle, backlog: number): void;
   /** The address that it is bound to. @throws {NativeError} */
   address(fd: SocketHandle): InetEndpoint | UnixEndpoint;
+  /** Whether this system has an option, whatever it is called there. */
+  hasOption(option: OptionName): boolean;
   /** The value as the system stores it; options.ts reads it. @throws {NativeError} */
   getOption(fd: SocketHandle, option: OptionName): Buffer;
   /** @throws {NativeError} */

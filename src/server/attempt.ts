@@ -8,7 +8,13 @@ import { everyAddress } from '../model/address.ts';
 import { isNativeError, isUnsupportedError, UnsupportedError } from '../os/errors.ts';
 import type { Os } from '../os/os.ts';
 import { isUdpSocket } from './arguments.ts';
-import { beyondNode, requiredByDefault, type UnsetOption } from './bind-options.ts';
+import {
+  beyondNode,
+  optionNamesOf,
+  requiredByDefault,
+  type SocketOptionName,
+  type UnsetOption,
+} from './bind-options.ts';
 import { openDescriptor } from './descriptor.ts';
 import type { Plan } from './listen-plan.ts';
 import { bindByNode, listenByNode, listenOnDescriptor } from './node-listen.ts';
@@ -24,10 +30,30 @@ export async function chooseWay(plan: Plan): Promise<{ attempt: Attempt; unset: 
   const beyond = beyondNode(options, protocol);
   if (protocol === 'unix' || beyond.length === 0) return { attempt: (port) => throughNode(plan, port), unset: [] };
   const why = await whyNotNative(plan);
-  if (why === null) return { attempt: (port) => throughKernel(plan, protocol, port), unset: [] };
-  const missing = beyond.filter((option) => (options.required ?? requiredByDefault).includes(option));
-  if (missing.length > 0) throw new UnsupportedError(`Cannot set ${missing.join(', ')}: ${why}`);
-  return { attempt: (port) => throughNode(plan, port), unset: beyond.map((option) => ({ option, why })) };
+  const unknown = why === null ? await unknownHere(beyond) : beyond.map((option) => ({ option, why }));
+  const missing = unknown.filter(({ option }) => (options.required ?? requiredByDefault).includes(option));
+  const [first] = missing;
+  if (first !== undefined)
+    throw new UnsupportedError(`Cannot set ${missing.map(({ option }) => option).join(', ')}: ${first.why}`);
+  const names = unknown.map(({ option }) => option);
+  if (names.length === beyond.length) return { attempt: (port) => throughNode(plan, port), unset: unknown };
+  const known = { ...plan, options: without(options, names) };
+  return { attempt: (port) => throughKernel(known, protocol, port), unset: unknown };
+}
+
+/** The options that this system does not have. */
+async function unknownHere(options: readonly SocketOptionName[]): Promise<UnsetOption[]> {
+  const { os } = await import('../os/index.ts');
+  return options
+    .filter((option) => !optionNamesOf(option).some((name) => os().sockets.hasOption(name)))
+    .map((option) => ({
+      option,
+      why: `sockets have no such option on ${process.platform === 'darwin' ? 'macOS' : process.platform}`,
+    }));
+}
+
+function without<Options extends object>(options: Options, names: readonly string[]): Options {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !names.includes(name))) as Options;
 }
 
 /** Null when sockets can be made here. */

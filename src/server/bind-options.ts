@@ -121,6 +121,13 @@ export function nodeHasReusePort(version = process.versions.node): boolean {
   return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }
 
+/** What an option of `listen` is called by the system. `beforeBind` needs no more than a socket. */
+export function optionNamesOf(option: SocketOptionName): readonly OptionName[] {
+  if (option === 'beforeBind') return ['SO_REUSEADDR'];
+  const { name, v6 } = rows[option];
+  return v6 === undefined ? [name] : [name, v6];
+}
+
 /** The kernel's options for a family, with their values as bytes: to be set one after the other. */
 export function kernelOptions(
   options: SocketOptions,

@@ -3,13 +3,11 @@
  */
 import { watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { openSleep } from '../act/sleep.ts';
 import type { Request } from '../model/endpoint.ts';
-import { isNativeError, isSystemError } from '../os/errors.ts';
+import { isSystemError } from '../os/errors.ts';
 import type { EventRequest, EventResult } from '../os/events.ts';
 import type { Os } from '../os/os.ts';
-
-/** The same where the kernel tells nothing at all. */
-const withoutEventsMs = 100;
 
 interface Sleeper extends Disposable {
   /** `events.wait`, or a shorter sleep where the kernel does not tell about sockets. What happens to the file of a Unix socket counts as `destroyed`. */
@@ -17,20 +15,8 @@ interface Sleeper extends Disposable {
 }
 
 export function openSleeper(os: Os, { endpoint }: Request, signal: AbortSignal | undefined): Sleeper {
-  let told = os.lacks('socketEvents') === null;
   let wake = new AbortController();
-  const doze = async (what: EventRequest): Promise<EventResult> => {
-    if (told) {
-      try {
-        return await os.events.wait(what);
-      } catch (error) {
-        if (!isNativeError(error)) throw error;
-        told = false;
-      }
-    }
-    const { port: _port, ...rest } = what;
-    return os.events.wait({ ...rest, timeoutMs: Math.min(rest.timeoutMs ?? withoutEventsMs, withoutEventsMs) });
-  };
+  const doze = openSleep(os);
   if (endpoint.protocol !== 'unix') {
     return { sleep: (what) => doze({ ...what, ...(signal !== undefined && { signal }) }), [Symbol.dispose]: () => {} };
   }

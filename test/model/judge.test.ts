@@ -104,7 +104,7 @@ test('of a bind that was not tried only a refusal is certain', () => {
 });
 
 test('on a platform without rules every socket on the port is a suspect, and the kernel alone decides', () => {
-  const there = facts({ platform: 'darwin', sockets: [socket(), socket({ protocol: 'udp' })] });
+  const there = facts({ platform: 'win32', sockets: [socket(), socket({ protocol: 'udp' })] });
   const question = ask(request(), there, inUse);
   assert.equal(question.predicted, null);
   assert.equal(question.disagrees, false);

@@ -13,10 +13,13 @@ import { linux } from '../../src/os/linux/index.ts';
 import type { Os } from '../../src/os/os.ts';
 import { portable } from '../../src/os/portable.ts';
 import { socket } from '../model/facts.ts';
+import { FakeMac } from './darwin/fake-mac.ts';
 import { stub } from './stub.ts';
 
 const systems: readonly (readonly [string, Os])[] = [
   ...(process.platform === 'linux' ? [['linux', linux] as const] : []),
+  ['macOS, made up', new FakeMac().os()],
+  ['macOS without koffi', new FakeMac({ native: false }).os()],
   ['an unknown system', portable('sunos', 'only Linux has been run and tested')],
   ['a system that provides nothing', stub],
 ];

@@ -4,9 +4,16 @@
  */
 
 import { channelParsers } from './channels.ts';
+import { darwinParsers } from './darwin.ts';
 import { kernelParsers } from './kernel.ts';
 import type { Parser } from './parser.ts';
 import { reachParsers } from './reach.ts';
 import { textParsers } from './text.ts';
 
-export const parsers: readonly Parser[] = [...channelParsers, ...kernelParsers, ...reachParsers, ...textParsers];
+export const parsers: readonly Parser[] = [
+  ...channelParsers,
+  ...kernelParsers,
+  ...darwinParsers,
+  ...reachParsers,
+  ...textParsers,
+];

@@ -11,7 +11,7 @@ const shownAddresses = 6;
 export default cause({
   id: 'address-not-here',
   title: 'This address does not belong to this machine',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: '`listen EADDRNOTAVAIL: address not available 10.9.9.9:3000`. Often in a container or after a move: the configuration names the address of another machine, of the host, or of a network card that is not up yet.',
     why: 'A server can only listen on addresses of its own machine, and a container has its own. An address of a VPN or a shared (virtual) address is there only while the VPN or the cluster gives it to this machine. A link-local address (`fe80::…`) needs the name of its network card (`%eth0`). `ENODEV` means that the card that was named is missing, `EAFNOSUPPORT` that there is no IPv6.',

@@ -8,7 +8,7 @@ import { agree, asked, localOf, named, places, processes, who } from '../shared/
 export default cause({
   id: 'bound-not-listening',
   title: 'A program has bound the port and does not listen',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: '`EADDRINUSE`, and `ss -tlnp`, `lsof`, `netstat` and /proc/net/tcp show nothing at all on the port.',
     why: 'A socket has its port from `bind()` on; `listen()` comes later, or never: a server that hangs between the two, a program that reserves a port for another program, a connection that was refused after `bind()`. The usual tables only show sockets that listen or are connected. The kernel shows the others only on request (since Linux 6.8), which rebind makes.',

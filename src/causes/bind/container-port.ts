@@ -24,7 +24,7 @@ export interface PortContainer {
 export default cause({
   id: 'container-port',
   title: 'A container has published this port',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: '`EADDRINUSE`, and the port is held by `docker-proxy`, `dockerd`, `conmon`, `rootlessport` or a process that you did not start. Killing that process does not help: the port is taken again, or connections still go to the container.',
     why: 'When a container publishes a port (`-p 3000:80`), its engine keeps a socket on the port of the machine, so that no other program takes it. The traffic itself is often passed on by the firewall, before any program on the machine sees it. So if you stop the process that has the socket, the container stays up and reachable, and the next server on the port gets no connections.',

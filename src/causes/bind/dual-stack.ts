@@ -13,7 +13,7 @@ import { andThen, hears, list, named, processes, reach } from '../shared/words.t
 export default cause({
   id: 'dual-stack',
   title: 'An IPv6 socket also uses the port for IPv4',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'Your server wants `0.0.0.0` or `127.0.0.1`, and another program listens on `::` only. Or your server wants `::`, the default of Node, and another program listens on one IPv4 address.',
     why: 'A socket on `::` also takes IPv4 connections, unless it is IPv6-only (`IPV6_V6ONLY`, in Node `ipv6Only: true`). So `::` collides with every IPv4 address on the same port, in either order, with or without `SO_REUSEADDR`.',

@@ -9,7 +9,7 @@ import { agree, andThen, asked, localOf, managed, places, processes, who } from 
 export default cause({
   id: 'inherited-descriptor',
   title: 'A child process inherited the listening socket and keeps it open',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'You stopped the server, and its port is still in use: by a program that never listened, such as a worker, a build tool, a shell or a `sleep` that the server had started. Or you kill the first process that `lsof` names, and the port stays blocked by the next.',
     why: 'A listening socket lives as long as any process has it open. A child inherits the open sockets of its parent unless they are marked close-on-exec. So a child that outlives the server keeps the port: connections are queued, and no program accepts them. `rebind` tells the two apart by whether a process waits for connections (in epoll or accept) or only has the socket open.',

@@ -6,7 +6,7 @@ import { asked, capital, localOf, places } from '../shared/words.ts';
 export default cause({
   id: 'kernel-listener',
   title: 'The kernel itself uses the port',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'The port is in use, and even as root no process has it: `lsof` and `ss -p` show a socket without an owner. Typical numbers are 2049 (NFS), 4789 (VXLAN) and 51820 (WireGuard).',
     why: 'Some services run inside the kernel and have sockets of their own: NFS and its lock manager, VXLAN and other tunnels, WireGuard, iSCSI and cluster file systems. They have no process, so there is nothing to stop. A process of another process namespace, such as a container that shares the network but not the processes, can look the same from inside of a container.',

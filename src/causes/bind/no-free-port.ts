@@ -4,7 +4,7 @@ import { cause } from '../cause.ts';
 export default cause({
   id: 'no-free-port',
   title: 'No automatic port is left',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'A server on port 0, "any free port", fails with `EADDRINUSE`, or connections fail with `EADDRNOTAVAIL`, on a machine with very many sockets.',
     why: 'For port 0 the kernel takes a port of `net.ipv4.ip_local_port_range` (32768 to 60999 by default) that nobody has on that address, not even a closed connection in TIME_WAIT; `SO_REUSEADDR` does not help here. All of them are taken: by very many connections, by a program that opens sockets and never closes them, or because the range is small or reserved.',

@@ -8,7 +8,7 @@ import { agree, asked, localOf, named, processes, remoteOf, who } from '../share
 export default cause({
   id: 'open-connection',
   title: 'The server stopped listening, but an accepted connection is still open',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'The old server says that it has stopped listening, or is shutting down, and `ss -tln` shows no listener. Still the new one fails with `EADDRINUSE`, sometimes for hours: as long as one client stays connected.',
     why: 'A connection that a server accepts has the port of the server. `close()` of the listener does not end it: keep-alive connections, WebSockets, downloads, and a graceful shutdown that waits for them all keep the port. They block only when the server, or yours, has not set `SO_REUSEADDR`; setting it on the new server alone does not help.',

@@ -10,7 +10,7 @@ const mebibyte = 2 ** 20;
 export default cause({
   id: 'orphan-connection',
   title: 'The server has exited, but one of its connections is not closed yet',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'You stopped the server, no process uses the port, and `ss -tan` shows `FIN-WAIT-1`, `FIN-WAIT-2`, `LAST-ACK` or `CLOSING` on it. It lasts from a minute to many minutes.',
     why: 'When a server exits, the kernel finishes its connections without it. It waits for the client to close its side (FIN_WAIT2, at most `tcp_fin_timeout`, 60 seconds, and another 60 in TIME_WAIT if the client does), or for the client to take data that was still being sent (FIN_WAIT1, LAST_ACK, CLOSING: until the retransmissions end, which can take many minutes when the client is stuck or its network is gone). Such a connection blocks unless both the old and the new server have set `SO_REUSEADDR`.',
@@ -40,7 +40,7 @@ export default cause({
   },
   remedies(_args, question) {
     const sockets = blockersOf(question, 'orphan');
-    return [wait(sockets, question), removeLeftovers(sockets, question)];
+    return [wait(sockets, question), ...removeLeftovers(sockets, question)];
   },
   stages: [
     {

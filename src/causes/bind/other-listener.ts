@@ -11,7 +11,7 @@ import { andThen, hears, named, places, processes } from '../shared/words.ts';
 export default cause({
   id: 'other-listener',
   title: 'Another program listens on this port',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'Your server fails with `EADDRINUSE`, at once and every time. Often it is an older copy of the same server: a terminal that was closed, a debugger that was stopped, a watcher that started the new copy before the old one had exited.',
     why: 'Only one socket may listen on an address and a port. `SO_REUSEADDR`, which Node sets, never lets two programs listen together on Linux; it only helps against connections that are left over. The clients of that server also have sockets on its port. They do not block it, and they disappear with the server.',

@@ -8,7 +8,7 @@ import { agree, asked, localOf, named, processes, remoteOf, who } from '../share
 export default cause({
   id: 'outgoing-connection',
   title: 'An outgoing connection of another program uses this port',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'No program listens on the port, and still it is in use: by a browser, a database client, an SSH session. It happens now and then, to ports from 32768 on, and is gone after a restart of something unrelated.',
     why: 'Every outgoing connection needs a port on this side, and the kernel chooses one from the automatic range (`net.ipv4.ip_local_port_range`, 32768 to 60999 by default). If your server has its port in that range, a client can be there first. Clients do not set `SO_REUSEADDR`, so setting it on your server does not help. Only addresses that the connection uses are taken: a server on another single address can start.',

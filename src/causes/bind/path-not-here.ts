@@ -6,7 +6,7 @@ import { asked, onOtherFileSystem } from '../shared/words.ts';
 export default cause({
   id: 'path-not-here',
   title: 'The file of the Unix socket cannot be created there',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: '`listen EACCES`, `ENOENT`, `ENOTDIR`, `EROFS`, `EPERM` or `EINVAL` with the path of a Unix socket. Node also reports a missing directory as `EACCES`.',
     why: 'Binding a Unix socket makes a file, so the directory must exist and this user must be allowed to write there. Directories below /run and /var/run are gone after every reboot. A path may have 107 bytes at most: Node 24 and later refuse a longer one with `EINVAL`, older versions cut it off silently. Some file systems hold no sockets and answer `EPERM`: vfat, exFAT, shared folders of virtual machines, and those of the kernel such as /sys.',

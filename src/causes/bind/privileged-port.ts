@@ -9,7 +9,7 @@ const usualFirst = 1024;
 export default cause({
   id: 'privileged-port',
   title: 'Ports below 1024 need a privilege',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: '`listen EACCES: permission denied 0.0.0.0:80`. (Node tries `::` first and then `0.0.0.0`, so its message names an address that you did not ask for.)',
     why: 'Ports below `net.ipv4.ip_unprivileged_port_start`, 1024 by default, may only be bound with the capability `CAP_NET_BIND_SERVICE`, which root has. The kernel looks at this before it looks at whether the port is free: behind `EACCES` there may be a second problem, and rebind tells you of it.',

@@ -39,7 +39,7 @@ export default cause({
     return [
       wait(sockets, question),
       ...cutConnections(sockets, question),
-      ...(leftovers.length === 0 ? [] : [removeLeftovers(leftovers, question)]),
+      ...removeLeftovers(leftovers, question),
       ...reservePort(question),
     ];
   },

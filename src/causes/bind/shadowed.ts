@@ -10,7 +10,7 @@ import { agree, asked, localOf, multicastPorts, named, places, processes, who } 
 export default cause({
   id: 'shadowed',
   title: 'The port is available, but some connections would go to another program',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'Your server starts without an error, and a browser on `localhost` shows the wrong page, or every second request goes to an old copy of the server.',
     why: '`localhost` has two addresses, `127.0.0.1` and `::1`. Two programs can have one each on the same port, and which one a client reaches depends on the client: many try `::1` first. And with `SO_REUSEPORT`, or `SO_REUSEADDR` for UDP, two programs of one user can even have the same address; the kernel spreads connections over them, or gives all packets to the newest.',

@@ -9,7 +9,7 @@ import { asked, capital, inWords, list, localOf, seconds } from '../shared/words
 export default cause({
   id: 'time-wait',
   title: 'Closed connections hold the port for up to a minute',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'You stopped the server, no process uses the port, and the next start still fails with `EADDRINUSE` for up to 60 seconds. `ss -tan` shows `TIME-WAIT` on the port; `lsof` and `fuser` show nothing, because no process has it open.',
     why: 'The side that closes first keeps the connection in TIME_WAIT for 60 seconds, so that late packets do not reach a new connection. A killed server always closes first. TIME_WAIT remembers whether the server had set `SO_REUSEADDR`, and blocks only if it had not. A client that closed first leaves the same on a port of the automatic range, and clients almost never set the option. Setting the option on the new server alone does not help: on Linux both must set it, and the old server has exited. The 60 seconds are fixed: neither `tcp_fin_timeout` nor `tcp_tw_reuse` shortens them for a server.',
@@ -43,7 +43,7 @@ export default cause({
     return [
       wait(sockets, question),
       ...(question.request.options.reuseAddress ? [] : [setReuseAddress(question)]),
-      removeLeftovers(sockets, question),
+      ...removeLeftovers(sockets, question),
     ];
   },
   stages: [

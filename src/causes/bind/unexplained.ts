@@ -7,7 +7,7 @@ import { asked, capital, inWords, list } from '../shared/words.ts';
 export default cause({
   id: 'unexplained',
   title: 'The kernel refuses the bind, and rebind does not know why',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'Your server cannot listen, and rebind says that it does not know why.',
     why: 'rebind asks the kernel by a bind of its own, and explains the answer with what it can see. Here the two disagree. A security policy may refuse the bind (SELinux, AppArmor, Landlock, seccomp, `SocketBindDeny=` of a systemd unit, a BPF program of a container platform). An IPv6 address may still be in duplicate address detection. Something may have changed between looking and asking. Or the socket in the way could not be seen: the gaps below the answer say what was hidden.',

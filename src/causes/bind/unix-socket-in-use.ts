@@ -9,7 +9,7 @@ import { agree, andThen, asked, managed, named, processes, who } from '../shared
 export default cause({
   id: 'unix-socket-in-use',
   title: 'Another program listens on this Unix socket',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: '`listen EADDRINUSE: address already in use /run/app.sock`, and a program answers when you connect to the path.',
     why: 'A path, or a name of the abstract namespace (`@name`), belongs to one socket at a time. Options such as `SO_REUSEADDR` mean nothing for Unix sockets. Do not delete the file: the other server would keep running, unreachable.',

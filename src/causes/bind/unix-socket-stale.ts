@@ -16,7 +16,7 @@ const otherPath: Remedy = {
 export default cause({
   id: 'unix-socket-stale',
   title: 'A file is in the place of the Unix socket, and no program listens on it',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: '`listen EADDRINUSE: address already in use /run/app.sock` after a crash or a `kill -9`, and connecting to the path gives `ECONNREFUSED`.',
     why: 'Binding a Unix socket makes a file, and the file stays when the program exits without removing it. The next bind fails on any file in that place; no option changes that. Node removes the file when a server is closed properly, and cannot when it is killed.',

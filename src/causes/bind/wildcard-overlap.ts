@@ -12,7 +12,7 @@ import { andThen, hears, list, named, processes, reach } from '../shared/words.t
 export default cause({
   id: 'wildcard-overlap',
   title: 'One program uses every address, the other one of them',
-  on: ['linux'],
+  on: ['linux', 'darwin'],
   page: {
     see: 'The addresses look different, `0.0.0.0` here and `127.0.0.1` there, but the second server fails with `EADDRINUSE`.',
     why: '`0.0.0.0` and `::` mean every address of the machine, so they collide with a listener on any single one. On Linux this is so in either order, with or without `SO_REUSEADDR`. On macOS both may listen, so programs written there fail here.',

@@ -56,7 +56,7 @@ export function cutConnections(sockets: readonly InetSocket[], question: Questio
   }
   const owned = sockets.filter((socket) => !isLeftover(socket));
   const [first] = owned;
-  if (first === undefined) return [];
+  if (first === undefined || !question.advice.leftovers.removable) return [];
   const owners = holdersOf(owned, question);
   const allowed = question.facts.settings.mayAdministerNetwork === true;
   return [
@@ -100,16 +100,19 @@ export function longest(sockets: readonly InetSocket[]): number | null {
 }
 
 /** Removing what no process has open (SOCK_DESTROY of sock_diag(7)). */
-export function removeLeftovers(sockets: readonly InetSocket[], question: Question): Remedy {
+export function removeLeftovers(sockets: readonly InetSocket[], question: Question): Remedy[] {
+  if (sockets.length === 0 || !question.advice.leftovers.removable) return [];
   const allowed = question.facts.settings.mayAdministerNetwork === true;
   const what = sockets.length === 1 ? 'the leftover connection' : `the ${sockets.length} leftover connections`;
-  return {
-    remedy: 'remove-leftovers',
-    sentence: `Remove ${what} now${allowed ? '' : ' (needs root)'}; no process has ${sockets.length === 1 ? 'it' : 'them'} open`,
-    command: rebindFree(question, allowed),
-    automatic: allowed,
-    args: { cookies: sockets.flatMap(({ linux }) => linux?.cookie ?? []) },
-  };
+  return [
+    {
+      remedy: 'remove-leftovers',
+      sentence: `Remove ${what} now${allowed ? '' : ' (needs root)'}; no process has ${sockets.length === 1 ? 'it' : 'them'} open`,
+      command: rebindFree(question, allowed),
+      automatic: allowed,
+      args: { cookies: sockets.flatMap(({ linux }) => linux?.cookie ?? []) },
+    },
+  ];
 }
 
 /** A loopback address where the request is sure to work, when it asked for more than one address. */

@@ -12,6 +12,8 @@ export interface Advice {
   readonly moreAutomaticPorts: { readonly setting: string; readonly command: string } | null;
   /** Lists the sockets that the manager of services has open; those of a user's own manager with `user`. */
   serviceSockets(user: boolean): string | null;
+  /** What is left of a connection: whether root can remove it, and whether the flags that its socket had decide what it blocks. */
+  readonly leftovers: { readonly removable: boolean; readonly keepFlags: boolean };
   /** What may refuse a bind beside the sockets and settings, and what shows it. */
   readonly policies: { readonly sentence: string; readonly command: string } | null;
   /** Which limit a watch of files has reached, and how it is raised, by the code of the refusal. */

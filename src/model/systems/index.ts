@@ -3,6 +3,7 @@
  */
 import type { Platform } from '../facts.ts';
 import type { Advice } from './advice.ts';
+import { darwinAdvice } from './darwin.ts';
 import { linuxAdvice } from './linux.ts';
 
 /** Of a system that nobody has written the advice of: the commands of rebind alone, and none of the system's. */
@@ -12,12 +13,15 @@ export const plainAdvice: Advice = {
   reserve: () => null,
   moreAutomaticPorts: null,
   serviceSockets: () => null,
+  leftovers: { removable: false, keepFlags: false },
   policies: null,
   watchLimits: {},
   network: null,
   process: null,
 };
 
+const known: Partial<Record<Platform, Advice>> = { linux: linuxAdvice, darwin: darwinAdvice };
+
 export function adviceFor(platform: Platform): Advice {
-  return platform === 'linux' ? linuxAdvice : plainAdvice;
+  return known[platform] ?? plainAdvice;
 }

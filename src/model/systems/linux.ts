@@ -22,6 +22,8 @@ export const linuxAdvice: Advice = {
     command: set('net.ipv4.ip_local_port_range', '"10240 65535"'),
   },
   serviceSockets: (user) => `systemctl ${user ? '--user ' : ''}list-sockets`,
+  // SOCK_DESTROY of sock_diag(7); inet_twsk_alloc keeps the flag.
+  leftovers: { removable: true, keepFlags: true },
   policies: {
     sentence:
       'Check whether a policy refuses it: a sandbox or container (seccomp, Landlock), SELinux, AppArmor, or SocketBindDeny= of the systemd unit; the kernel logs most of them',

@@ -68,6 +68,7 @@ export const sockets: Sockets = {
     check('listen', libc().listen(fd, backlog));
   },
   address: (fd) => address(fd),
+  hasOption: () => true,
   getOption: (fd, option) => {
     const { level, number, codec } = optionsTable[option];
     return getNative(fd, { level, name: number }, codec.size);

@@ -1,17 +1,15 @@
 /**
  * What stands at the path of a Unix socket, and whether this user could make a socket there.
  */
-import { accessSync, type BigIntStats, constants, lstatSync, readdirSync, statfsSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { statfsSync, statSync } from 'node:fs';
 import type { UnixFile } from '../../../model/facts.ts';
+import { describePath } from '../../unix-path.ts';
 import { hasLibc } from '../calls/libc.ts';
 import { whoHasFile } from '../calls/unix-file-owner.ts';
 import { attempt, openProc } from './proc.ts';
 
 /** struct sockaddr_un without its family, and a NUL byte at the end (unix(7)). */
 const maxPathBytes = 107;
-/** From this Node on libuv refuses a longer path with EINVAL; before, it cuts the path off without a word (uv_pipe_bind2). */
-const firstStrictNode = 24;
 
 /**
  * File systems by their number (linux/magic.h, statfs(2)). False: its directories make no sockets, so mknod(2) and bind(2) report EPERM.
@@ -51,39 +49,11 @@ const fileSystems: Readonly<Record<number, readonly [name: string, holdsSockets:
 /** Null for an abstract name, which has no file. */
 export function readUnixFile(asked: string): UnixFile | null {
   if (asked.startsWith('\0')) return null;
-  const tooLong = Buffer.byteLength(asked) > maxPathBytes;
-  const cuts = tooLong && Number.parseInt(process.versions.node, 10) < firstStrictNode;
-  const path = cuts ? Buffer.from(asked).subarray(0, maxPathBytes).toString('utf8') : asked;
-  const stat = lstat(path);
-  const [fileSystem, holdsSockets] = fileSystemOf(dirname(path));
-  const kind = kindOf(stat);
-  const errno = tooLong && !cuts ? 'EINVAL' : (whyNotCreatable(path) ?? (holdsSockets === false ? 'EPERM' : null));
-  return {
-    kind,
-    inode: stat === null ? null : Number(stat.ino),
-    uid: stat === null ? null : Number(stat.uid),
-    inUse: kind === 'socket' && hasLibc() ? whoHasFile(path).open : null,
-    empty: kind === 'directory' ? isEmpty(path) : stat?.isFile() === true ? stat.size === 0n : null,
-    creatable: errno === null,
-    errno,
-    fileSystem,
-    holdsSockets,
-    cutTo: cuts ? path : null,
-  };
-}
-
-function kindOf(stat: BigIntStats | null): UnixFile['kind'] {
-  if (stat === null) return 'none';
-  if (stat.isSocket()) return 'socket';
-  return stat.isDirectory() ? 'directory' : 'other';
-}
-
-function isEmpty(path: string): boolean | null {
-  try {
-    return readdirSync(path).length === 0;
-  } catch {
-    return null;
-  }
+  return describePath(asked, {
+    maxPathBytes,
+    fileSystemOf,
+    inUse: (path) => (hasLibc() ? whoHasFile(path).open : null),
+  });
 }
 
 function fileSystemOf(directory: string): readonly [string | null, boolean | null] {
@@ -115,24 +85,4 @@ function mountOf(directory: string): { readonly number: string; readonly type?: 
 /** What is on the disk behind a file system that a program serves: `fuseblk` may be exFAT or NTFS. Null where udev does not run. */
 function knownToUdev(number: string): string | null {
   return attempt(() => /^E:ID_FS_TYPE=(\w+)$/m.exec(openProc('/run/udev/data').text(`b${number}`))?.[1] ?? null);
-}
-
-function whyNotCreatable(path: string): string | null {
-  try {
-    const directory = dirname(path);
-    if (!statSync(directory).isDirectory()) return 'ENOTDIR';
-    accessSync(directory, constants.W_OK | constants.X_OK);
-    return null;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? 'EACCES';
-  }
-}
-
-function lstat(path: string): BigIntStats | null {
-  try {
-    return lstatSync(path, { bigint: true });
-  } catch {
-    // Not there, or behind a directory that we may not enter: `errno` of the file says which.
-    return null;
-  }
 }

@@ -1,0 +1,43 @@
+/**
+ * The machine that is read: libSystem, the release of its kernel, and the programs of the system for what libSystem cannot tell. Tests
+ * bring their own.
+ */
+import { release } from 'node:os';
+import { isUnsupportedError, type UnsupportedError } from '../errors.ts';
+import { type LibSystem, libSystem } from './lib-system.ts';
+import { type Ran, run } from './text/run.ts';
+
+export interface Mac {
+  /** @throws {UnsupportedError} where it cannot be loaded. */
+  lib(): LibSystem;
+  /** Such as `24.5.0`. */
+  readonly kernel: string;
+  /** The major version of Darwin: 24 is macOS 15, 25 is macOS 26. */
+  readonly darwin: number;
+  /** The user who asks. */
+  uid(): number;
+  run(program: '/usr/sbin/lsof' | '/usr/sbin/netstat' | '/bin/ps', args: readonly string[]): Ran;
+}
+
+/** This machine. */
+export const thisMac: Mac = machine(release(), libSystem, run);
+
+export function machine(
+  kernel: string,
+  lib: Mac['lib'],
+  runs: Mac['run'],
+  uid: Mac['uid'] = () => process.geteuid?.() ?? 0,
+): Mac {
+  return { lib, kernel, darwin: Number.parseInt(kernel, 10) || 0, run: runs, uid };
+}
+
+/** Why libSystem cannot be called, or null. */
+export function whyNoLib(mac: Mac): UnsupportedError | null {
+  try {
+    mac.lib();
+    return null;
+  } catch (error) {
+    if (isUnsupportedError(error)) return error;
+    throw error;
+  }
+}
