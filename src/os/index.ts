@@ -1,18 +1,18 @@
 /**
  * The operating system that this process runs on, chosen once, at the first use.
  */
-import { createRequire } from 'node:module';
 import { linux } from './linux/index.ts';
 import type { Os } from './os.ts';
 import { portable } from './portable.ts';
 
-// What no Linux machine needs, it does not load.
-const load = createRequire(import.meta.url);
-
 /** By the name that Node has for the platform. */
 const systems: Readonly<Record<string, () => Os>> = {
   linux: () => linux,
-  darwin: () => (load('../os/darwin/index.js') as typeof import('./darwin/index.ts')).darwin,
+  darwin: () => {
+    // What no other machine needs, it does not load.
+    const load = process.getBuiltinModule('node:module').createRequire(import.meta.url);
+    return (load('../os/darwin/index.js') as typeof import('./darwin/index.ts')).darwin;
+  },
 };
 
 let chosen: Os | undefined;

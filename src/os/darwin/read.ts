@@ -32,6 +32,7 @@ export function openReading(mac: Mac, portable: () => Facts['settings']): Omit<R
       reading((source, gaps) => readFacts(source, gaps, request, holders, mac, settings())),
     readInventory: () => reading((source, gaps) => readInventory(source, gaps, mac)),
     readSettings: settings,
+    hasIpv6: () => portable().ipv6,
     readProcess: (identity) => reading((source) => readProcess(source, identity)),
   };
 }

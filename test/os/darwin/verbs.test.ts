@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import type { Io } from '../../../src/cli/io.ts';
-import { run } from '../../../src/cli/run.ts';
+import { readLine, run } from '../../../src/cli/run.ts';
 import { free, wait, why } from '../../../src/index.ts';
 import { nodeTcpOptions } from '../../../src/model/endpoint.ts';
 import { useOs } from '../../../src/os/index.ts';
@@ -224,7 +224,7 @@ async function command(...words: string[]): Promise<{ code: number; text: string
   const stream = { write: (part: string) => (text += part) };
   const signal = new AbortController().signal;
   const io: Io = { stdout: stream, stderr: stream, isInteractive: false, env: {}, signal, now: () => Date.now() };
-  const code = await run(words, io);
+  const code = await run(readLine(words), io);
   return { code, text };
 }
 
