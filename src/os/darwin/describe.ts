@@ -1,7 +1,6 @@
 /**
  * One process, described in the words of the model: what everybody may know of it, and more where it is one's own.
  */
-import { userInfo } from 'node:os';
 import type { Holder, ParentProcess, ProcessIdentity } from '../../model/facts.ts';
 import { isRefused } from './asking.ts';
 import type { LibSystem } from './lib-system.ts';
@@ -104,7 +103,7 @@ export function identityOf(lib: LibSystem, darwin: number, pid: number): Process
 /** The name of the user who asks. */
 export function ownName(uid: number): string {
   try {
-    return userInfo().username;
+    return process.getBuiltinModule('node:os').userInfo().username;
   } catch {
     // No entry in the directory.
     return String(uid);

@@ -2,7 +2,6 @@
  * The machine that is read: libSystem, the release of its kernel, and the programs of the system for what libSystem cannot tell. Tests
  * bring their own.
  */
-import { release } from 'node:os';
 import { isUnsupportedError, type UnsupportedError } from '../errors.ts';
 import { type LibSystem, libSystem } from './lib-system.ts';
 import { type Ran, run } from './text/run.ts';
@@ -20,7 +19,7 @@ export interface Mac {
 }
 
 /** This machine. */
-export const thisMac: Mac = machine(release(), libSystem, run);
+export const thisMac: Mac = machine(process.getBuiltinModule('node:os').release(), libSystem, run);
 
 export function machine(
   kernel: string,

@@ -2,7 +2,6 @@
  * Numbers of macOS, from the headers of xnu (bsd/sys and bsd/netinet of tags xnu-7195.141.2 to xnu-11417.121.6): the same in all of them, on
  * arm64 and x86_64, unless a release is named.
  */
-import { constants } from 'node:os';
 import { NativeError } from '../errors.ts';
 
 /** sys/errno.h, as far as the calls that are made here answer with them. */
@@ -63,6 +62,7 @@ export function errnoName(errno: number): string {
 
 /** A call that failed with an errno of macOS. */
 export function failure(syscall: string, errno: number, detail?: string): NativeError {
+  const { constants } = process.getBuiltinModule('node:os');
   const here = (constants.errno as Readonly<Record<string, number>>)[errnoName(errno)];
   return new NativeError(syscall, here ?? errno, detail);
 }
