@@ -85,6 +85,8 @@ export function openProcesses(mac: Mac, lacks: (capability: 'waitsForInput' | 'c
         return has ? (identityOf(lib(), darwin, pid) ?? []) : [];
       });
     },
+    // Only hold asks, which does not run here.
+    writing: () => [],
     listeningPaths(pid) {
       const paths: string[] = [];
       eachSocket(lib(), darwin, pid, ({ protocol, isListening, local }) => {
