@@ -55,7 +55,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   act: ['ask', 'check', 'errors', 'causes', 'os', 'model'],
   why: ['ask', 'check', 'errors', 'causes', 'os', 'model'],
   free: ['why', 'act', 'ask', 'check', 'errors', 'causes', 'os', 'model', 'wait'],
-  wait: ['why', 'act', 'ask', 'check', 'errors', 'causes', 'os', 'model'],
+  wait: ['reach', 'why', 'act', 'ask', 'check', 'errors', 'causes', 'os', 'model'],
   reach: ['ask', 'check', 'errors', 'causes', 'os', 'model'],
   server: [...verbs, ...below],
   plugins: ['server', ...verbs, ...below],

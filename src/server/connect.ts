@@ -3,6 +3,8 @@
  */
 import { EventEmitter } from 'node:events';
 import type { NetConnectOpts, Socket } from 'node:net';
+import type { ReachVerdict } from '../causes/connect/index.ts';
+import { escapeText } from '../model/text.ts';
 import { attemptOnce } from './connect-attempt.ts';
 import { type ConnectOptions, type ConnectTarget, type Plan, readOptions, readTarget } from './connect-options.ts';
 
@@ -24,7 +26,8 @@ export interface ClientEvents {
   disconnect: [];
   retry: [retry: Retry];
   /**
-   * Given up, because the deadline is over: says after how long and why, and has the `code` of the last try, which is its `cause`.
+   * Given up, because the deadline is over: says after how long and why, and has the `code` of the last try, which is its `cause`, and
+   * `verdict`, what stops a client as `reach` says it without another packet, or null.
    * Without a listener it is an uncaught error, unless somebody iterates.
    */
   error: [error: Error];
@@ -174,7 +177,7 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncIterable<
       const pauseMs = this.#pauseMs(attempt);
       const leftMs = startMs + deadlineMs - performance.now();
       // A wrong name or certificate does not get better, but it may be the server that is being replaced: only time decides.
-      if (leftMs <= 0) throw gaveUp(this.#options.to, error, performance.now() - startMs, attempt);
+      if (leftMs <= 0) throw await gaveUp(this.#options.to, error, performance.now() - startMs, attempt);
       this.emit('retry', { attempt, pauseMs, error });
       await pause(Math.min(pauseMs, leftMs), this.#end.signal);
       if (this.#end.signal.aborted) return null;
@@ -183,16 +186,30 @@ export class Client extends EventEmitter<ClientEvents> implements AsyncIterable<
 }
 
 /** With the fields of the last error, which is its cause. */
-function gaveUp(to: NetConnectOpts, last: NodeJS.ErrnoException, afterMs: number, attempts: number): Error {
+async function gaveUp(
+  to: NetConnectOpts,
+  last: NodeJS.ErrnoException,
+  afterMs: number,
+  attempts: number,
+): Promise<Error> {
+  const verdict = await whyNot(to);
   const where = 'path' in to ? to.path : `${to.host}:${to.port}`;
   const tries = attempts === 1 ? '1 try' : `${attempts} tries`;
   const error = new Error(
-    `Cannot connect to ${where}: gave up after ${(afterMs / 1000).toFixed(1)} s and ${tries}. The last one failed with ${reasonOf(last)}`,
+    `Cannot connect to ${where}: gave up after ${(afterMs / 1000).toFixed(1)} s and ${tries}. The last one failed with ${reasonOf(last)}${verdict === null ? '' : `. ${escapeText(verdict.sentence)}`}`,
     { cause: last },
   );
+  Object.defineProperty(error, 'verdict', { value: verdict, configurable: true });
   const { code, errno, syscall, address, port } = last as NodeJS.ErrnoException & { address?: string; port?: number };
   const fields = Object.entries({ code, errno, syscall, address, port }).filter(([, value]) => value !== undefined);
   return Object.assign(error, Object.fromEntries(fields));
+}
+
+/** What stops a client now, told without another packet; null where nothing is known. */
+async function whyNot(to: NetConnectOpts): Promise<ReachVerdict | null> {
+  const [{ foresee }, { os }] = await Promise.all([import('../reach/foresee.ts'), import('../os/index.ts')]);
+  if ('path' in to) return foresee({ protocol: 'unix', path: to.path }, os());
+  return foresee({ protocol: 'tcp', address: to.host ?? 'localhost', port: Number(to.port) }, os());
 }
 
 /** Node's error for a name with several addresses has no message of its own. */

@@ -2,7 +2,7 @@
  * Waits until a program listens.
  */
 import { look } from '../ask/look.ts';
-import { causes, type Verdict } from '../causes/bind/index.ts';
+import { causes } from '../causes/bind/index.ts';
 import { isWildcard } from '../model/address.ts';
 import type { Endpoint, Request } from '../model/endpoint.ts';
 import type { Facts, Holder, InetSocket, Socket } from '../model/facts.ts';
@@ -35,7 +35,7 @@ export async function untilOpen(os: Os, request: Request, options: WaitOptions, 
       if (!alive) return { failure: 'process-ended', ...rest };
       const leftMs = clock.leftMs();
       if (leftMs <= 0 && now === null)
-        return { failure: 'timeout', verdict: whoOnlyBound(os, request), ...whoElse(os, request) };
+        return { failure: 'timeout', ...whoElse(os, request), verdict: await whyNotOpen(os, request, options.signal) };
       if (leftMs <= 0) return { failure: 'other-process', ...rest };
       const pauseMs = Math.min(Math.max((clock.elapsedMs() - quietSinceMs) / 10, shortestLookMs), longestLookMs);
       const { kind } = await sleeper.sleep({
@@ -96,7 +96,7 @@ function whoListens(os: Os, request: Request, pid: number | undefined): Opened |
   const table = os.readFacts(request, { holders: 'none' });
   if (listenersOn(request.endpoint, table.sockets).length === 0) return null;
   const facts = os.readFacts(request, { holders: pid === undefined ? 'likely' : 'all' });
-  const sockets = listenersOn(request.endpoint, facts.sockets);
+  const sockets = listenersOn(request.endpoint, facts.sockets).filter((socket) => !isDeaf(socket, facts));
   if (sockets.length === 0) return null;
   const holders = holdersOf(sockets, facts);
   // With a second server on the port by SO_REUSEPORT, or on another address, a client may reach either: every one must be right.
@@ -128,10 +128,32 @@ function whoElse(os: Os, request: Request): Pick<WaitReport, 'listeners' | 'else
   };
 }
 
-/** A server that hangs between bind and listen is what a timeout would not tell. */
-function whoOnlyBound(os: Os, request: Request): Verdict | null {
+/** That nobody listens there, and who does elsewhere, is in the answer already. */
+const saidAlready: ReadonlySet<string> = new Set([
+  'nothing-listens',
+  'other-family',
+  'other-address',
+  'other-device',
+  'loopback-only',
+]);
+
+/** What a timeout alone would not tell: a server that hangs between bind and listen, or that listens and cannot accept. */
+async function whyNotOpen(os: Os, request: Request, signal: AbortSignal | undefined): Promise<WaitReport['verdict']> {
   const { verdict } = answer(look(request, os), causes);
-  return verdict?.cause === 'bound-not-listening' ? verdict : null;
+  if (verdict?.cause === 'bound-not-listening') return verdict;
+  const { foresee } = await import('../reach/foresee.ts');
+  const found = await foresee(request.endpoint, os, signal);
+  return found !== null && saidAlready.has(found.cause) ? null : found;
+}
+
+/** True where every process that has the listener open is suspended, or was seen to sleep in something else than waiting for connections. */
+function isDeaf(socket: Socket, facts: Facts): boolean {
+  const holders = holdersOf([socket], facts);
+  return (
+    socket.protocol !== 'udp' &&
+    holders.length > 0 &&
+    holders.every(({ accepts, processState }) => accepts === false || /^[Tt]$/.test(processState))
+  );
 }
 
 function holdersOf(sockets: readonly Socket[], facts: Facts): Holder[] {

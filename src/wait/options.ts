@@ -4,6 +4,7 @@
 
 import { bindOptionNames, type WhyOptions } from '../ask/request.ts';
 import type { Verdict } from '../causes/bind/index.ts';
+import type { ReachVerdict } from '../causes/connect/index.ts';
 import { nameOf } from '../check.ts';
 import type { BindOptions, Endpoint } from '../model/endpoint.ts';
 import type { Address, Gap } from '../model/facts.ts';
@@ -62,8 +63,8 @@ export interface WaitReport {
   readonly addresses: readonly Address[];
   /** With `open`, when nobody listened there in time: other addresses of the same port on which the `listeners` do. */
   readonly elsewhere: readonly Address[];
-  /** With `free`: why it is still blocked. With `open`: who has bound it and does not listen. Else null. */
-  readonly verdict: Verdict | null;
+  /** With `free`: why it is still blocked. With `open`: who has bound it and does not listen, or what else would stop a client. Else null. */
+  readonly verdict: Verdict | ReachVerdict | null;
   readonly gaps: readonly Gap[];
   readonly elapsedMs: number;
 }

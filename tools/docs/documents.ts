@@ -204,7 +204,7 @@ const awaited = {
   verdict: orNull(
     described(
       finding,
-      'With `--for free`: why it is still blocked. With `--for open`: who has bound it and does not listen. Else null.',
+      'With `--for free`: why it is still blocked. With `--for open`: who has bound it and does not listen, or what else would stop a client, as `reach` says it. Else null.',
     ),
   ),
   gaps: list('What could not be seen.', gap),

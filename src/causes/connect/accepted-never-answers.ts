@@ -1,3 +1,4 @@
+import { holdersOf } from '../../model/reach/holders.ts';
 import { processes, who } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
@@ -23,7 +24,7 @@ export default addressCause({
     const { mirror, info, request } = connected;
     if (mirror === null || mirror.inode === 0 || (info !== null && info.unacknowledged > 0)) return null;
     const found = evidence.before.lookup?.found ?? null;
-    const holders = evidence.conditions.find(({ inode }) => inode === found?.inode)?.holders ?? [];
+    const holders = holdersOf(evidence, found?.inode);
     return {
       endpoint: placeOf(evidence),
       port: evidence.endpoint.port,

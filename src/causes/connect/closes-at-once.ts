@@ -1,3 +1,4 @@
+import { holdersOf } from '../../model/reach/holders.ts';
 import { processes, who } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
@@ -24,7 +25,7 @@ export default addressCause({
     const said = connected.request ?? connected.first;
     if (said?.kind !== 'end' && said?.kind !== 'reset') return null;
     const found = evidence.before.lookup?.found ?? null;
-    const holders = evidence.conditions.find(({ inode }) => inode === found?.inode)?.holders ?? [];
+    const holders = holdersOf(evidence, found?.inode);
     return {
       endpoint: placeOf(evidence),
       how: said.kind,

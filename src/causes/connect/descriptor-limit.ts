@@ -1,4 +1,5 @@
 import type { HolderCondition } from '../../model/reach/evidence.ts';
+import { holdersOf } from '../../model/reach/holders.ts';
 import type { AddressQuestion } from '../../model/reach/question.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
@@ -102,5 +103,5 @@ function endedAtOnce(question: AddressQuestion): readonly HolderCondition[] | nu
   const said = connected?.request ?? connected?.first;
   if (evidence === null || (said?.kind !== 'end' && said?.kind !== 'reset')) return null;
   const inode = evidence.before.lookup?.found?.inode;
-  return evidence.conditions.find((each) => each.inode === inode)?.holders ?? null;
+  return holdersOf(evidence, inode);
 }

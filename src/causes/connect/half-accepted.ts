@@ -1,3 +1,4 @@
+import { holdersOf } from '../../model/reach/holders.ts';
 import { processes, who } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
@@ -20,7 +21,7 @@ export default addressCause({
     const evidence = inetOf(question);
     if (evidence?.connected?.mirror?.state !== 'SYN_RECV') return null;
     const inode = evidence.before.lookup?.found?.inode;
-    const holders = evidence.conditions.find((each) => each.inode === inode)?.holders ?? [];
+    const holders = holdersOf(evidence, inode);
     return {
       endpoint: placeOf(evidence),
       port: evidence.endpoint.port,

@@ -1,4 +1,5 @@
 import type { InetEvidence, PortSocket } from '../../model/reach/evidence.ts';
+import { holdersOf } from '../../model/reach/holders.ts';
 import { processes, who } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
@@ -32,7 +33,7 @@ export default addressCause({
       members: members.length,
       dead: dead.length,
       uid: first.uid,
-      holders: dead.flatMap(({ inode }) => conditionsOf(inode, evidence).map(({ holder }) => holder)).map(who),
+      holders: dead.flatMap(({ inode }) => holdersOf(evidence, inode).map(({ holder }) => holder)).map(who),
     };
   },
   say: ({ endpoint, members, dead, uid, holders }) =>
@@ -88,13 +89,9 @@ function membersOf({ before, attempt, endpoint }: InetEvidence): readonly PortSo
   return group.filter(({ local, family }) => local.address === first?.local.address && family === first.family);
 }
 
-function conditionsOf(inode: number, { conditions }: InetEvidence) {
-  return conditions.find((each) => each.inode === inode)?.holders ?? [];
-}
-
 /** Every process that has it open is suspended or paused, or it has more waiting than its queue takes. */
 function isDead(socket: PortSocket, evidence: InetEvidence): boolean {
-  const holders = conditionsOf(socket.inode, evidence);
+  const holders = holdersOf(evidence, socket.inode);
   const still =
     holders.length > 0 && holders.every(({ holder, frozen }) => /^[Tt]$/.test(holder.processState) || frozen === true);
   return still || (socket.queue !== null && socket.queue.waiting > socket.queue.limit);

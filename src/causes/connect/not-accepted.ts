@@ -18,7 +18,7 @@ export default addressCause({
   recognise(question) {
     const found = untaken(question);
     // A full queue is a cause of its own.
-    if (found === null || found.full) return null;
+    if (found === null || found.full || found.foreseen) return null;
     const { endpoint, uid, waiting, port, unseen } = found;
     return { endpoint, uid, waiting, port, unseen, holders: peopleOf(found.conditions) };
   },

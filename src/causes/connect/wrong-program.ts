@@ -1,5 +1,6 @@
 import { formatAddress } from '../../model/address.ts';
 import { programName } from '../../model/program.ts';
+import { holdersOf } from '../../model/reach/holders.ts';
 import { list } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { inetOf } from './shared/attempts.ts';
@@ -30,7 +31,7 @@ export default addressCause({
         state === 'LISTEN' && (isLoopback(local.address) || /^(::|0\.0\.0\.0)$/.test(local.address)),
     );
     const named = listeners.map((socket) => {
-      const holders = evidence.conditions.find(({ inode }) => inode === socket.inode)?.holders ?? [];
+      const holders = holdersOf(evidence, socket.inode);
       return {
         at: formatAddress(socket.local.address, socket.local.port),
         pids: holders.map(({ holder }) => holder.pid),

@@ -8,7 +8,7 @@ export const waitEntry: Command = {
   page: [
     'Sleeps until the kernel reports that a socket was closed or a process exited, or until a leftover connection expires. It never connects to the port, so it never answers itself.',
     'With several endpoints it waits for all of them, or with --any for the first one.',
-    'With --for open, a bare port is open as soon as a program listens on it on any address of this machine, and the answer says on which. To be sure that clients of one address get through, ask about that address, such as 127.0.0.1:3000.',
+    'With --for open, a bare port is open as soon as a program listens on it on any address of this machine, and the answer says on which. A server that is suspended, or was seen not to accept, is not open. After a timeout the answer says what stops a client, as rebind reach does. To be sure that clients of one address get through, ask about that address, such as 127.0.0.1:3000.',
     timePage,
     ...endpointPage,
   ],

@@ -3,6 +3,7 @@ import { reportedHolder } from '../judge.ts';
 import type { Manager } from '../managers.ts';
 import type { Blocker } from '../verdict.ts';
 import type { Evidence } from './evidence.ts';
+import { holdersOf as sureHolders } from './holders.ts';
 
 /** Each socket once: listeners, and what is bound to the port without listening. */
 export function listenersOf(all: readonly Evidence[], managers: ReadonlyMap<number, Manager>): Blocker[] {
@@ -17,9 +18,7 @@ function keyOf({ inode, local }: Blocker): string {
 
 function ofOne(evidence: Evidence, managers: ReadonlyMap<number, Manager>): Blocker[] {
   const holdersOf = (inode: number): Blocker['holders'] =>
-    (evidence.conditions.find((each) => each.inode === inode)?.holders ?? []).map(({ holder }) =>
-      reportedHolder(holder, managers.get(holder.pid) ?? null),
-    );
+    sureHolders(evidence, inode).map(({ holder }) => reportedHolder(holder, managers.get(holder.pid) ?? null));
   const shared = (socket: { readonly uid: number; readonly inode: number }) => ({
     uid: socket.uid,
     inode: socket.inode,

@@ -1,5 +1,7 @@
 /** The address is ours and no listener takes the connection: what causes share that name the sockets that are there. */
+
 import type { PortSocket } from '../../../model/reach/evidence.ts';
+import { holdersOf as sureHolders } from '../../../model/reach/holders.ts';
 import type { AddressQuestion } from '../../../model/reach/question.ts';
 import type { Remedy } from '../../../model/verdict.ts';
 import { type Who, who } from '../../shared/words.ts';
@@ -41,10 +43,7 @@ export function absentFrom(question: AddressQuestion): Absent | null {
 
 /** The processes of these sockets. */
 export function holdersOf({ evidence }: RefusedHere, sockets: readonly PortSocket[]): Who[] {
-  const inodes = new Set(sockets.map(({ inode }) => inode));
-  const found = evidence.conditions
-    .filter(({ inode }) => inodes.has(inode))
-    .flatMap(({ holders }) => holders.map(({ holder }) => holder));
+  const found = sockets.flatMap(({ inode }) => sureHolders(evidence, inode)).map(({ holder }) => holder);
   return [...new Map(found.map((holder) => [holder.pid, holder])).values()].map(who);
 }
 

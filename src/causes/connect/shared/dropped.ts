@@ -1,6 +1,7 @@
 /** The listener itself dropped the packet: what the causes of that share. */
 
 import type { PortSocket } from '../../../model/reach/evidence.ts';
+import { holdersOf } from '../../../model/reach/holders.ts';
 import { dropsOf } from '../../../model/reach/path.ts';
 import type { AddressQuestion } from '../../../model/reach/question.ts';
 import { type Who, who } from '../../shared/words.ts';
@@ -40,7 +41,7 @@ export function droppedBySocket(question: AddressQuestion): DroppedBySocket | nu
   const tried = [evidence.attempt, evidence.again].filter((one) => one !== null);
   if (!tried.some((one) => (dropsOf(socket, one) ?? 0) > 0)) return null;
   const grown = reasons.filter((reason) => grew(evidence, reason) > 0);
-  const holders = evidence.conditions.find(({ inode }) => inode === socket.inode)?.holders ?? [];
+  const holders = holdersOf(evidence, socket.inode);
   return {
     endpoint: placeOf(evidence),
     port: evidence.endpoint.port,

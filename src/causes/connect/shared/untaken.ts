@@ -1,7 +1,9 @@
 /** A listener has the connection, and its process does not take it: what causes of a listener that would get it share. */
+
 import { formatAddress } from '../../../model/address.ts';
 import { formatEndpoint } from '../../../model/endpoint.ts';
 import type { HolderCondition, InetEvidence, PortSocket } from '../../../model/reach/evidence.ts';
+import { holdersOf } from '../../../model/reach/holders.ts';
 import { dropsOf } from '../../../model/reach/path.ts';
 import type { AddressQuestion } from '../../../model/reach/question.ts';
 import type { Remedy } from '../../../model/verdict.ts';
@@ -20,6 +22,8 @@ export interface Untaken {
   readonly conditions: readonly HolderCondition[];
   /** True when processes may have it open that cannot be looked into. */
   readonly unseen: boolean;
+  /** True where nothing was tried: only what its processes do says that they would not take it. */
+  readonly foreseen: boolean;
 }
 
 /** Null unless a listener would get the connection and no process takes it. */
@@ -28,33 +32,39 @@ export function untaken({ evidence }: AddressQuestion): Untaken | null {
   if (evidence.protocol === 'unix') {
     const socket = evidence.sockets?.find(({ state, elsewhere }) => state === 'LISTEN' && !elsewhere);
     if (socket === undefined) return null;
-    const full = socket.queue !== null && socket.queue.waiting > socket.queue.limit;
     const silent = (evidence.request ?? evidence.first)?.kind === 'silence' && (socket.queue?.waiting ?? 0) > 0;
-    if (!silent && evidence.attempt?.errno !== 'EAGAIN' && !(full && evidence.attempt === null)) return null;
+    if (!silent && evidence.attempt !== null && evidence.attempt.errno !== 'EAGAIN') return null;
     return {
-      ...of(socket, evidence.conditions),
+      ...of(socket, evidence),
       endpoint: formatEndpoint({ protocol: 'unix', path: evidence.path }),
       port: null,
+      foreseen: evidence.attempt === null,
     };
   }
   const socket = stuckListener(evidence);
   if (socket === null) return null;
-  return { ...of(socket, evidence.conditions), endpoint: placeOf(evidence), port: evidence.endpoint.port };
+  return {
+    ...of(socket, evidence),
+    endpoint: placeOf(evidence),
+    port: evidence.endpoint.port,
+    foreseen: evidence.attempt === null,
+  };
 }
 
 function of(
   { inode, uid, queue }: { readonly inode: number; readonly uid: number; readonly queue: PortSocket['queue'] },
-  conditions: InetEvidence['conditions'],
-): Omit<Untaken, 'endpoint' | 'port'> {
-  const found = conditions.find((each) => each.inode === inode);
+  evidence: Pick<InetEvidence, 'conditions'>,
+): Omit<Untaken, 'endpoint' | 'port' | 'foreseen'> {
+  const found = evidence.conditions.find((each) => each.inode === inode);
+  const holders = holdersOf(evidence, inode);
   return {
     inode,
     uid,
     waiting: queue?.waiting ?? null,
     limit: queue?.limit ?? null,
     full: queue !== null && queue.waiting > queue.limit,
-    conditions: found?.holders ?? [],
-    unseen: found === undefined || found.unseen || found.holders.length === 0,
+    conditions: holders,
+    unseen: found === undefined || found.unseen || holders.length === 0,
   };
 }
 
@@ -62,7 +72,7 @@ function of(
 function stuckListener(evidence: InetEvidence): PortSocket | null {
   const { before, attempt, again, connected } = evidence;
   const found = before.lookup?.found ?? null;
-  if (attempt === null) return isFull(found) ? found : null;
+  if (attempt === null) return found;
   if (connected !== null) {
     const said = connected.request ?? connected.first;
     // What is left of a connection that was closed has no inode either.
