@@ -120,6 +120,7 @@ function whoElse(os: Os, request: Request): Pick<WaitReport, 'listeners' | 'else
     (socket): socket is InetSocket =>
       socket.protocol === endpoint.protocol &&
       socket.local.port === endpoint.port &&
+      listenersOn(endpoint, [socket]).length === 0 &&
       socket.state === (socket.protocol === 'udp' ? 'BOUND' : 'LISTEN'),
   );
   return {

@@ -115,6 +115,7 @@ export function evidence(
     connected: null,
     conditions: [],
     elsewhere: null,
+    neighbourAfter: null,
     hops: null,
     firewall: null,
     gaps: [],
