@@ -77,7 +77,7 @@ let isOver = false;
 hold.on('exit', () => {
   isOver = true;
 });
-await until(() => /was ready/.test(log));
+await until(() => /is ready/.test(log));
 
 const ledger = new Ledger();
 const end = new AbortController();

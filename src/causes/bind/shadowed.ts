@@ -41,14 +41,14 @@ export default cause({
     } as const;
   },
   say({ endpoint, way, at, uid, holders, multicast }) {
-    const has = `${processes(holders, uid)} ${agree(named(holders), 'has', 'have')} ${places(at, endpoint)}`;
+    const has = `${processes(holders, uid)} ${way === 'localhost' ? '' : 'also '}${agree(named(holders), 'has', 'have')} ${places(at, endpoint)}`;
     const packets = at.some((where) => where.startsWith('udp/'));
     const everywhere = multicast === null ? '' : `; ${multicast} is multicast, which reaches every socket of the port`;
     switch (way) {
       case 'shared':
-        return `${has}, and would share it with you: ${packets ? 'packets' : 'connections'} are distributed over both${everywhere}`;
+        return `${has}, and ${packets ? 'packets' : 'connections'} are distributed over both${everywhere}`;
       case 'newest':
-        return `${has}, too, and ${multicast === null ? 'only the newest socket receives' : 'packets for this machine alone reach only the newest socket'}${everywhere}`;
+        return `${has}, and ${multicast === null ? 'only the newest socket receives' : 'packets for this machine alone reach only the newest socket'}${everywhere}`;
       case 'localhost':
         return `${has}, and clients of localhost may reach that program`;
     }
