@@ -47,7 +47,7 @@ function headline(report: FreeReport, canvas: Canvas, nowMs: number): string[] {
 }
 
 function stepLines(steps: readonly FreeStep[], canvas: Canvas, needsYes: boolean): string[] {
-  return steps.flatMap((step) => {
+  return folded(steps).flatMap((step) => {
     const word = wordOf(step);
     const [first = '', ...more] = wrap(escapeText(step.sentence), canvas.width - 11);
     const lines = [
@@ -61,6 +61,29 @@ function stepLines(steps: readonly FreeStep[], canvas: Canvas, needsYes: boolean
         for (const line of wrap(escapeText(note), canvas.width - 11))
           lines.push(`           ${canvas.paint('faint', line)}`);
     return lines;
+  });
+}
+
+/** Of the workers of a server so many are named. */
+const namedWorkers = 5;
+
+/** Steps that differ only in the process are one: a server may have dozens of workers. */
+function folded(steps: readonly FreeStep[]): FreeStep[] {
+  const byWords = new Map<string, { step: FreeStep; pids: number[] }>();
+  for (const [index, step] of steps.entries()) {
+    const { target, sentence, outcome, why, doubt, onlyIfNeeded } = step;
+    const pid = target.kind === 'process' ? target.pid : null;
+    const words = pid === null ? index : sentence.replace(`(pid ${pid})`, '(pid)');
+    const key = JSON.stringify([words, outcome, why, doubt, onlyIfNeeded]);
+    const known = byWords.get(key);
+    if (known === undefined) byWords.set(key, { step, pids: pid === null ? [] : [pid] });
+    else if (pid !== null) known.pids.push(pid);
+  }
+  return [...byWords.values()].map(({ step, pids }) => {
+    if (pids.length < 2) return step;
+    const more = pids.length - namedWorkers;
+    const named = pids.slice(0, namedWorkers).join(', ') + (more > 0 ? ` and ${more} more` : '');
+    return { ...step, sentence: step.sentence.replace(/\(pid \d+\)/, `(pid ${named})`) };
   });
 }
 

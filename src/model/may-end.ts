@@ -42,7 +42,7 @@ function doubtsOf(holder: Holder, facts: Facts): string[] {
   const { asker } = facts;
   const standing = facts.standings.get(holder.pid);
   const doubts: string[] = [];
-  if (holder.uid !== asker.uid) doubts.push(`it belongs to user ${holder.user}`);
+  if (holder.uid !== asker.uid && !isWorkerOfOurs(holder, facts)) doubts.push(`it belongs to user ${holder.user}`);
   if (standing?.elsewhere === true) doubts.push('it runs in another network namespace, such as that of a container');
   const service = systemService(holder);
   if (service !== null) doubts.push(service.does);
@@ -57,6 +57,12 @@ function doubtsOf(holder: Holder, facts: Facts): string[] {
   if (standing !== undefined && standing.alsoListens.length > 0)
     doubts.push(`it also listens on ${portsOf(standing.alsoListens)}`);
   return doubts;
+}
+
+/** A server of ours started it, and gave up rights in it: the workers of nginx run as nobody. */
+function isWorkerOfOurs({ parents }: Holder, { holders, asker }: Facts): boolean {
+  const servers = new Set([...holders.values()].flat().flatMap(({ pid, uid }) => (uid === asker.uid ? pid : [])));
+  return parents.some(({ pid }) => servers.has(pid));
 }
 
 /** A session with a terminal that is not ours: an editor, a shell, a debugger of somebody. */

@@ -191,7 +191,8 @@ describe('on a terminal', { skip: isInstalled('script') ? false : 'script (of ut
       [
         [/quit/, `/${portOf(server)}\r`],
         [/1 row, filter/, 'w'],
-        [/Press a key/, ' '],
+        // The key that goes on is no command.
+        [/Press a key/, 'q'],
         [/1 row, filter/, 'q'],
       ],
     );

@@ -35,6 +35,15 @@ const cases: [string, string, RegExp][] = [
   ['an ancestor', said({ pid: 49 }), /^never: this command runs inside it$/],
   ['process 1', said({ pid: 1 }), /^never: pid 1/],
   ['a thread of the kernel', said({ pid: 77, parents: [{ pid: 2, command: 'kthreadd' }] }), /^never: .*kernel/],
+  [
+    'a worker of ours that gave up rights',
+    said(
+      { pid: 78, accepts: true, uid: 33, user: 'www-data', parents: [{ pid: 77, command: 'nginx' }] },
+      {},
+      { others: [holder({ pid: 77 })] },
+    ),
+    /^yes$/,
+  ],
   ['kthreadd', said({ pid: 2, command: 'kthreadd', argv: [] }), /^never: .*kernel/],
   ['the second process of a container', said({ pid: 2, accepts: true }), /^yes$/],
   [

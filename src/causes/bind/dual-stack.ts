@@ -7,7 +7,7 @@ import { listenersOf } from '../shared/listeners.ts';
 import { useLoopback, worksWith } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
 import { stopServers } from '../shared/stopping.ts';
-import { andThen, hears, list, named, processes, reach } from '../shared/words.ts';
+import { andThen, hears, inWords, list, named, processes, reach } from '../shared/words.ts';
 
 /** IPv4 and IPv6 that meet on one port: a `::` socket also has IPv4. */
 export default cause({
@@ -35,9 +35,9 @@ export default cause({
   },
   say({ endpoint, protocol, wants, at, has, uid, holders, conduct, managed: by }) {
     const listen = `${processes(holders, uid)} ${hears(protocol, named(holders))} on ${list(at)}${conductWords(conduct)}`;
-    return has.startsWith('every')
+    return has.startsWith('every IPv4 and IPv6')
       ? `${listen}, which covers ${has}, including ${endpoint}${andThen(by)}`
-      : `${listen}, and ${endpoint} would cover ${wants}${andThen(by)}`;
+      : `${listen}, and ${inWords(endpoint)} means ${wants}${andThen(by)}`;
   },
   remedies: ({ conduct }, question) => [
     ...useLoopback(question),
@@ -109,8 +109,8 @@ function v6Only(question: Question): Remedy[] {
       remedy: 'set-option',
       sentence:
         question.request.endpoint.protocol === 'udp'
-          ? "Or receive on IPv6 only, beside the other program: dgram.createSocket({ type: 'udp6', ipv6Only: true })"
-          : 'Or listen on IPv6 only, beside the other program: server.listen({ …, ipv6Only: true })',
+          ? "Receive on IPv6 only, beside it: dgram.createSocket({ type: 'udp6', ipv6Only: true })"
+          : 'Listen on IPv6 only, beside it: server.listen({ …, ipv6Only: true })',
       command: null,
       automatic: false,
       args: { option: 'IPV6_V6ONLY' },

@@ -97,6 +97,8 @@ class Screen {
   #selected = 0;
   #message = '';
   #isBusy = false;
+  /** Another command has the terminal, or waits for the key that ends its answer. */
+  #isAway = false;
   #end: (() => void) | null = null;
 
   constructor(filter: Filter, io: Io) {
@@ -211,6 +213,7 @@ class Screen {
   }
 
   async #key(text: string): Promise<void> {
+    if (this.#isAway) return;
     this.#message = '';
     if (this.#typing !== null) return this.#type(text);
     if (text === 'q' || text === '\x03') return this.#end?.();
@@ -245,6 +248,7 @@ class Screen {
         : formatEndpoint({ protocol: socket.protocol, address: socket.local.address, port: socket.local.port });
     const device = socket.protocol !== 'unix' && socket.device !== null ? ['--device', socket.device] : [];
     this.#isBusy = true;
+    this.#isAway = true;
     this.#leave();
     const { spawn } = process.getBuiltinModule('node:child_process');
     await new Promise<void>((resolve) => {
@@ -255,9 +259,15 @@ class Screen {
     this.#io.stdout.write('\nPress a key to go on.');
     process.stdin.setRawMode(true);
     process.stdin.resume();
-    await new Promise<void>((resolve) => process.stdin.once('data', () => resolve()));
-    this.#enter();
+    await new Promise<void>((resolve) => {
+      process.stdin.once('data', () => resolve());
+      this.#io.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    this.#isAway = false;
     this.#isBusy = false;
+    // Ended meanwhile: the terminal was given back.
+    if (this.#io.signal.aborted) return;
+    this.#enter();
     await this.#refresh();
   }
 }
