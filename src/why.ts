@@ -15,9 +15,10 @@ import {
 import { causes, type Report } from './causes/bind/index.ts';
 import { checkNames } from './check.ts';
 import type { Request } from './model/endpoint.ts';
+import type { HolderSearch } from './model/facts.ts';
 import { answer } from './model/judge.ts';
 import { os as thisOs } from './os/index.ts';
-import type { HolderSearch, Os } from './os/os.ts';
+import type { Os } from './os/os.ts';
 
 /**
  * Explains whether an endpoint can be bound, and if not, why, which processes block it, and what would help.
@@ -45,12 +46,12 @@ export async function why(endpoint: WhyEndpoint, options: WhyOptions = {}): Prom
   return answer(await askManagers(os, look(request, os, options.holders ?? 'likely'), options), causes);
 }
 
-/** The answer for a request whose address is resolved, with what the managers of its holders say. */
+/** @internal The answer for a request whose address is resolved, with what the managers of its holders say. */
 export async function explainAsking(request: Request, os: Os, until: Until = {}): Promise<Report> {
   return answer(await askManagers(os, look(request, os), until), causes);
 }
 
-/** The same without asking any manager: it does not wait for anything. */
+/** @internal The same without asking any manager: it does not wait for anything. */
 export function explain(request: Request, os: Os, holders: HolderSearch = 'likely'): Report {
   return answer(look(request, os, holders), causes);
 }

@@ -24,6 +24,12 @@ const preloads = Object.values(manifest.exports).flatMap(
 /** The commands that are not part of the command's own file, by the table of commands. */
 const others = (await tableOfCommands()).filter(({ fast }) => !fast).map(({ name }) => name);
 const entries = [...new Set([...doors, ...startedByPath(), ...loadedLate()])].map((name) => [name, `src/${name}.ts`]);
+/** What only `reach` needs of the system: no other file has a copy of it. */
+const instruments = { './reaching.ts': 'os/reaching-linux', './portable-reaching.ts': 'os/reaching-portable' };
+entries.push(
+  ['os/reaching-linux', 'src/os/linux/reaching.ts'],
+  ['os/reaching-portable', 'src/os/portable-reaching.ts'],
+);
 // As deep as the folders of src/, see below.
 for (const file of others.map(fileOf)) entries.push([`commands/${file}`, `src/cli/commands/${file}.ts`]);
 
@@ -43,6 +49,11 @@ await bundle.write({
   chunkFileNames: 'chunks/[name].js',
   // The declarations have them; Node reads past 40 kB of them at every start.
   comments: false,
+  minify: {
+    compress: { keepNames: { function: true, class: true } },
+    mangle: { keepNames: true },
+    codegen: { removeWhitespace: true },
+  },
   // What is loaded together is one file: what `import 'rebind'` loads at once, what reads the system, what hold runs with, the command around it.
   codeSplitting: {
     groups: together(['door', 'index'], ['os', 'os/index'], ['hold', 'hold/index'], ['run', 'cli/run']),
@@ -154,7 +165,7 @@ function asFunction(text) {
  */
 async function buildPreloads() {
   for (const name of preloads)
-    await joinInto(`dist/preload/${name}.js`, `src/preload/${name}.ts`, { plugins: [], dynamicImportInCjs: true });
+    await joinInto(`dist/preload/${name}.js`, `src/preload/${name}.ts`, { plugins: [elsewhere(() => null)] });
   writeFileSync('dist/preload/package.json', '{ "type": "commonjs" }\n');
 }
 
@@ -178,8 +189,9 @@ function withoutStages() {
 function elsewhere(pathOf) {
   return {
     name: 'elsewhere',
-    resolveId(id) {
-      const path = pathOf(id);
+    resolveId(id, _importer, { kind }) {
+      const late = kind === 'dynamic-import' ? instruments[id] : undefined;
+      const path = late === undefined ? pathOf(id) : `../${late}.js`;
       return path === null ? null : { id: path, external: true };
     },
   };

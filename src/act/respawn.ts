@@ -24,6 +24,7 @@ const restartingInits = /^(systemd|init|s6-svscan|runsvdir|runit|supervisord|mon
 const shells = /^-?(sh|bash|dash|zsh|fish|ksh|ash|busybox)$/;
 
 /**
+ * @internal
  * Watches whether a stopped process comes back, as long as somebody who could start it again is there; returns at once when nobody is.
  * Reads the table of sockets only: no bind that a starting server could collide with.
  */
@@ -53,7 +54,7 @@ export async function watchForReturn(
   }
 }
 
-/** Who holds a socket that was not there before, or null. A socket that was inherited is no return: somebody still has to let it go. */
+/** @internal Who holds a socket that was not there before, or null. A socket that was inherited is no return: somebody still has to let it go. */
 export function returned(
   question: Question,
   known: ReadonlySet<number>,
@@ -75,7 +76,7 @@ export function returned(
   return null;
 }
 
-/** The inode numbers of sockets, to tell new ones from these. */
+/** @internal The inode numbers of sockets, to tell new ones from these. */
 export function inodes(sockets: readonly Socket[]): Set<number> {
   return new Set(sockets.map((socket) => socket.inode));
 }

@@ -17,7 +17,7 @@ const key = Symbol.for('rebind.adoption');
 /** The backlog that systemd asks for unless told otherwise (systemd.socket(5)); the kernel limits it. */
 const systemdBacklog = 4_096;
 
-/** What this process was given: by hold, or by a service manager; null when by nobody. */
+/** @internal What this process was given: by hold, or by a service manager; null when by nobody. */
 export function adoption(): Adoption | null {
   const known = (globalThis as { [key]?: Adoption | null })[key];
   if (known !== undefined) return known;

@@ -2,10 +2,10 @@
  * Facts and the answer of the kernel, read until they agree.
  */
 import type { Request } from '../model/endpoint.ts';
-import type { Facts, Gap, Probe } from '../model/facts.ts';
+import type { Facts, Gap, HolderSearch, Probe } from '../model/facts.ts';
 import { ask } from '../model/judge.ts';
 import type { Question } from '../model/verdict.ts';
-import type { HolderSearch, Os } from '../os/os.ts';
+import type { Os } from '../os/os.ts';
 import { doubtsAbout } from './doubts.ts';
 import { suspectsOf } from './managers/suspects.ts';
 

@@ -1,6 +1,7 @@
 /**
  * From what was typed or passed to a request: the endpoint, its address, and the options of the bind.
  */
+
 import { nameOf } from '../check.ts';
 import { everyAddress, isIpv4, isIpv6, shortestIpv6 } from '../model/address.ts';
 import {
@@ -12,8 +13,9 @@ import {
   parseEndpoint,
   type Request,
 } from '../model/endpoint.ts';
+import type { HolderSearch } from '../model/facts.ts';
 import { escapeText } from '../model/text.ts';
-import type { HolderSearch, Os } from '../os/os.ts';
+import type { Os } from '../os/os.ts';
 
 /** `port` and `host` as in Node's `server.listen`; `path` for a Unix socket. */
 export type ListenLike =
@@ -42,7 +44,7 @@ export interface WhyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The options that are about the bind, and the signal: those of `free` and `wait`, too. */
+/** @internal The options that are about the bind, and the signal: those of `free` and `wait`, too. */
 export const bindOptionNames = Object.keys({
   reuseAddress: true,
   reusePort: true,
@@ -52,6 +54,7 @@ export const bindOptionNames = Object.keys({
 } satisfies Record<keyof Omit<WhyOptions, 'holders'>, true>);
 
 /**
+ * @internal
  * Reads what `why` takes. Resolves nothing.
  *
  * @throws {TypeError}
@@ -78,6 +81,7 @@ export function readEndpoint(endpoint: WhyEndpoint): ParsedEndpoint {
 }
 
 /**
+ * @internal
  * The request for an endpoint: its address as Node's `listen` would choose it, and the options with Node's defaults.
  *
  * @throws {RangeError} when a host name has no address; `cause` is the error of the look-up.
@@ -136,7 +140,7 @@ function checkPath(path: unknown): ParsedEndpoint {
   return { protocol: 'unix', path };
 }
 
-/** @throws {TypeError} @throws {RangeError} for an option that means nothing. */
+/** @internal @throws {TypeError} @throws {RangeError} for an option that means nothing. */
 export function checkBindOptions(options: WhyOptions): void {
   for (const name of ['reuseAddress', 'reusePort', 'v6Only'] as const) {
     const value: unknown = options[name];
@@ -154,7 +158,7 @@ export function checkBindOptions(options: WhyOptions): void {
   }
 }
 
-/** Where an endpoint as it was typed can be bound: a bare port first dual-stack, then IPv4, as Node does. */
+/** @internal Where an endpoint as it was typed can be bound: a bare port first dual-stack, then IPv4, as Node does. */
 export async function addressesOf(parsed: ParsedEndpoint): Promise<Endpoint[]> {
   if (parsed.protocol === 'unix') return [parsed];
   const { protocol, port, host } = parsed;

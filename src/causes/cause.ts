@@ -20,7 +20,7 @@ export interface Page {
   readonly prevent: string;
 }
 
-/** What `rebind why` must answer on the staged situation; the test of every cause compares it field by field. */
+/** @internal What `rebind why` must answer on the staged situation; the test of every cause compares it field by field. */
 export interface Expectation {
   readonly bindable: boolean;
   readonly errno: string | null;
@@ -43,10 +43,11 @@ export interface Cause<Id extends string, Args extends object> {
   /** One plain sentence that starts with the endpoint or the culprit. No colour, no advice, no full stop. Untrusted text is escaped where it is printed. */
   say(args: Args): string;
   remedies(args: Args, question: Question): readonly Remedy[];
-  /** Real processes and sockets that bring it about. The variants are rows of one cause: v4 and v6, both orders, TCP and UDP. */
+  /** @internal Real processes and sockets that bring it about. The variants are rows of one cause: v4 and v6, both orders, TCP and UDP. */
   readonly stages: readonly StagedVariant[];
 }
 
+/** @internal */
 export interface StagedVariant {
   /** A sentence that a user would accept, such as "a node server listens on ::". */
   readonly title: string;

@@ -18,6 +18,7 @@ export interface Fault {
   readonly lastAt: string;
 }
 
+/** @internal */
 export class Faults {
   readonly #tell: (sentence: string) => void;
   readonly #known = new Map<string, { times: number; lastAt: string; toldMs: number }>();
@@ -78,7 +79,7 @@ const shortages: Readonly<Record<string, string>> = {
   E2BIG: 'the command and its environment are too long',
 };
 
-/** One sentence of any error: of the system in words that help, of ours with the error as it is. */
+/** @internal One sentence of any error: of the system in words that help, of ours with the error as it is. */
 export function describeError(error: unknown): string {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   const shortage = typeof code === 'string' ? shortages[code] : undefined;

@@ -19,6 +19,7 @@ export interface PastGeneration {
   readonly counts: DrainCounts | null;
 }
 
+/** @internal */
 export class Past {
   readonly list: PastGeneration[] = [];
 

@@ -22,6 +22,7 @@ const lookEveryMs = 50;
 const looksInARow = 2;
 
 /**
+ * @internal
  * Looks until every socket is waited for by the process or one below it, and then calls back once.
  *
  * A process that is connected to hold has the preload, and will say itself that it listens. It must be heard first: who

@@ -15,6 +15,7 @@ import { type ReadyBy, readyWays } from './wire/passed.ts';
 
 /** Signals by which servers let themselves be asked to finish. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH';
+/** @internal */
 export const stopSignals: readonly StopSignal[] = [
   'SIGTERM',
   'SIGINT',
@@ -122,7 +123,7 @@ export interface HoldEvents {
 
 type Complete<T> = { readonly [Name in keyof T]-?: Exclude<T[Name], undefined> };
 
-/** Complete and checked. */
+/** @internal Complete and checked. */
 export interface Settings extends Complete<Omit<HoldOptions, 'env' | 'endpoints'>> {
   readonly endpoints: readonly ParsedEndpoint[];
   readonly environment: NodeJS.ProcessEnv;
@@ -131,7 +132,7 @@ export interface Settings extends Complete<Omit<HoldOptions, 'env' | 'endpoints'
   readonly remarks: readonly string[];
 }
 
-/** What holds where nothing is said. */
+/** @internal What holds where nothing is said. */
 export const defaults = {
   graceMs: 10_000,
   stopSignal: 'SIGTERM',
@@ -167,7 +168,7 @@ const optionNames = Object.keys({
   stderr: true,
 } satisfies Record<keyof HoldOptions, true>);
 
-/** An endpoint whose port may be 0: then the kernel chooses, and the command gets the port as PORT. @throws {TypeError} {RangeError} */
+/** @internal An endpoint whose port may be 0: then the kernel chooses, and the command gets the port as PORT. @throws {TypeError} {RangeError} */
 export function readHeldEndpoint(endpoint: WhyEndpoint): ParsedEndpoint {
   const isAny = typeof endpoint === 'string' && /^((tcp|udp)\/)?([^/]*:)?0$/.test(endpoint);
   if (!isAny) return readEndpoint(endpoint);
@@ -175,7 +176,7 @@ export function readHeldEndpoint(endpoint: WhyEndpoint): ParsedEndpoint {
   return read.protocol === 'unix' ? read : { ...read, port: 0 };
 }
 
-/** @throws {TypeError} @throws {RangeError} */
+/** @internal @throws {TypeError} @throws {RangeError} */
 export function readSettings(options: HoldOptions): Settings {
   checkNames('hold()', options, optionNames);
   const { command } = options;

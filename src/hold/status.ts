@@ -53,6 +53,7 @@ interface Parts {
   readonly faults: readonly Fault[];
 }
 
+/** @internal */
 export function describeStatus(parts: Parts): HoldStatus {
   return {
     schema: 1,
@@ -76,7 +77,7 @@ export function describeStatus(parts: Parts): HoldStatus {
   };
 }
 
-/** The accept queue of a held socket; null when the kernel does not say, or there is none (UDP). */
+/** @internal The accept queue of a held socket; null when the kernel does not say, or there is none (UDP). */
 export function queueOf(socket: HeldSocket): { readonly waiting: number; readonly limit: number } | null {
   const inode = Number(socket.identity.split(':')[1]);
   try {

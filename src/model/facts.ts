@@ -293,3 +293,12 @@ export interface Facts {
   readonly asker: Asker;
   readonly gaps: readonly Gap[];
 }
+
+/** How far to look for the processes that have a socket open. */
+export type HolderSearch =
+  /** Do not look. */
+  | 'none'
+  /** First where they are likely (cgroup, user, relatives); everywhere only when that finds nobody. */
+  | 'likely'
+  /** Every process that we may look into. */
+  | 'all';

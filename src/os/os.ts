@@ -11,6 +11,7 @@ import type {
   Facts,
   Gap,
   Holder,
+  HolderSearch,
   InetSocket,
   Platform,
   Probe,
@@ -31,15 +32,6 @@ import type { Reaching } from './reaching.ts';
 import type { Sessions } from './sessions.ts';
 import type { Sockets } from './sockets.ts';
 import type { Streams } from './streams.ts';
-
-/** How far to look for the processes that have a socket open. */
-export type HolderSearch =
-  /** Do not look. */
-  | 'none'
-  /** First where they are likely (cgroup, user, relatives); everywhere only when that finds nobody. */
-  | 'likely'
-  /** Every process that we may look into. */
-  | 'all';
 
 export interface ReadOptions {
   /** @default 'likely' */

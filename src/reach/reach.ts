@@ -40,7 +40,7 @@ export async function reach(target: ReachTarget, options: ReachOptions = {}): Pr
   return reachAs(readPlan(target, options), thisOs());
 }
 
-/** The answer for what was read already. */
+/** @internal The answer for what was read already. */
 export async function reachAs(plan: Plan, os: Os): Promise<ReachReport> {
   const instruments = await os.reaching();
   const started = uptimeMs();

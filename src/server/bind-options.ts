@@ -71,12 +71,13 @@ const rows: { readonly [option in Exclude<SocketOptionName, 'beforeBind'>]: Row 
   keepAliveCount: { name: 'TCP_KEEPCNT', only: 'tcp' },
 };
 
+/** @internal */
 export const socketOptionNames: readonly SocketOptionName[] = [
   ...(Object.keys(rows) as SocketOptionName[]),
   'beforeBind',
 ];
 
-/** Without these the server would be reachable by others than was asked, so that not setting them is an error. */
+/** @internal Without these the server would be reachable by others than was asked, so that not setting them is an error. */
 export const requiredByDefault: readonly SocketOptionName[] = [
   'device',
   'freeBind',
@@ -86,7 +87,7 @@ export const requiredByDefault: readonly SocketOptionName[] = [
   'v6Only',
 ];
 
-/** @throws {TypeError} {RangeError} for a value that the option cannot have, before anything is opened. */
+/** @internal @throws {TypeError} {RangeError} for a value that the option cannot have, before anything is opened. */
 export function checkSocketOptions(options: SocketOptions, protocol: 'tcp' | 'udp' | 'unix'): void {
   if (options.beforeBind !== undefined && typeof options.beforeBind !== 'function')
     throw new TypeError(`beforeBind is a function that takes the unbound socket, not ${show(options.beforeBind)}`);
@@ -99,12 +100,12 @@ export function checkSocketOptions(options: SocketOptions, protocol: 'tcp' | 'ud
   }
 }
 
-/** The options that were given. */
+/** @internal The options that were given. */
 export function asked(options: SocketOptions): SocketOptionName[] {
   return socketOptionNames.filter((option) => options[option] !== undefined);
 }
 
-/** The options that Node's own `listen` or `bind` cannot set to the value that was asked for. */
+/** @internal The options that Node's own `listen` or `bind` cannot set to the value that was asked for. */
 export function beyondNode(options: SocketOptions, protocol: 'tcp' | 'udp' | 'unix'): SocketOptionName[] {
   return asked(options).filter((option) => {
     if (option === 'v6Only') return protocol === 'udp' && options.v6Only === true;
@@ -115,20 +116,20 @@ export function beyondNode(options: SocketOptions, protocol: 'tcp' | 'udp' | 'un
   });
 }
 
-/** nodejs/node#55408: since 22.12 and 23.1; before, the option is ignored without a word. */
+/** @internal nodejs/node#55408: since 22.12 and 23.1; before, the option is ignored without a word. */
 export function nodeHasReusePort(version = process.versions.node): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }
 
-/** What an option of `listen` is called by the system. `beforeBind` needs no more than a socket. */
+/** @internal What an option of `listen` is called by the system. `beforeBind` needs no more than a socket. */
 export function optionNamesOf(option: SocketOptionName): readonly OptionName[] {
   if (option === 'beforeBind') return ['SO_REUSEADDR'];
   const { name, v6 } = rows[option];
   return v6 === undefined ? [name] : [name, v6];
 }
 
-/** The kernel's options for a family, with their values as bytes: to be set one after the other. */
+/** @internal The kernel's options for a family, with their values as bytes: to be set one after the other. */
 export function kernelOptions(
   options: SocketOptions,
   family: 4 | 6,

@@ -154,7 +154,7 @@ function closeOne(server: Server | UdpSocket, options: CloseOptions = {}): Promi
   return start(server, times, options.signal, cancelListen(server), after);
 }
 
-/** For a `listen` that gives up after its server listened: closes the server as `close` does. */
+/** @internal For a `listen` that gives up after its server listened: closes the server as `close` does. */
 export function closeAgain(server: Server): Promise<Closed> {
   return closings.get(server)?.promise ?? start(server, readTimes('close()', {}), undefined, null, []);
 }

@@ -77,14 +77,14 @@ export interface ListenOptions extends SocketOptions {
 /** A port, a text such as `3000`, `127.0.0.1:3000` or `./app.sock`, or options; `null` and `undefined` for any free port. */
 export type ListenTarget = number | string | ListenOptions | null | undefined;
 
-/** The options as they were read. */
+/** @internal The options as they were read. */
 export interface PlannedOptions extends Omit<ListenOptions, 'port' | 'host' | 'path' | 'backlog' | 'ipv6Only'> {
   readonly port?: number;
   readonly host?: string;
   readonly path?: string;
 }
 
-/** What all the parts of one `listen` share. */
+/** @internal What all the parts of one `listen` share. */
 export interface Plan {
   readonly server: Server | UdpSocket;
   readonly options: PlannedOptions;
@@ -94,7 +94,7 @@ export interface Plan {
 
 const busyWords = ['fail', 'wait', 'take-over', 'next'];
 
-/** The endpoint as `why` and `wait` take it. */
+/** @internal The endpoint as `why` and `wait` take it. */
 export function endpointOf({
   options,
   protocol,
@@ -104,7 +104,7 @@ export function endpointOf({
   return { port, host, protocol };
 }
 
-/** The options that decide about the bind. */
+/** @internal The options that decide about the bind. */
 export function bindOptionsOf({ options, protocol }: Plan): BindOptions {
   return {
     reuseAddress: options.reuseAddress ?? protocol === 'tcp',
@@ -114,7 +114,7 @@ export function bindOptionsOf({ options, protocol }: Plan): BindOptions {
   };
 }
 
-/** True when it listens, or is bound. */
+/** @internal True when it listens, or is bound. */
 export function isListening(server: Server | UdpSocket): boolean {
   if (isServer(server)) return server.listening;
   try {
@@ -125,7 +125,7 @@ export function isListening(server: Server | UdpSocket): boolean {
   }
 }
 
-/** Reads a target as Node's own `listen` does. @throws {TypeError} {RangeError} with what would be right, and with Node's code. */
+/** @internal Reads a target as Node's own `listen` does. @throws {TypeError} {RangeError} with what would be right, and with Node's code. */
 export function readPlan(server: Server | UdpSocket, target: ListenTarget): Plan {
   if (!isServer(server) && !isUdpSocket(server)) throw serverExpected('listen', server);
   const isUdp = isUdpSocket(server);

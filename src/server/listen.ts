@@ -56,7 +56,7 @@ export async function listen(server: Server | UdpSocket, target?: ListenTarget):
   }
 }
 
-/** @param pending Null when another `listen` of this server is under way. The caller ends it. */
+/** @internal @param pending Null when another `listen` of this server is under way. The caller ends it. */
 export async function listenAs(
   pending: Pending | null,
   server: Server | UdpSocket,

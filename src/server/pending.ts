@@ -9,6 +9,7 @@ interface Closable {
 
 const pendings = new WeakMap<object, Pending>();
 
+/** @internal */
 export class Pending {
   /** Resolves when it is over, one way or the other. */
   readonly ended: Promise<void>;
@@ -55,7 +56,7 @@ export class Pending {
   }
 }
 
-/** Null when another `listen` of this server is under way, or it is nothing that could listen. The caller ends it. */
+/** @internal Null when another `listen` of this server is under way, or it is nothing that could listen. The caller ends it. */
 export function beginListen(server: unknown): Pending | null {
   if (typeof server !== 'object' || server === null || typeof (server as Partial<Closable>).close !== 'function')
     return null;
@@ -66,14 +67,14 @@ export function beginListen(server: unknown): Pending | null {
   return pending;
 }
 
-/** Ends a `listen` that is under way; resolves when it is over. Null when there is none. */
+/** @internal Ends a `listen` that is under way; resolves when it is over. Null when there is none. */
 export function cancelListen(server: object): Promise<void> | null {
   const pending = pendings.get(server);
   pending?.cancel();
   return pending?.ended ?? null;
 }
 
-/** As Node's own error, with what to do. */
+/** @internal As Node's own error, with what to do. */
 export function alreadyListens(): TypeError {
   return Object.assign(
     new TypeError('This server listens already, or is about to: close it first, or make another one'),
@@ -84,12 +85,14 @@ export function alreadyListens(): TypeError {
 /** Node has this code for a server that is closed and does not listen. */
 const closedCode = 'ERR_SERVER_NOT_RUNNING';
 
+/** @internal */
 export function closedError(): Error {
   return Object.assign(new Error('The server was closed before it listened, so it does not listen'), {
     code: closedCode,
   });
 }
 
+/** @internal */
 export function isClosedError(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === closedCode;
 }

@@ -43,7 +43,7 @@ export interface Predecessor {
   readonly how: 'taken' | 'handed' | 'asked';
 }
 
-/** An older instance that is still there. The owner closes `process`, and `socket` unless a server owns it. */
+/** @internal An older instance that is still there. The owner closes `process`, and `socket` unless a server owns it. */
 export interface Found {
   readonly process: ProcessHandle;
   /** A copy of its listening socket; null where it could not be had, or has another address. */
@@ -51,12 +51,13 @@ export interface Found {
   readonly how: Predecessor['how'];
 }
 
-/** Why a port was not taken over. */
+/** @internal Why a port was not taken over. */
 export class NotTaken extends Error {
   override readonly name = 'NotTaken';
 }
 
 /**
+ * @internal
  * Finds the older instance that blocks, and copies its listening socket if it may be had. Null when it is gone by now.
  *
  * @throws {NotTaken} when another program blocks, or nobody that could be asked.
@@ -113,7 +114,7 @@ function letGo(os: Os, { process, socket }: Found): void {
   if (socket !== null) os.sockets.close(socket);
 }
 
-/** Removes the file that a Unix socket of this user left behind. True when the path is free. */
+/** @internal Removes the file that a Unix socket of this user left behind. True when the path is free. */
 export async function removeLeftover(os: Os, { endpoint, verdict, plan }: Report): Promise<boolean> {
   if (endpoint.protocol !== 'unix' || verdict?.cause !== 'unix-socket-stale') return false;
   if (!plan.some(({ remedy, automatic }) => remedy === 'remove-file' && automatic)) return false;
@@ -122,7 +123,7 @@ export async function removeLeftover(os: Os, { endpoint, verdict, plan }: Report
   return outcome === 'done' || outcome === 'skipped';
 }
 
-/** Serves on the copied socket, beside the old process, with a queue that is not shorter than it was. */
+/** @internal Serves on the copied socket, beside the old process, with a queue that is not shorter than it was. */
 export async function serveOn(
   os: Os,
   server: Server,
@@ -136,7 +137,7 @@ export async function serveOn(
   await listenOnDescriptor(server, fd, Math.max(backlog, os.sockets.acceptQueue(fd).limit), false, signal);
 }
 
-/** Asks the old process to finish, and waits for its end. @throws {NotTaken} when it is still there after the time. */
+/** @internal Asks the old process to finish, and waits for its end. @throws {NotTaken} when it is still there after the time. */
 export async function dismiss(
   os: Os,
   process: ProcessHandle,
@@ -156,7 +157,7 @@ export async function dismiss(
   );
 }
 
-/** Dismisses those that held the port before and still do. */
+/** @internal Dismisses those that held the port before and still do. */
 export async function dismissAll(
   os: Os,
   family: readonly ProcessIdentity[],
@@ -172,6 +173,7 @@ export async function dismissAll(
 }
 
 /**
+ * @internal
  * Every process that has a blocker open now and may be asked to end, so that nobody else can be meant later. An editor that the old server had
  * started, and that inherited its socket, is none of them.
  */
@@ -185,12 +187,12 @@ export function familyOf(os: Os, { endpoint, options }: Report): ProcessIdentity
     );
 }
 
-/** Everybody who has a blocker open, by process id. */
+/** @internal Everybody who has a blocker open, by process id. */
 export function holdersOf(report: Report): Map<number, BlockerHolder> {
   return new Map(report.blockers.flatMap(({ holders }) => holders.map((holder) => [holder.pid, holder])));
 }
 
-/** Marks what the old process will leave behind, so that its remains do not block us. What we may not reach stays as it is. */
+/** @internal Marks what the old process will leave behind, so that its remains do not block us. What we may not reach stays as it is. */
 export function vaccinate(os: Os, process: ProcessHandle, report: Report): void {
   for (const blocker of report.blockers) {
     for (const holder of blocker.holders) {

@@ -69,14 +69,17 @@ export interface WaitReport {
   readonly elapsedMs: number;
 }
 
+/** @internal */
 export interface Clock {
   elapsedMs(): number;
   leftMs(): number;
 }
 
+/** @internal */
 export type End = Pick<WaitReport, 'failure'> &
   Partial<Pick<WaitReport, 'listeners' | 'addresses' | 'elsewhere' | 'verdict' | 'gaps'>>;
 
+/** @internal */
 export const optionNames = [
   ...bindOptionNames,
   ...Object.keys({ for: true, pid: true, timeoutMs: true, onProgress: true } satisfies Record<
@@ -85,6 +88,7 @@ export const optionNames = [
   >),
 ];
 
+/** @internal */
 export function checkWaitOptions(options: WaitOptions): void {
   const { for: mode, pid, timeoutMs, onProgress } = options as Record<string, unknown>;
   if (mode !== undefined && mode !== 'free' && mode !== 'open')

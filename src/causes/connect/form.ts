@@ -8,7 +8,7 @@ import type { Remedy, RemedyId } from '../../model/verdict.ts';
 import type { ConnectNeed, ConnectStage, ConnectStaged } from '../../stage/connect/stage.ts';
 import type { Page } from '../cause.ts';
 
-/** What `rebind reach` must answer on the staged situation. */
+/** @internal What `rebind reach` must answer on the staged situation. */
 export interface ConnectExpectation {
   readonly reachable: boolean | null;
   /** Left out where it depends on luck. */
@@ -26,6 +26,7 @@ export interface ConnectExpectation {
   } | null;
 }
 
+/** @internal */
 export interface ConnectVariant {
   /** A sentence that a user would accept. */
   readonly title: string;
@@ -50,6 +51,7 @@ interface Common<Id extends string, Args extends object> {
   readonly page: Page;
   /** One plain sentence without advice or full stop. Untrusted text is escaped where it is printed. */
   say(args: Args): string;
+  /** @internal */
   readonly stages: readonly ConnectVariant[];
 }
 

@@ -23,56 +23,56 @@ export interface Who {
 
 const namedProcesses = 3;
 
-/** UDP ports on which every program of a machine listens for multicast (IANA): mDNS, SSDP, LLMNR. */
+/** @internal UDP ports on which every program of a machine listens for multicast (IANA): mDNS, SSDP, LLMNR. */
 export const multicastPorts: Readonly<Record<number, string>> = { 5353: 'mDNS', 1900: 'SSDP', 5355: 'LLMNR' };
 
-/** For `map`: the list tells workers from the process that forked them. */
+/** @internal For `map`: the list tells workers from the process that forked them. */
 export function who(holder: Holder, _index = 0, all: readonly Holder[] = []): Who {
   const { pid, command, user, parents } = holder;
   const top = parents.findLast((parent) => all.some((other) => other.pid === parent.pid));
   return { pid, command, program: programName(holder), user, workerOf: top?.pid ?? null };
 }
 
-/** What started these processes, as the end of a sentence: "; pm2 (pid 30) runs it as shop". Empty where nothing is known. */
+/** @internal What started these processes, as the end of a sentence: "; pm2 (pid 30) runs it as shop". Empty where nothing is known. */
 export function managed(holders: readonly Holder[], question: Question): string | null {
   const said = new Set(holders.flatMap(({ pid }) => question.managers.get(pid) ?? []).map(managedBy));
   return said.size === 0 ? null : [...said].slice(0, namedProcesses).join('; ');
 }
 
-/** The end of a sentence, after a semicolon. */
+/** @internal The end of a sentence, after a semicolon. */
 export function andThen(clause: string | null): string {
   return clause === null ? '' : `; ${clause}`;
 }
 
-/** `[::]:3000`, `udp/0.0.0.0:53`, `/run/app.sock`. */
+/** @internal `[::]:3000`, `udp/0.0.0.0:53`, `/run/app.sock`. */
 export function asked(question: Question): string {
   return formatEndpoint(question.request.endpoint);
 }
 
-/** What `asked` or `localOf` wrote, in a sentence: `port 3000` for a wildcard that was asked for. */
+/** @internal What `asked` or `localOf` wrote, in a sentence: `port 3000` for a wildcard that was asked for. */
 export function inWords(text: string, endpoint: string = text): string {
   if (text !== endpoint) return text;
   const [, udp, port] = /^(udp\/)?(?:\[::\]|0\.0\.0\.0):(\d+)$/.exec(text) ?? [];
   return port === undefined ? text : `${udp === undefined ? '' : 'UDP '}port ${port}`;
 }
 
-/** Where sockets are: the user's own words for the endpoint that was asked about, else the address. */
+/** @internal Where sockets are: the user's own words for the endpoint that was asked about, else the address. */
 export function places(at: readonly string[], endpoint: string): string {
   return list(at.map((text) => inWords(text, endpoint)));
 }
 
-/** At the beginning of a sentence. */
+/** @internal At the beginning of a sentence. */
 export function capital(words: string): string {
   return words.replace(/^port /, 'Port ');
 }
 
-/** The local end of a socket, `127.0.0.1:3000`, whatever family the socket is of. */
+/** @internal The local end of a socket, `127.0.0.1:3000`, whatever family the socket is of. */
 export function localOf(socket: InetSocket): string {
   const text = formatAddress(unmapped(socket.local.address), socket.local.port);
   return socket.protocol === 'udp' ? `udp/${text}` : text;
 }
 
-/** The other end, `127.0.0.1:5432`, or null without a connection. */
+/** @internal The other end, `127.0.0.1:5432`, or null without a connection. */
 export function remoteOf(socket: InetSocket): string | null {
   return socket.remote === null ? null : formatAddress(unmapped(socket.remote.address), socket.remote.port);
 }
@@ -82,7 +82,7 @@ function unmapped(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
-/** `node server.js (pid 41)`, `nginx: master process (pid 41) with 3 workers`, or the user where the process is not visible. */
+/** @internal `node server.js (pid 41)`, `nginx: master process (pid 41) with 3 workers`, or the user where the process is not visible. */
 export function processes(holders: readonly Who[], uid: number): string {
   if (holders.length === 0) return uid === 0 ? 'A process of root' : `A process of uid ${uid}`;
   const tops = holders.filter(({ workerOf }) => workerOf === null);
@@ -94,12 +94,12 @@ export function processes(holders: readonly Who[], uid: number): string {
   return list(more === 0 ? words : [...words, `${more} more ${more === 1 ? 'process' : 'processes'}`]);
 }
 
-/** How many processes `processes` names: a verb agrees with them. */
+/** @internal How many processes `processes` names: a verb agrees with them. */
 export function named(holders: readonly Who[]): number {
   return holders.filter(({ workerOf }) => workerOf === null).length;
 }
 
-/** "A process of root" inside of a sentence; names of programs stay as they are. */
+/** @internal "A process of root" inside of a sentence; names of programs stay as they are. */
 export function lower(words: string): string {
   return words.replace(/^A process /, 'a process ');
 }

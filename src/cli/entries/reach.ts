@@ -29,6 +29,6 @@ export const reachEntry: Command = {
   ],
   onSignal: 'abort',
   effect: 'read',
-  fast: true,
+  fast: false,
   load: () => import('../commands/reach.ts'),
 };

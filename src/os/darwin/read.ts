@@ -3,9 +3,18 @@
  */
 import { isWildcard } from '../../model/address.ts';
 import type { Endpoint, Request } from '../../model/endpoint.ts';
-import type { Asker, Facts, Gap, Holder, InetSocket, ProcessIdentity, Socket } from '../../model/facts.ts';
+import type {
+  Asker,
+  Facts,
+  Gap,
+  Holder,
+  HolderSearch,
+  InetSocket,
+  ProcessIdentity,
+  Socket,
+} from '../../model/facts.ts';
 import { isUnsupportedError } from '../errors.ts';
-import type { HolderSearch, Inventory, Reading } from '../os.ts';
+import type { Inventory, Reading } from '../os.ts';
 import { listedByPrograms, missingHolders } from './gaps.ts';
 import { type Mac, whyNoLib } from './mac.ts';
 import { nativeSource, type Source } from './native-source.ts';

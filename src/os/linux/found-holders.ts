@@ -1,8 +1,7 @@
 /**
  * Who has these sockets open, described.
  */
-import type { Gap, Holder, Socket } from '../../model/facts.ts';
-import type { HolderSearch } from '../os.ts';
+import type { Gap, Holder, HolderSearch, Socket } from '../../model/facts.ts';
 import { findHolders, type WantedSocket } from './proc/holders.ts';
 import { placeOf } from './proc/living-thread.ts';
 import { inodeOf } from './proc/open-sockets.ts';

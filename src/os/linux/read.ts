@@ -9,6 +9,7 @@ import type {
   Facts,
   Gap,
   Holder,
+  HolderSearch,
   InetSocket,
   ProcessIdentity,
   Settings,
@@ -19,7 +20,7 @@ import type {
 import { conflict } from '../../model/rules/linux-conflict.ts';
 import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
-import type { HolderSearch, Inventory, Reading, ReadOptions } from '../os.ts';
+import type { Inventory, Reading, ReadOptions } from '../os.ts';
 import { readAsker, readPasswd } from './asker.ts';
 import { type HiddenFlags, openFlagReader } from './calls/hidden-flags.ts';
 import { hasLibc } from './calls/libc.ts';

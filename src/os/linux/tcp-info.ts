@@ -36,6 +36,7 @@ export interface TcpInfo {
 
 const size = 152;
 
+/** @internal */
 export const tcpInfo: Codec<TcpInfo> = {
   size,
   expects: 'nothing: it can only be read',
@@ -72,7 +73,7 @@ export const tcpInfo: Codec<TcpInfo> = {
   },
 };
 
-/** Where tcpi_unacked and tcpi_sacked lie; of a listener they are the queue's length and limit (tcp_get_info). */
+/** @internal Where tcpi_unacked and tcpi_sacked lie; of a listener they are the queue's length and limit (tcp_get_info). */
 export function listenerQueue(info: Buffer): { waiting: number; limit: number } {
   const { unacknowledged, selectivelyAcknowledged } = tcpInfo.decode(info);
   return { waiting: unacknowledged, limit: selectivelyAcknowledged };

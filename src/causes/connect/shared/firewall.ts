@@ -14,7 +14,7 @@ export type Rule = {
   readonly proved: boolean;
 };
 
-/** The rule that decided, by its counter, else one that matches; null where none is known. Only root reads rules. */
+/** @internal The rule that decided, by its counter, else one that matches; null where none is known. Only root reads rules. */
 export function decidingRule(question: AddressQuestion, verdict: RegExp): Rule | null {
   const rules = (inetOf(question)?.firewall?.rules ?? []).filter((rule) => verdict.test(rule.verdict));
   const rule = rules.find(({ proof }) => proof === 'counted') ?? rules[0];
@@ -23,13 +23,13 @@ export function decidingRule(question: AddressQuestion, verdict: RegExp): Rule |
   return { system, place: `${table} ${chain}`, text, proved: proof === 'counted' };
 }
 
-/** The end of a sentence. Rules are text of others. */
+/** @internal The end of a sentence. Rules are text of others. */
 export function byRule(rule: Rule | null): string {
   if (rule === null) return '';
   return `, ${rule.proved ? 'by' : 'probably by'} the rule "${rule.text}" in ${rule.place}`;
 }
 
-/** What shows the rules, and what else drops packets unseen. */
+/** @internal What shows the rules, and what else drops packets unseen. */
 export function inspectRules(question: AddressQuestion, rule: Rule | null, outgoing: boolean): Remedy[] {
   const network = question.advice.network;
   const sentence =

@@ -11,13 +11,14 @@ export type RefusingRoute = {
   readonly address: string;
 };
 
-/** The address, where the route to it gives this errno. */
+/** @internal The address, where the route to it gives this errno. */
 export function refusedByRoute(question: AddressQuestion, errno: string): RefusingRoute | null {
   const evidence = inetOf(question);
   if (evidence?.before.route?.errno !== errno) return null;
   return { endpoint: placeOf(evidence), address: evidence.endpoint.address };
 }
 
+/** @internal */
 export function removeRoute({ address }: RefusingRoute, type: string, question: AddressQuestion): Remedy[] {
   const rules = type === 'prohibit' ? ', or the routing rule' : '';
   const network = question.advice.network;
@@ -31,7 +32,7 @@ export function removeRoute({ address }: RefusingRoute, type: string, question: 
   ];
 }
 
-/** A route of the type on the client, over IPv4 and IPv6. */
+/** @internal A route of the type on the client, over IPv4 and IPv6. */
 export function refusingRoutes(type: string, errno: string): ConnectVariant[] {
   return [false, true].map((ipv6) => ({
     title: `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type} route covers ${ipv6 ? 'an IPv6' : 'an IPv4'} address`,
