@@ -41,6 +41,9 @@ const flagWords: Readonly<Record<string, readonly string[]>> = {
   '-w': ['--watch'],
 };
 
+/** Options that only `rebind free` has. */
+const flagsOfFree: readonly string[] = ['--force', '--yes', '-y', '--dry-run', '-n', '--grace'];
+
 /** The line with the word of another tool replaced by ours, without the program; null when the word is not known. */
 export function correctedCommand(argv: readonly string[], at: number, known: readonly string[]): string | null {
   const word = argv[at]?.toLowerCase() ?? '';
@@ -52,6 +55,10 @@ export function correctedCommand(argv: readonly string[], at: number, known: rea
 /** The line without a flag of another tool, or null when the flag is not known. */
 export function correctedFlag(argv: readonly string[], flag: string, allowed: readonly string[]): string | null {
   const meant = Object.hasOwn(flagWords, flag) ? flagWords[flag] : undefined;
+  // Who says how a port is to be freed means to free it.
+  const frees = meant?.[0] === '--force' || flagsOfFree.includes(flag);
+  if (frees && !allowed.includes(meant?.[0] ?? flag) && (argv[0] === 'why' || !/^[a-z]+$/.test(argv[0] ?? '')))
+    return shellWords(['rebind', 'free', ...withoutHabits(argv[0] === 'why' ? argv.slice(1) : argv)]);
   if (meant === undefined || meant.some((word) => !allowed.includes(word))) return null;
   return shellWords(['rebind', ...withoutHabits(argv)]);
 }

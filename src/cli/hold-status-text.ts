@@ -15,7 +15,7 @@ export function statusText(status: HoldStatus, { paint }: Canvas, nowMs: number)
     const queue = waiting === null ? '' : `: ${waiting} of ${limit ?? '?'} connections wait to be accepted`;
     return `${paint('strong', escapeText(endpoint))}${queue}`;
   });
-  lines.push(`held by process ${status.pid} for ${escapeText(shellWords(status.command))}`);
+  lines.push(`held by rebind hold (pid ${status.pid}) for ${escapeText(shellWords(status.command))}`);
   if (status.current === null) lines.push('nothing serves now');
   else lines.push(live(status.current, 'serves', nowMs));
   if (status.next !== null) lines.push(live(status.next, 'starts', nowMs));
@@ -30,11 +30,12 @@ export function statusText(status: HoldStatus, { paint }: Canvas, nowMs: number)
 function live(generation: LiveGeneration, verb: string, nowMs: number): string {
   const ready = generation.readyAfterMs === null ? 'not ready yet' : `ready after ${generation.readyAfterMs} ms`;
   const since = clock(Date.parse(generation.startedAt), nowMs);
-  return `generation ${generation.generation} (process ${generation.pid ?? '?'}) ${verb}: started ${since}, ${ready}`;
+  return `generation ${generation.generation} (pid ${generation.pid ?? '?'}) ${verb}: started ${since}, ${ready}`;
 }
 
 function past(generation: PastGeneration, nowMs: number): string {
-  const why = generation.why === null ? '' : `: ${escapeText(generation.why)}`;
+  // The line begins with its number.
+  const why = generation.why === null ? '' : `: ${escapeText(generation.why.replace(/^Generation \d+ /, ''))}`;
   const counts = generation.counts === null ? '' : `, ${countsText(generation.counts)}`;
   return `generation ${generation.generation} ${generation.outcome} ${clock(Date.parse(generation.endedAt), nowMs)}${counts}${why}`;
 }

@@ -28,7 +28,7 @@ export function reachPicture(report: ReachReport, canvas: Canvas, nowMs: number)
     report.gaps
       .slice(0, 2)
       .flatMap(({ what, why, hint }) =>
-        hanging('Not seen:', escapeText(`${what} (${why})${hint === '' ? '' : `; ${hint}`}`), canvas),
+        hanging('Not seen:', escapeText(`${what} (${why})${hint === '' ? '' : `. ${hint}`}`), canvas),
       ),
     footer(report, canvas),
   ].filter((lines) => lines.length > 0);

@@ -116,7 +116,13 @@ function stopSteps(stop: Stop, question: Question, context: StepContext): Planne
     case 'process':
       return [stopOne(stop.holder, null, stop.manager, question, context)];
     default:
-      return [{ ...stopOne(stop.holder, null, null, question, context), refusal: stop.why, work: { kind: 'none' } }];
+      return [
+        {
+          ...stopOne(stop.holder, stop.manager?.kind === 'hold' ? label(stop.manager) : null, null, question, context),
+          refusal: stop.why,
+          work: { kind: 'none' },
+        },
+      ];
   }
 }
 

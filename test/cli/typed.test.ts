@@ -40,6 +40,8 @@ describe('words that stand for endpoints', () => {
 
 describe('habits of other tools get the corrected line', () => {
   const corrected: readonly (readonly [string, string])[] = [
+    ['3000 -9', 'rebind free 3000 --force'],
+    ['why 3000 --yes', 'rebind free 3000 --yes'],
     ['kill 3000', 'rebind free 3000'],
     ['kill -9 3000', 'rebind free --force 3000'],
     ['list', 'rebind ls'],

@@ -154,7 +154,7 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
 function stopHidden(question: Question): Remedy {
   return {
     remedy: 'stop-process',
-    sentence: 'Stop its process as root or as its user: they can see it',
+    sentence: 'Stop its process as root: only root and its own user can see it',
     command: rebindFree(question, false),
     automatic: false,
     args: { pids: [] },

@@ -10,6 +10,7 @@ import { print } from '../json.ts';
 import { UsageError } from '../usage.ts';
 
 type Question = 'status' | 'restart' | 'stop';
+const flags: readonly Question[] = ['status', 'restart', 'stop'];
 
 export async function askHold(asked: readonly Question[], invocation: Invocation, io: Io): Promise<number> {
   if (asked.length > 1) throw new UsageError(`Give ${asked.map((name) => `--${name}`).join(' or ')}, not both`);
@@ -75,7 +76,9 @@ function complain(sentence: string, io: Io): void {
 function onlyEndpoint(invocation: Invocation): ParsedEndpoint {
   const [word, ...others] = invocation.operands;
   if (word === undefined || others.length > 0)
-    throw new UsageError('Give the one endpoint of the hold to ask, such as: rebind hold --status 3000');
+    throw new UsageError(
+      `Give the one endpoint of the hold, such as: rebind hold --${flags.find((name) => invocation.flag(name) === true) ?? 'status'} 3000`,
+    );
   try {
     return parseEndpoint(word);
   } catch (error) {

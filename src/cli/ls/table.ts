@@ -56,7 +56,7 @@ export function listing(
   const rows = sockets.flatMap((socket) => rowsOf(socket, listed, columns, nowMs));
   const lines = rows.length === 0 ? ['No such port or socket is in use.'] : linesOf(rows, canvas, columns);
   const gaps = listed.gaps.flatMap(({ what, why, hint }) =>
-    wrap(escapeText(`Not seen: ${what} (${why})${hint === '' ? '' : `; ${hint}`}`), canvas.width),
+    wrap(escapeText(`Not seen: ${what} (${why})${hint === '' ? '' : `. ${hint}`}`), canvas.width),
   );
   return `${[...lines, ...(gaps.length > 0 ? ['', ...gaps] : [])].join('\n')}\n`;
 }
