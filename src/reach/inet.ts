@@ -18,7 +18,7 @@ import type {
   Reply,
   UdpEvidence,
 } from '../model/reach/evidence.ts';
-import { dropsOf } from '../model/reach/path.ts';
+import { dropsOf, lostOnTheWay } from '../model/reach/path.ts';
 import type { ReachConnection, Reaching } from '../os/reaching.ts';
 
 /** What is asked of one address. */
@@ -65,7 +65,7 @@ export async function seeTcp(to: InetEndpoint, instruments: Reaching, probe: Pro
   seen.attempt = first.attempt;
   if (first.connection !== null) await useConnection(to, first.connection, instruments, seen, probe);
   else if (first.attempt.errno === 'ETIMEDOUT') await lookAfterSilence(to, instruments, seen, probe);
-  else await lookAfterRefusal(to, instruments, seen);
+  else await lookAfterRefusal(to, instruments, seen, probe);
   return finished('tcp', to, seen);
 }
 
@@ -135,12 +135,36 @@ async function lookWithoutPacket(to: InetEndpoint, instruments: Reaching, seen: 
 }
 
 /** Somebody said no: everything else is known without another packet. */
-async function lookAfterRefusal(to: InetEndpoint, instruments: Reaching, seen: Draft): Promise<void> {
+async function lookAfterRefusal(to: InetEndpoint, instruments: Reaching, seen: Draft, probe: Probe): Promise<void> {
   const { before, ours, gaps } = seen;
+  if (seen.attempt !== undefined && isForged(seen.attempt, to, ours)) await readRules(to, instruments, seen, probe);
   if (ours !== true) return;
   const sockets = before.sockets ?? [];
   seen.conditions = await conditionsOf(sockets, to, instruments, 0, gaps);
   if (!sockets.some(({ state }) => state === 'LISTEN')) seen.elsewhere = instruments.elsewhere(to, gaps);
+}
+
+/** No socket of this machine refused, and no other host: a rule of our own did, or one that forwards the port. */
+function isForged(
+  { refusals, errno, counters, local, ...attempt }: Attempt,
+  to: InetEndpoint,
+  ours: boolean | null,
+): boolean {
+  if (attempt.by !== 'later') return false;
+  const own = [local?.address, ours === true ? to.address : null];
+  if (refusals.some(({ from }) => from !== null && own.includes(from))) return true;
+  if (errno !== 'ECONNREFUSED' || refusals.length > 0) return false;
+  const lost = lostOnTheWay({ counters }, to.address);
+  return (lost.out ?? 0) > 0 || (ours === true && ((lost.in ?? 0) > 0 || counters['Tcp.OutRsts'] === 0));
+}
+
+/** Which rule refuses: one more attempt, for the counters of the rules. Only where they may be read. */
+async function readRules(to: InetEndpoint, instruments: Reaching, seen: Draft, probe: Probe): Promise<void> {
+  const rules = instruments.firewall(to, seen.gaps);
+  if (rules === null || probe.leftMs() <= 0) return;
+  const { attempt, connection } = await instruments.attempt(to, timesOf(againMs, seen, probe), seen.gaps);
+  connection?.close();
+  seen.firewall = rules.after([attempt]);
 }
 
 async function lookAfterSilence(to: InetEndpoint, instruments: Reaching, seen: Draft, probe: Probe): Promise<void> {

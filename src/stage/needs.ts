@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { hasNetworkLandlock } from '../os/linux/calls/landlock.ts';
 import { callNumber } from '../os/linux/calls/numbers.ts';
 import { cgroupRoot } from './cgroup.ts';
+import { mostTracked } from './conntrack.ts';
 import { hasEveryUser, insideNamespace } from './namespace.ts';
 import type { Need } from './stage.ts';
 
@@ -57,6 +58,12 @@ const checks: Readonly<Record<Need, () => string | null>> = {
   seccomp: () => (callNumber('bind') !== null ? null : `the number of bind(2) on ${process.arch} is not known`),
   landlock: () => (hasNetworkLandlock() ? null : 'the kernel has no Landlock for the network'),
   cgroup: () => (cgroupRoot() === null ? 'this user may not make a cgroup' : null),
+  conntrack: () => {
+    if (findProgram('conntrack') === null) return 'conntrack is not installed';
+    const most = mostTracked();
+    if (most === null) return 'the kernel tracks no connections';
+    return most <= 300_000 ? null : `the kernel tracks as many as ${most} connections`;
+  },
   'systemd-socket-activate': () =>
     findProgram('systemd-socket-activate') === null ? 'systemd-socket-activate is not installed' : null,
 };

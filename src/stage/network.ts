@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { addresses } from './addresses.ts';
+import { fillConntrack } from './conntrack.ts';
 import { findProgram } from './needs.ts';
 import { endOf, lineOf, type PlaceOwner, placeOf } from './place.ts';
 import type { Host, HostAddresses, Network } from './stage.ts';
@@ -26,6 +27,7 @@ export async function openHost(owner: PlaceOwner, written: { count: number }): P
     nft: async (ruleset) => {
       await place.run(['nft', ruleset]);
     },
+    fillConntrack: () => fillConntrack(owner, place.run),
     setting: async (name, value) => {
       await place.shell(`echo '${value}' >/proc/sys/net/${name.replaceAll('.', '/')}`);
     },

@@ -25,6 +25,8 @@ export type Need =
   | 'landlock'
   /** A cgroup of its own, of version 2. */
   | 'cgroup'
+  /** conntrack(8), and a table that is small enough to be filled. */
+  | 'conntrack'
   | 'systemd-socket-activate';
 
 /** What a sandbox refuses: every bind, every connect (seccomp), or every TCP connect (Landlock). */
@@ -108,6 +110,8 @@ export interface Host extends Place {
   nft(ruleset: string): Promise<void>;
   /** Writes a setting under /proc/sys/net. */
   setting(name: string, value: string): Promise<void>;
+  /** Fills the table of tracked connections with entries that are not given up for new ones. Takes some seconds. Needs `conntrack`. */
+  fillConntrack(): Promise<void>;
 }
 
 /** The addresses of a host on one of its networks. */

@@ -96,6 +96,7 @@ function compare(answer: Answer, id: string, { expect }: ConnectVariant, staged:
   const full = seen.cause === whole.cause;
   if (full && expect.errno !== undefined) assert.equal(json.errno, expect.errno, detail);
   if (full && !asUser) {
+    if (expect.says !== undefined) assert.match(json.verdict?.sentence ?? '', expect.says, detail);
     if (expect.remedies !== undefined)
       assert.deepEqual(
         json.plan.map(({ remedy }) => remedy),

@@ -1,5 +1,6 @@
 import { addressCause } from './form.ts';
 import { grew, inetOf, isSilent, placeOf } from './shared/attempts.ts';
+import { alone, chain } from './shared/hosts.ts';
 import { change } from './shared/look.ts';
 
 /** nf_conntrack drops what would need a new entry in a full table (net/netfilter/nf_conntrack_core.c: __nf_conntrack_alloc). */
@@ -31,5 +32,22 @@ export default addressCause({
       { setting: 'net.netfilter.nf_conntrack_max' },
     ),
   ],
-  stages: [],
+  stages: [
+    {
+      title: 'the connection table is full',
+      needs: ['network', 'conntrack'],
+      stage: (stage) =>
+        alone(
+          stage,
+          'a Node server listens on 127.0.0.1:PORT, and the connection table of the host is full',
+          async (host, port) => {
+            const server = await host.nodeServer({ port, host: '127.0.0.1' });
+            await host.nft(chain('input', 'ct state new accept'));
+            await host.fillConntrack();
+            return server;
+          },
+        ),
+      expect: { reachable: false, errno: 'ETIMEDOUT', remedies: ['raise-limit'] },
+    },
+  ],
 });

@@ -19,6 +19,8 @@ export interface ConnectExpectation {
   readonly also?: readonly string[];
   /** The remedies of the plan, in order. @default none is checked */
   readonly remedies?: readonly RemedyId[];
+  /** What the sentence must match beside, where the proof is complete. */
+  readonly says?: RegExp;
   /** What an ordinary user is told where that differs, because the proof needs rights; null when that is not tried. */
   readonly asUser?: {
     readonly reachable?: boolean | null;
@@ -46,6 +48,8 @@ interface Common<Id extends string, Args extends object> {
   readonly at: Place;
   /** True for a cause that is worth saying although clients get through. @default false */
   readonly getsThrough?: boolean;
+  /** True for a cause that does not tell whether clients get through. @default false */
+  readonly leavesOpen?: boolean;
   /** True for what is said only where no other cause of the same address is found. @default false */
   readonly alone?: boolean;
   readonly page: Page;

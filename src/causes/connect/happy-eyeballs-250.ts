@@ -47,5 +47,31 @@ export default targetCause({
       },
     ),
   ],
-  stages: [],
+  stages: [
+    {
+      title: 'a server needs a second to accept, and the other address of its name has no route',
+      needs: ['network'],
+      async stage(stage) {
+        const { client, server, addresses } = await stage.network();
+        const { pid, port } = await server.nodeServer({ port: stage.freePort(), host: '0.0.0.0' });
+        // The first packet of each connection is lost; the client sends the next one after a second.
+        await server.nft(
+          `table inet stage { set seen { type inet_service; flags dynamic,timeout; timeout 20s; }; chain input { type filter hook input priority 0; tcp dport ${port} tcp flags & (syn | ack) == syn tcp sport @seen accept; tcp dport ${port} tcp flags & (syn | ack) == syn add @seen { tcp sport } drop; }; }`,
+        );
+        await client.shell('ip -6 route del default');
+        return stage.reached({
+          words: [`slow.stage.test:${port}`],
+          description: `a Node server (pid ${pid}) loses the first packet of each client, and its name has an IPv6 address without a route`,
+          from: [
+            ...client.enter,
+            ...stage.withFiles({
+              '/etc/hosts': `${addresses.server.ipv4} slow.stage.test\n2001:db8::1 slow.stage.test\n`,
+              '/etc/nsswitch.conf': 'hosts: files\n',
+            }),
+          ],
+        });
+      },
+      expect: { reachable: true, errno: null, remedies: ['set-option'] },
+    },
+  ],
 });

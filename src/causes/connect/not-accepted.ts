@@ -37,5 +37,23 @@ export default addressCause({
       : []),
     ...stopServer(port),
   ],
-  stages: [],
+  stages: [
+    {
+      title: 'a program of another user never accepts, and may not be looked into',
+      needs: ['root', 'second-user', 'unprivileged'],
+      async stage(stage) {
+        const port = stage.freePort();
+        const actor = await stage.actor('server', stage.secondUser());
+        const socket = await actor.open();
+        await socket.bind('127.0.0.1', port);
+        await socket.listen();
+        return stage.reached({
+          words: [`127.0.0.1:${port}`],
+          description: `a program of another user (pid ${actor.pid}) listens on 127.0.0.1:${port} and never accepts`,
+          from: stage.unprivileged().askAs,
+        });
+      },
+      expect: { reachable: false, errno: 'ETIMEDOUT' },
+    },
+  ],
 });

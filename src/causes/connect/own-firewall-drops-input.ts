@@ -50,7 +50,7 @@ export default addressCause({
           },
           { ipv6 },
         ),
-      expect: { reachable: false, errno: 'ETIMEDOUT' },
+      expect: { reachable: false, errno: 'ETIMEDOUT', says: /, by the rule "tcp [ds]port \d+ counter drop/ },
     })),
     {
       title: 'the client drops the answers of another host',
@@ -62,7 +62,7 @@ export default addressCause({
           await listener.bind('0.0.0.0', port);
           await listener.listen();
         }),
-      expect: { reachable: false, errno: 'ETIMEDOUT' },
+      expect: { reachable: false, errno: 'ETIMEDOUT', says: /, by the rule "tcp [ds]port \d+ counter drop/ },
     },
     {
       title: 'a rule drops datagrams to a port of 127.0.0.1 when they arrive',

@@ -41,7 +41,7 @@ export default addressCause({
           },
           { ipv6 },
         ),
-      expect: { reachable: false, errno: 'ETIMEDOUT' },
+      expect: { reachable: false, errno: 'ETIMEDOUT', says: /, by the rule "tcp dport \d+ counter drop/ },
     })),
     {
       title: 'the client drops its own packets to another host',
@@ -50,7 +50,7 @@ export default addressCause({
         across(stage, 'a rule of the client drops packets to port PORT', ({ client }, port) =>
           client.nft(chain('output', `tcp dport ${port} counter drop`)),
         ),
-      expect: { reachable: false, errno: 'ETIMEDOUT' },
+      expect: { reachable: false, errno: 'ETIMEDOUT', says: /, by the rule "tcp dport \d+ counter drop/ },
     },
     {
       title: 'the client drops its own datagrams to another host',

@@ -58,7 +58,7 @@ export default addressCause({
           await host.nft(chain(hook, `tcp dport ${port} counter ${verdict}`));
           return host.nodeServer({ port, host: '127.0.0.1' });
         }),
-      expect: { reachable: false, errno },
+      expect: { reachable: false, errno, says: /, by the rule "tcp dport \d+ counter reject/ },
     })),
     ...(
       [
@@ -76,7 +76,7 @@ export default addressCause({
           ({ client }, port) => client.nft(chain('output', `tcp dport ${port} counter ${verdict}`)),
           { ipv6 },
         ),
-      expect: { reachable: false, errno },
+      expect: { reachable: false, errno, says: /, by the rule "tcp dport \d+ counter reject/ },
     })),
   ],
 });

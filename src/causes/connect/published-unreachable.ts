@@ -13,7 +13,7 @@ import {
 } from './shared/attempts.ts';
 import { across } from './shared/hosts.ts';
 import { look } from './shared/look.ts';
-import { innerLoopback } from './shared/published.ts';
+import { forwardedTo, innerLoopback } from './shared/published.ts';
 import { isHostUnreachable, refusedElsewhere } from './shared/refused-elsewhere.ts';
 
 /** The port of this machine, or of the target, is forwarded to a host or container that does not take the connection. */
@@ -31,9 +31,9 @@ export default addressCause({
   recognise(question) {
     const evidence = inetOf(question);
     if (evidence === null || evidence.protocol !== 'tcp' || innerLoopback(evidence).length > 0) return null;
-    const { attempt, before, firewall } = evidence;
-    const to = firewall?.forwardedTo ?? null;
-    const args = { endpoint: placeOf(evidence), to: to === null ? null : `${to.address}:${to.port}` };
+    const { attempt, before } = evidence;
+    const to = forwardedTo(evidence);
+    const args = { endpoint: placeOf(evidence), to };
     const refused = refusedElsewhere(question);
     // A host that answers late for its own address has looked for another one.
     if (refused !== null && refused.from === refused.address && refused.late && isHostUnreachable(refused.refusal))
@@ -71,7 +71,7 @@ export default addressCause({
             ),
           { asks: 'router', host: '10.50.1.1' },
         ),
-      expect: { reachable: false, errno: 'ECONNREFUSED' },
+      expect: { reachable: false, errno: 'ECONNREFUSED', says: /is forwarded to 10\.50\.2\.2:\d+, which refuses$/ },
     },
     {
       title: 'a port is forwarded to a container that is gone, and its own host asks',

@@ -1,6 +1,7 @@
 import { processes } from '../shared/words.ts';
 import { addressCause } from './form.ts';
 import { droppedBySocket } from './shared/dropped.ts';
+import { across, chain } from './shared/hosts.ts';
 import { change, look } from './shared/look.ts';
 
 /** TCPReqQFullDrop: half-open connections fill the backlog, and SYN cookies are off. */
@@ -28,5 +29,27 @@ export default addressCause({
     change('set-option', 'Turn SYN cookies on', advice.network?.set('net.ipv4.tcp_syncookies', '1')),
     look('Look where the half-open connections come from', advice.network?.halfOpen),
   ],
-  stages: [],
+  stages: [
+    {
+      title: 'half-open connections fill the backlog, without SYN cookies',
+      needs: ['network'],
+      stage: (stage) =>
+        across(
+          stage,
+          'clients that never complete their connections fill the backlog of a program on port PORT',
+          async ({ client, server, addresses }, port) => {
+            await server.setting('ipv4.tcp_syncookies', '0');
+            const socket = await (await server.actor('server')).open();
+            await socket.bind('0.0.0.0', port);
+            await socket.listen(4);
+            // What the server answers is dropped, so that each connection stays half open.
+            await client.nft(chain('input', `tcp sport ${port} drop`));
+            const clients = await client.actor('clients');
+            for (let i = 0; i < 8; i++) await (await clients.open()).beginConnect(addresses.server.ipv4, port);
+          },
+          { asks: 'server', host: '127.0.0.1' },
+        ),
+      expect: { reachable: false, errno: 'ETIMEDOUT', remedies: ['set-option', 'investigate'] },
+    },
+  ],
 });

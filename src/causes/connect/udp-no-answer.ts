@@ -9,6 +9,7 @@ export default addressCause({
   title: 'The other host does not answer over UDP',
   on: ['linux'],
   at: 'network',
+  leavesOpen: true,
   page: {
     see: 'Nothing comes back, and no error: a client waits until its own timeout.',
     why: 'UDP has no connections. A server answers only what it understands, and an empty datagram is rarely that. A firewall that drops, a lost datagram and a server that ignores it look the same. What rebind can say: the host did not report the port as closed, which it would do unless a firewall or a limit of such messages prevents it.',
@@ -38,7 +39,7 @@ export default addressCause({
           ({ server }, port) => server.nft(chain('input', `udp dport ${port} drop`)),
           { udp: true },
         ),
-      expect: { reachable: false, errno: null, remedies: ['investigate'] },
+      expect: { reachable: null, errno: null, remedies: ['investigate'] },
     },
   ],
 });

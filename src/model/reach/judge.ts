@@ -18,6 +18,8 @@ interface Judge {
   readonly at: Place;
   /** True for a cause that is worth saying although clients get through. */
   readonly getsThrough?: boolean;
+  /** True for a cause that does not tell whether clients get through. */
+  readonly leavesOpen?: boolean;
   /** True for what is said only where no other cause of the same address is found. */
   readonly alone?: boolean;
   say(args: object): string;
@@ -62,6 +64,7 @@ interface Recognised {
   readonly rank: number;
   readonly at: Place;
   readonly getsThrough: boolean;
+  readonly leavesOpen: boolean;
   readonly alone: boolean;
   readonly finding: Finding;
   readonly remedies: readonly Remedy[];
@@ -147,6 +150,7 @@ function recognised(cause: Judge, rank: number, args: object, remedies: readonly
     rank,
     at: cause.at,
     getsThrough: cause.getsThrough ?? false,
+    leavesOpen: cause.leavesOpen ?? false,
     alone: cause.alone ?? false,
     finding,
     remedies,
@@ -155,7 +159,8 @@ function recognised(cause: Judge, rank: number, args: object, remedies: readonly
 
 /** Null where nothing was tried and nothing was proved. */
 function isThrough(evidence: Evidence, found: readonly Recognised[]): boolean | null {
-  if (found.some(({ getsThrough }) => !getsThrough)) return false;
+  if (found.some(({ getsThrough, leavesOpen }) => !getsThrough && !leavesOpen)) return false;
+  if (found.some(({ leavesOpen }) => leavesOpen)) return null;
   const { outcome } = outcomeOf(evidence);
   if (outcome === 'not-tried') return null;
   return outcome === 'answered' || outcome === 'accepted';

@@ -1,5 +1,5 @@
 /** Ports that are forwarded: to a container by the firewall, or by a proxy of its engine. */
-import { isLoopback } from '../../../model/address.ts';
+import { formatAddress, isLoopback } from '../../../model/address.ts';
 import type { ElsewhereListener, InetEvidence, UdpEvidence } from '../../../model/reach/evidence.ts';
 import { grew, refusalOf, undelivered, unsent } from './attempts.ts';
 
@@ -11,6 +11,17 @@ export function innerLoopback(evidence: Inet): readonly ElsewhereListener[] {
   const port = evidence.firewall?.forwardedTo?.port ?? evidence.endpoint.port;
   const inside = (evidence.elsewhere ?? []).filter(({ local }) => local.port === port);
   return inside.every(({ local }) => isLoopback(local.address)) ? inside : [];
+}
+
+/** Where the port is forwarded to, as conntrack or else the rule says; only root sees either. An entry that was only refused is gone at once. */
+export function forwardedTo({ firewall, endpoint }: Inet): string | null {
+  const tracked = firewall?.forwardedTo ?? null;
+  if (tracked !== null) return formatAddress(tracked.address, tracked.port);
+  const [, address = null, port = endpoint.port] =
+    firewall?.rules
+      ?.map(({ verdict }) => /^dnat(?: ip6?)? to \[?([0-9a-f.:]+?)\]?(?::(\d+))?$/i.exec(verdict))
+      .find((match) => match !== null) ?? [];
+  return address === null ? null : formatAddress(address, Number(port));
 }
 
 /** The address is ours, and what answered was no socket of ours: no reset was sent here, and nothing lost. */
