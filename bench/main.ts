@@ -13,7 +13,7 @@ export interface Bench {
 }
 
 /** Each is a file of this folder that exports `run`. */
-const benches = ['why', 'free', 'listen', 'hold'];
+const benches = ['why', 'free', 'listen', 'hold', 'reach'];
 
 const [name = '', ...rest] = process.argv.slice(2);
 const args = rest.filter((arg) => arg !== '--record');

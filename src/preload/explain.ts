@@ -17,6 +17,7 @@ import { forgetModule } from '../adopt/unseen.ts';
 import { everyAddress } from '../model/address.ts';
 import type { BindOptions, Endpoint, Request } from '../model/endpoint.ts';
 import type { Report } from '../model/verdict.ts';
+import { explainClients } from './clients.ts';
 import { noAddress, takenForPath } from './misread.ts';
 import { sayUnlessPrinted } from './printed.ts';
 
@@ -43,6 +44,7 @@ interface NodeError extends Error {
 const lookingUp = new WeakMap<object, () => void>();
 
 forgetModule(import.meta.url);
+explainClients();
 
 subscribe('tracing:net.server.listen:asyncStart', (message) => {
   const { server, options } = message as { server: Server; options: ListenOptions };

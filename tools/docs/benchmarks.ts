@@ -10,6 +10,7 @@ const titles: Readonly<Record<string, string>> = {
   free: '`rebind free` and `rebind wait`',
   listen: '`listen` and `close`',
   hold: '`rebind hold`',
+  reach: '`rebind reach`',
 };
 
 /** The page; a bench that was not recorded yet is named as that. */

@@ -2,8 +2,11 @@ import { addressCause } from './form.ts';
 import { look } from './shared/look.ts';
 import { peopleOf, processOf, stopServer, untaken, waitingWords } from './shared/untaken.ts';
 
-/** Of one processor, during the look: less than this is a program that also waits. */
-const busy = 0.85;
+/**
+ * Of the look, what it ran or waited for a processor. A loop that comes round accepts, however busy it is; half of the time shows that it computes
+ * meanwhile, and the kernel counts a wait only when it is over.
+ */
+const busy = 0.5;
 
 /** The program computes and never returns to its event loop. */
 export default addressCause({
@@ -21,13 +24,15 @@ export default addressCause({
   recognise(question) {
     const found = untaken(question);
     if (found === null || found.conditions.length === 0) return null;
-    const working = found.conditions.filter((each) => (each.busy ?? 0) >= busy);
+    const working = found.conditions.filter(
+      (each) => (each.busy ?? 0) >= busy && !/^[TtZ]$/.test(each.holder.processState),
+    );
     if (working.length === 0 || working.length < found.conditions.length) return null;
     const { endpoint, uid, waiting, port } = found;
     return { endpoint, uid, waiting, port, holders: peopleOf(working) };
   },
   say: ({ endpoint, uid, waiting, holders }) =>
-    `${processOf(holders, uid)} listens on ${endpoint}, uses a whole processor and accepts nothing${waitingWords(waiting)}`,
+    `${processOf(holders, uid)} listens on ${endpoint}, is busy computing and accepts nothing${waitingWords(waiting)}`,
   remedies({ holders, port }, { advice }) {
     const [{ pid } = { pid: 0 }] = holders;
     return [look('See what it computes', advice.process?.profile(pid)), ...stopServer(port)];

@@ -69,6 +69,6 @@ export default addressCause({
 /** It runs, has room for another connection, serves nobody else, and still waits for none. */
 function neverWaits({ holder, frozen, busy, descriptors, waits, serves }: HolderCondition): boolean {
   const hasRoom = descriptors?.limit == null || descriptors.open < descriptors.limit;
-  const runs = !/^[Tt]$/.test(holder.processState) && frozen !== true && (busy ?? 0) < 0.85;
+  const runs = !/^[Tt]$/.test(holder.processState) && frozen !== true && (busy ?? 0) < 0.5;
   return waits === false && serves === null && hasRoom && runs;
 }
