@@ -242,6 +242,7 @@ function judged(rowsToShow: readonly (typeof rows)[number][], answered: Partial<
     bystanders: [],
     behind: [],
     managers: managersOf(seen, answered),
+    redirects: [],
     reusing: null,
     doubts: new Map(),
     predicted: ['EADDRINUSE'],

@@ -24,6 +24,7 @@ export function look(request: Request, os: Os, holders: HolderSearch = 'likely')
     const facts = gaps.length === 0 ? read : { ...read, gaps: [...read.gaps, ...gaps] };
     const question = ask(request, facts, probe, {
       reusing: probeReusing(request, probe, os),
+      redirects: redirectsOf(request, probe, os),
       ...beside(os, facts, probe),
     });
     if (!question.disagrees || again === furtherLooks) return question;
@@ -38,6 +39,11 @@ function beside(os: Os, facts: Facts, probe: Probe | null): Pick<Question, 'mana
   const managers = suspectsOf(os, holders, facts.asker);
   const watchers = [...managers.values()].flatMap(({ process }) => process ?? []);
   return { managers, doubts: doubtsAbout([...holders, ...watchers], facts) };
+}
+
+/** Asked for only where the bind works: else there is a nearer reason. */
+function redirectsOf({ endpoint }: Request, probe: Probe | null, os: Os): Question['redirects'] {
+  return endpoint.protocol === 'unix' || probe?.errno !== null ? [] : os.readRedirects(endpoint);
 }
 
 /** Would SO_REUSEADDR help now? TIME_WAIT hides whether its server had set it, so only the kernel can tell. */

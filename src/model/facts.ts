@@ -263,6 +263,21 @@ export interface Probe {
   readonly port: number | null;
 }
 
+/** A rule of a firewall that sends what comes for the port elsewhere, before a server here gets it. */
+export interface Redirect {
+  /** Whose connections: those of other machines, or those of this one. */
+  readonly from: 'outside' | 'here';
+  /** Where they go, such as `172.17.0.2:80`; null where the rule does not say. */
+  readonly to: string | null;
+  /** The rule as its tool writes it, and where it stands. Text that others chose. */
+  readonly rule: string;
+  readonly system: 'nftables' | 'iptables-legacy';
+  readonly table: string;
+  readonly chain: string;
+  /** A process that listens there, where one can be seen. */
+  readonly process: Pick<Holder, 'pid' | 'started' | 'command' | 'container' | 'unit'> | null;
+}
+
 /** Not seen is not the same as not there. */
 export interface Unseen {
   /** True when sockets of the asked port may exist that are not listed. */

@@ -47,7 +47,7 @@ export type FoundBy<C extends JudgeCause> = C extends {
 const unexplained = 'unexplained';
 
 /** What only the machine can tell beside facts and the kernel's answer; see the fields of `Question`. */
-type Beside = Partial<Pick<Question, 'reusing' | 'doubts' | 'managers'>>;
+type Beside = Partial<Pick<Question, 'reusing' | 'doubts' | 'managers' | 'redirects'>>;
 
 /** The question that causes look at: the blocking sockets, after what the kernel said. */
 export function ask(request: Request, facts: Facts, probe: Probe | null, beside: Beside = {}): Question {
@@ -69,6 +69,7 @@ export function ask(request: Request, facts: Facts, probe: Probe | null, beside:
     reusing: beside.reusing ?? null,
     doubts: beside.doubts ?? new Map(),
     managers: beside.managers ?? new Map(),
+    redirects: beside.redirects ?? [],
     advice: adviceFor(facts.platform),
     disagrees: probe !== null && predicted !== null && !predicted.includes(probe.errno),
   };

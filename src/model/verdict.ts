@@ -2,7 +2,18 @@
  * The shape of an answer: verdict, blockers, plan. `judge` in judge.ts fills it in.
  */
 import type { BindOptions, Endpoint, Request } from './endpoint.ts';
-import type { Address, Container, Facts, Gap, InetSocket, ParentProcess, Probe, Socket, SocketState } from './facts.ts';
+import type {
+  Address,
+  Container,
+  Facts,
+  Gap,
+  InetSocket,
+  ParentProcess,
+  Probe,
+  Redirect,
+  Socket,
+  SocketState,
+} from './facts.ts';
 import type { Manager, ManagerKind } from './managers.ts';
 import type { Advice } from './systems/advice.ts';
 
@@ -155,6 +166,8 @@ export interface Question {
   readonly facts: Facts;
   /** The kernel's answer, null where a bind cannot be tried without side effects (Unix paths) or at all. */
   readonly probe: Probe | null;
+  /** Rules that send what comes for the port elsewhere; looked for where the bind works. */
+  readonly redirects: readonly Redirect[];
   /** What bind reports: the kernel's word if there is one, else what the rules predict; null when bindable. */
   readonly errno: string | null;
   /** Sockets that make the request fail, the surest first. Empty when bindable. */

@@ -5,7 +5,7 @@
  * Reading never throws for what it could not see: it returns facts and gaps. Changing returns an outcome, because
  * "gone already" and "not permitted" are answers. A call that should work and does not throws a `NativeError`.
  */
-import type { Request } from '../model/endpoint.ts';
+import type { InetEndpoint, Request } from '../model/endpoint.ts';
 import type {
   Asker,
   Facts,
@@ -16,6 +16,7 @@ import type {
   Platform,
   Probe,
   ProcessIdentity,
+  Redirect,
   Settings,
   UnixSocket,
 } from '../model/facts.ts';
@@ -63,6 +64,8 @@ export interface Reading {
    * and where it could not be tried; then `gaps` is told why.
    */
   probe(request: Request, gaps?: Gap[]): Probe | null;
+  /** Rules that send what comes for the port elsewhere, as far as they can be seen. */
+  readRedirects(endpoint: InetEndpoint): readonly Redirect[];
   /** The holder as it is now, or null when that process is gone (or the number belongs to another one). */
   readProcess(identity: ProcessIdentity): Holder | null;
 }

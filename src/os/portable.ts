@@ -66,6 +66,7 @@ export function portable(
     // As Node's own listen, which tries `::` first.
     hasIpv6: () => hasIpv6() ?? true,
     probe,
+    readRedirects: () => [],
     readProcess: () => null,
     processes: lacking<Os['processes']>('identitySafeSignal', {
       terminal: () => 'none',

@@ -18,6 +18,7 @@ import otherListener from './other-listener.ts';
 import outgoingConnection from './outgoing-connection.ts';
 import pathNotHere from './path-not-here.ts';
 import privilegedPort from './privileged-port.ts';
+import redirected from './redirected.ts';
 import reusePortOtherUser from './reuse-port-other-user.ts';
 import selfConnect from './self-connect.ts';
 import shadowed from './shadowed.ts';
@@ -57,7 +58,8 @@ export const causes = [
   timeWait,
   // Says only why the others matter to an IPv4 address.
   ipv6Connection,
-  // Nothing blocks, and still it is worth a word.
+  // Nothing blocks, and still it is worth a word: nothing arrives, before something goes to somebody else.
+  redirected,
   shadowed,
   // The rest. It never stands beside another.
   unexplained,

@@ -37,6 +37,7 @@ import { hasIpv6Sockets, readSettingsOf } from './proc/settings.ts';
 import { socketsElsewhere } from './proc/unix-elsewhere.ts';
 import { readUnixFile } from './proc/unix-file.ts';
 import { readProcNetUnix, socketsAt } from './proc/unix-sockets.ts';
+import { readRedirects } from './reach/redirects.ts';
 import { readStandings } from './standing.ts';
 
 /** Sockets whose hidden flags are read: more connections than this of one port say nothing new. */
@@ -78,6 +79,7 @@ export function createReader(options: ReaderOptions): Reading {
     readSettings: (): Settings => readSettingsOf(proc),
     hasIpv6: () => hasIpv6Sockets(proc),
     probe,
+    readRedirects: (endpoint) => (real && hasLibc() ? readRedirects(proc, endpoint) : []),
     readProcess: (identity) => readProcess(describer(), identity),
   };
 }

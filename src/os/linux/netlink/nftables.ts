@@ -56,9 +56,13 @@ export function readChains(conversation: Conversation): NftChain[] {
   return dump(conversation, NFT_MSG_GETCHAIN, Buffer.alloc(headerSize), decodeChain).rows;
 }
 
-/** In the order that packets meet them. @throws {NativeError} @throws {NetlinkError} */
-export function readRules(conversation: Conversation): NftRule[] {
-  return dump(conversation, NFT_MSG_GETRULE, Buffer.alloc(headerSize), decodeRule).rows;
+/** In the order that packets meet them. @throws {NativeError} @throws {NetlinkError} also when there are more than `most`. */
+export function readRules(conversation: Conversation, most = Number.POSITIVE_INFINITY): NftRule[] {
+  let left = most;
+  return dump(conversation, NFT_MSG_GETRULE, Buffer.alloc(headerSize), (body) => {
+    if (left-- <= 0) throw new NetlinkError(`There are more than ${most} rules`);
+    return decodeRule(body);
+  }).rows;
 }
 
 /** @throws {NativeError} ENOENT when there is no such set. @throws {NetlinkError} */

@@ -58,6 +58,12 @@ export function openFirewall(proc: Proc, to: InetEndpoint, gaps: Gap[]): Firewal
   };
 }
 
+/** The chains as they are now; none without the right to look, or where there are more rules than `most`. */
+export function chainsNow(proc: Proc, most: number): WalkChain[] {
+  if (!isLoaded(proc)) return [];
+  return [...(nftChains(null, [], most) ?? []), ...legacyChains(readLegacy(proc), null)];
+}
+
 /** Null where a rule does not read as the kernel writes them. */
 function met(chains: readonly WalkChain[], packets: readonly Packet[], gaps: Gap[]): Firewall['rules'] {
   try {
@@ -111,9 +117,10 @@ function keyOf({ family, table, chain, handle }: NftRule): string {
   return `${family}\n${table}\n${chain}\n${handle}`;
 }
 
-function nftChains(before: NftState, gaps: Gap[]): WalkChain[] | null {
+/** @param before Null where counters are not compared. @param most More rules than this are not walked. */
+function nftChains(before: NftState | null, gaps: Gap[], most?: number): WalkChain[] | null {
   return askNft(gaps, (kernel) => {
-    const rules = readRules(kernel);
+    const rules = readRules(kernel, most);
     const sets = readSets(kernel, rules);
     return readChains(kernel).map((chain): WalkChain => {
       const own = rules.filter(
@@ -126,7 +133,7 @@ function nftChains(before: NftState, gaps: Gap[]): WalkChain[] | null {
         hook: chain.hook,
         family: chain.family === 'inet' ? null : chain.family === 'ip' ? 4 : 6,
         policyDrops: chain.policyDrops,
-        rules: own.map((rule) => nftRule(rule, sets, before.packets.get(keyOf(rule)) ?? null)),
+        rules: own.map((rule) => nftRule(rule, sets, before === null ? null : (before.packets.get(keyOf(rule)) ?? 0n))),
       };
     });
   });

@@ -27,10 +27,10 @@ export function readLegacy(proc: Proc): LegacyTable[] {
   });
 }
 
-/** @param before The same tables before the packets: a rule that is not in its place any more has no counter that could be compared. */
-export function legacyChains(tables: readonly LegacyTable[], before: readonly LegacyTable[]): WalkChain[] {
+/** @param before The same tables before the packets: a rule that is not in its place any more has no counter that could be compared. Null where none is. */
+export function legacyChains(tables: readonly LegacyTable[], before: readonly LegacyTable[] | null): WalkChain[] {
   return tables.flatMap((table) => {
-    const earlier = before.find(({ family, name }) => family === table.family && name === table.name);
+    const earlier = before?.find(({ family, name }) => family === table.family && name === table.name);
     const isSame = earlier?.entries.length === table.entries.length;
     const counted = new Map(isSame ? earlier.entries.map(({ at, packets }) => [at, packets]) : []);
     return chainsOf(table, counted);
@@ -112,13 +112,19 @@ function verdictOf(entry: LegacyEntry, family: 4 | 6, starts: ReadonlyMap<number
 
 function fits(entry: LegacyEntry, packet: Packet): boolean | null {
   const inverted = (flag: number): boolean => (entry.inverted & flag) !== 0;
-  const source = inside(packet.from.address, entry.source, entry.sourceMask) !== inverted(inverts.source);
-  const destination =
-    inside(packet.to.address, entry.destination, entry.destinationMask) !== inverted(inverts.destination);
+  const source = inside(packet.from.address, entry.source, entry.sourceMask, inverted(inverts.source));
+  const destination = inside(
+    packet.to.address,
+    entry.destination,
+    entry.destinationMask,
+    inverted(inverts.destination),
+  );
   const protocol =
     entry.protocol === 0 || (entry.protocol === protocolNumbers[packet.protocol]) !== inverted(inverts.protocol);
-  if (!source || !destination || !protocol) return false;
+  if (!protocol) return false;
   const seen = [
+    source,
+    destination,
     through(packet.input, entry.input, inverted(inverts.input)),
     through(packet.output, entry.output, inverted(inverts.output)),
     ...entry.matches.map(({ name, revision, info }) => matchFits(name, revision, info, packet)),
@@ -127,11 +133,14 @@ function fits(entry: LegacyEntry, packet: Packet): boolean | null {
   return seen.includes(null) || inverted(inverts.fragment) ? null : true;
 }
 
-function inside(address: string, network: Buffer, mask: Buffer): boolean {
+/** Null for an address that is not known. */
+function inside(address: string, network: Buffer, mask: Buffer, isInverted: boolean): boolean | null {
+  if (mask.every((byte) => byte === 0)) return !isInverted;
+  if (address === '') return null;
   const bytes = addressBytes(address);
-  return (
-    bytes.length === mask.length && bytes.every((byte, index) => (byte & (mask[index] ?? 0)) === (network[index] ?? 0))
-  );
+  const fits =
+    bytes.length === mask.length && bytes.every((byte, index) => (byte & (mask[index] ?? 0)) === (network[index] ?? 0));
+  return fits !== isInverted;
 }
 
 function through(name: string | null, [wanted, mask]: readonly [Buffer, Buffer], isInverted: boolean): boolean | null {

@@ -20,12 +20,12 @@ import { matchFits, targetVerdict } from './xtables.ts';
 /** The elements of a set or map; null where they were not read. */
 export type Sets = (family: string, table: string, name: string) => readonly NftElement[] | null;
 
-/** @param before How many packets its counter had; null when it was not there, or has none. */
+/** @param before How many packets its counter had; 0 when it was not there, null when that was not looked at. */
 export function nftRule(rule: NftRule, sets: Sets, before: bigint | null): WalkRule {
   const packets = packetsOf(rule);
   return {
     text: `${describeNft(rule.expressions)} # handle ${rule.handle}`,
-    grown: packets === null ? null : Number(packets - (before ?? packets)),
+    grown: packets === null || before === null ? null : Number(packets - before),
     fits: (packet) => run(rule, packet, sets).fits,
     verdict: (packet) => run(rule, packet, sets).verdict,
   };

@@ -9,6 +9,7 @@ export interface Packet {
   readonly hook: Hook;
   readonly family: 4 | 6;
   readonly protocol: 'tcp' | 'udp';
+  /** An empty address, or port 0, is not known. */
   readonly from: Address;
   readonly to: Address;
   /** Interfaces by name, where the hook has one; null where it is not known. */
@@ -27,9 +28,10 @@ export function networkBytes(packet: Packet, offset: number, length: number): Bu
   const { family, from, to, protocol } = packet;
   const number = protocolNumbers[protocol];
   const header = Buffer.alloc(family === 4 ? 20 : 40);
-  const known = family === 4 ? [span(9, 10), span(12, 20)] : [span(6, 7), span(8, 40)];
+  const isKnown = from.address !== '';
+  const known = family === 4 ? [span(9, 10), span(isKnown ? 12 : 16, 20)] : [span(6, 7), span(isKnown ? 8 : 24, 40)];
   header[family === 4 ? 9 : 6] = number;
-  addressBytes(from.address).copy(header, family === 4 ? 12 : 8);
+  if (isKnown) addressBytes(from.address).copy(header, family === 4 ? 12 : 8);
   addressBytes(to.address).copy(header, family === 4 ? 16 : 24);
   return cut(header, known, offset, length);
 }

@@ -23,6 +23,7 @@ const half = (bytes: Buffer, at: number): number => {
 export function matchFits(name: string, revision: number, info: Buffer, packet: Packet): boolean | null {
   if (name === 'comment') return true;
   if (name === 'tcp' || name === 'udp') return name === packet.protocol ? portsFit(name, info, packet) : false;
+  if (name === 'multiport' && revision === 1) return multiportFits(info, packet);
   if (name === 'addrtype' && revision === 1) return addressTypeFits(info, packet);
   return null;
 }
@@ -38,6 +39,23 @@ function portsFit(name: 'tcp' | 'udp', info: Buffer, { from, to }: Packet): bool
   if (source === false || target === false) return false;
   const plain = name === 'udp' || ((info[8] ?? 0) === 0 && (info[9] ?? 0) === 0);
   return plain && source === true && target === true ? true : null;
+}
+
+/** struct xt_multiport_v1: flags u8 (0 source, 1 destination, 2 either), count u8, 15 ports, 15 marks of a range, inverted u8. */
+function multiportFits(info: Buffer, { from, to }: Packet): boolean | null {
+  const [flags = 0, count = 0] = info;
+  if (info.length < 48 || count > 15 || flags > 1) return null;
+  const port = flags === 0 ? from.port : to.port;
+  if (port === 0) return null;
+  let found = false;
+  for (let index = 0; index < count; index++) {
+    const low = half(info, 2 + 2 * index);
+    const isRange = info[32 + index] !== 0 && index + 1 < count;
+    const high = isRange ? half(info, 4 + 2 * index) : low;
+    if (port >= low && port <= high) found = true;
+    if (isRange) index++;
+  }
+  return found !== (info[47] !== 0);
 }
 
 /** struct xt_addrtype_info_v1: source u16, destination u16, flags u32; bit 2 is RTN_LOCAL. */
