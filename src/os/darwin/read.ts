@@ -42,6 +42,8 @@ export function openReading(mac: Mac, portable: () => Facts['settings']): Omit<R
     readInventory: () => reading((source, gaps) => readInventory(source, gaps, mac)),
     readSettings: settings,
     hasIpv6: () => portable().ipv6,
+    // The rules of pf(4) are not read.
+    readRedirects: () => [],
     readProcess: (identity) => reading((source) => readProcess(source, identity)),
   };
 }
