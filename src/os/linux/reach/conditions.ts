@@ -33,14 +33,16 @@ export async function readConditions(
 ): Promise<Conditions[]> {
   const wanted = new Set(inodes.filter((inode) => inode !== 0));
   if (wanted.size === 0) return [];
-  const all = port === null ? [] : socketsOf(port, wanted, lookMs > 0, gaps);
+  const all = port === null ? [] : socketsOf(port, wanted, gaps);
   const asked = [...wanted].map((inode) => all.find((socket) => socket.inode === inode) ?? unknown(inode));
   const describer = openDescriber(proc, readPasswd);
   const found = readHolders(proc, describer, asked, () => true, 'likely', gaps);
-  const peers = new Map<number, Address>();
-  for (const socket of all)
-    if (socket.protocol !== 'unix' && socket.remote !== null && socket.inode !== 0)
-      peers.set(socket.inode, socket.remote);
+  // The connections of the port are read only where somebody may be kept busy by one: there may be many.
+  let known: ReadonlyMap<number, Address> | undefined;
+  const peers = (): ReadonlyMap<number, Address> => {
+    known ??= port === null ? new Map() : peersOf(port, gaps);
+    return known;
+  };
   const rows = asked.map((socket) => {
     const holders = found.holders.get(socket.inode) ?? [];
     const certain = holders.length > 0;
@@ -65,25 +67,41 @@ export async function readConditions(
         descriptors: descriptorsOf(proc, pid),
         busy: now === null || ranMs === null ? null : (now - ranMs) / lookedMs,
         waits: holder.accepts,
-        serves: certain ? servingOf(proc, { pid, place }, peers, holder.descriptors) : null,
+        // Who waits for the listener is not kept busy.
+        serves:
+          lookMs > 0 && certain && holder.accepts !== true
+            ? servingOf(proc, { pid, place }, peers(), holder.descriptors)
+            : null,
       };
     }),
   }));
 }
 
-/** What tells of them, and of the connections of the port where somebody may be kept busy by one; the tables of connections take long. */
-function socketsOf(port: number, wanted: ReadonlySet<SocketId>, withPeers: boolean, gaps: Gap[]): readonly Socket[] {
+const waiting = stateBits.LISTEN | stateBits.CLOSE | stateBits.BOUND_INACTIVE;
+
+/** The peers of the connections of a port, by inode. */
+function peersOf(port: number, gaps: Gap[]): ReadonlyMap<number, Address> {
+  const what = `Which connections port ${port} has cannot be seen`;
+  const rows =
+    ask(gaps, what, (kernel) => readMeasured(kernel, { protocol: 'tcp', states: stateBits.all & ~waiting, port })) ??
+    [];
+  return new Map(
+    rows.flatMap(({ socket: { inode, remote } }) => (remote === null || inode === 0 ? [] : [[inode, remote] as const])),
+  );
+}
+
+/** What tells of these sockets; the tables of connections take long, and are read last. */
+function socketsOf(port: number, wanted: ReadonlySet<SocketId>, gaps: Gap[]): readonly Socket[] {
   const what = `Which sockets have port ${port} cannot be seen`;
   const found: Socket[] = [];
   const read = (protocol: 'tcp' | 'udp', states: number): void => {
     const rows = ask(gaps, what, (kernel) => readMeasured(kernel, { protocol, states, port })) ?? [];
     found.push(...rows.map(({ socket }) => withDevice(socket)));
   };
-  const waiting = stateBits.LISTEN | stateBits.CLOSE | stateBits.BOUND_INACTIVE;
   const isMissing = (): boolean => [...wanted].some((inode) => !found.some((socket) => socket.inode === inode));
   read('tcp', waiting);
   if (isMissing()) read('udp', stateBits.all);
-  if (withPeers || isMissing()) read('tcp', stateBits.all & ~waiting);
+  if (isMissing()) read('tcp', stateBits.all & ~waiting);
   return found;
 }
 

@@ -48,6 +48,10 @@ const cases: readonly {
   /** The verdict of each rule and its proof. */
   readonly rules: readonly (readonly [verdict: string, proof: string])[];
   readonly text?: RegExp;
+  /** Who refused it, by type and code of ICMP, and from where. */
+  readonly refusals?: readonly (readonly [type: number, code: number, from: string])[];
+  /** Packets that were lost on the way out, and on the way in. */
+  readonly lost?: readonly [out: number, in_: number];
   readonly forwardedTo?: { readonly address: string; readonly port: number };
   /** Which tables of the older iptables exist is told to the root of the whole machine only (/proc/net/ip_tables_names). */
   readonly legacy?: true;
@@ -59,12 +63,30 @@ const cases: readonly {
     errno: 'ETIMEDOUT',
     rules: [['drop', 'counted']],
     text: /^tcp dport 3000 counter drop # handle \d+$/,
+    refusals: [],
+    lost: [0, 1],
+  },
+  {
+    title: 'a packet that is dropped on its way out was never sent',
+    ruleset: [here, input('tcp dport 3000 counter drop').replace('hook input', 'hook output')],
+    errno: 'ETIMEDOUT',
+    rules: [['drop', 'counted']],
+    refusals: [],
+    lost: [1, 0],
+  },
+  {
+    title: 'a rule that answers by ICMP is told by its author',
+    ruleset: [here, input('tcp dport 3000 counter reject with icmp type admin-prohibited')],
+    errno: 'EHOSTUNREACH',
+    rules: [['reject', 'counted']],
+    refusals: [[3, 13, '127.0.0.1']],
   },
   {
     title: 'a rule without a counter is named where it can only fit',
     ruleset: [here, input('ip saddr 127.0.0.0/8 tcp dport 2990-3010 reject with tcp reset')],
     errno: 'ECONNREFUSED',
     rules: [['reject with tcp reset', 'matches']],
+    refusals: [],
   },
   {
     title: 'a rule that an earlier one keeps the packet from is not named',
@@ -141,7 +163,7 @@ const cases: readonly {
 
 describe('the rules of a firewall that a connection met', { skip: lacks, timeout: 60_000 }, async () => {
   const results = lacks === false ? await run(cases.map(({ ruleset }) => ruleset)) : [];
-  for (const [index, { title, errno, rules, text, forwardedTo, legacy }] of cases.entries())
+  for (const [index, { title, errno, rules, text, refusals, lost, forwardedTo, legacy }] of cases.entries())
     test(title, { skip: legacy === true && !hasEveryUser() && 'root of the whole machine is needed' }, () => {
       const result = results[index];
       assert.ok(result);
@@ -152,6 +174,20 @@ describe('the rules of a firewall that a connection met', { skip: lacks, timeout
         rules,
       );
       if (text !== undefined) assert.match(result.firewall?.rules?.[0]?.text ?? '', text);
+      if (refusals !== undefined)
+        assert.deepEqual(
+          result.refusals.map(({ type, code, from }) => [type, code, from]),
+          refusals,
+        );
+      const count = (name: string): number => result.counters[name] ?? Number.NaN;
+      if (lost !== undefined)
+        assert.deepEqual(
+          [
+            count('Ip.OutRequests') - count('Ip.OutTransmits'),
+            count('Ip.InReceives') - count('Ip.InDelivers') - count('Ip.ForwDatagrams'),
+          ],
+          lost,
+        );
       assert.deepEqual(result.firewall?.forwardedTo ?? null, forwardedTo ?? null);
     });
 });
