@@ -200,7 +200,9 @@ describe('the registry of causes', () => {
   for (const cause of registry) {
     test(`${cause.id} has a page, a platform, a situation and what to expect of it`, () => {
       for (const [part, text] of Object.entries(cause.page)) assert(text.trim().length > 40, `${cause.id}: ${part}`);
-      assert(cause.on.length > 0 && cause.stages.length > 0);
+      assert(cause.on.length > 0);
+      // What another system has cannot be staged on Linux: it is judged on a machine that is made up.
+      assert(cause.stages.length > 0 || !cause.on.includes('linux'));
       assert.match(cause.title, /^\S.*[^.]$/);
       assert(existsSync(join(root, `docs/causes/${cause.id}.md`)));
     });

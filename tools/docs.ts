@@ -19,6 +19,7 @@ import { jsonPage, schemaFile } from './docs/json.ts';
 import { manualPage } from './docs/manual.ts';
 import { pins } from './docs/pins.ts';
 import { readRecorded } from './docs/recorded.ts';
+import { systemsPage, systemsTable } from './docs/systems.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -33,6 +34,7 @@ function generate(): Map<string, string> {
   files.set('docs/benchmarks.md', benchmarksPage(root));
   files.set('docs/comparison.md', comparisonPage(root));
   files.set('docs/hold.md', holdPage(root));
+  files.set('docs/systems.md', systemsPage());
   files.set(
     'docs/causes/README.md',
     `# Causes\n\nIn the order in which rebind looks for them.\n\n## Why a port cannot be listened on\n\n${causeTable('')}\n\n## Why a client cannot connect\n\n${connectTable('')}\n`,
@@ -57,6 +59,7 @@ function fillIn(readme: string): string {
     'connect-causes': connectTable('docs/causes/'),
     restarts: benchTable(root, 'hold', 'restarts').trimEnd(),
     free: benchTable(root, 'free', 'bindable').trimEnd(),
+    systems: systemsTable(),
     transcript: `\`\`\`console\n${(readRecorded(root, 'readme') ?? '').trimEnd()}\n\`\`\``,
   };
   return Object.entries(parts).reduce((text, [name, part]) => {

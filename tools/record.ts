@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = join(root, 'tools/docs/recorded');
 
 mkdirSync(folder, { recursive: true });
-for (const { id } of registry) {
+for (const { id } of registry.filter(({ stages }) => stages.length > 0)) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli/rebind.cjs'), 'demo', id], {
     encoding: 'utf8',
     env: { PATH: process.env['PATH'] ?? '', NO_COLOR: '1', LANG: 'C.UTF-8' },

@@ -5,6 +5,7 @@
 
 import { formatAddress } from '../model/address.ts';
 import { formatEndpoint } from '../model/endpoint.ts';
+import { notRun } from '../model/evidence.ts';
 import { escapeText } from '../model/text.ts';
 import type { Blocker, Remedy, Report } from '../model/verdict.ts';
 import { families, holderBranches, introduced, ownerless } from './holder-text.ts';
@@ -208,8 +209,9 @@ export function gapsSection(report: Pick<Report, 'gaps'>, canvas: Canvas): strin
   const hints = [...new Set(report.gaps.map(({ hint }) => hint))];
   return hints.flatMap((hint) => {
     const gaps = report.gaps.filter((gap) => gap.hint === hint);
-    const what = gaps.map((gap) => `${gap.what} (${gap.why})`).join('. ');
-    return hanging('Not seen:', escapeText(`${what}${hint === '' ? '' : `. ${hint}`}`), canvas);
+    const isNote = gaps.every(({ why }) => why === notRun);
+    const what = gaps.map((gap) => (isNote ? gap.what : `${gap.what} (${gap.why})`)).join('. ');
+    return hanging(isNote ? 'Note:' : 'Not seen:', escapeText(`${what}${hint === '' ? '' : `. ${hint}`}`), canvas);
   });
 }
 

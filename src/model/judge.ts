@@ -7,6 +7,7 @@
 
 import { plan } from './advice.ts';
 import type { Request } from './endpoint.ts';
+import { unprovenOn } from './evidence.ts';
 import type { Facts, Holder, InetSocket, Platform, Probe } from './facts.ts';
 import { type Manager, managers } from './managers.ts';
 import { rulesFor } from './rules/index.ts';
@@ -97,7 +98,7 @@ export function answer<C extends JudgeCause>(question: Question, causes: readonl
     also,
     blockers: question.blockers.map((candidate) => blocker(candidate, question)),
     plan: plan(entries.flatMap(({ cause, args }) => cause.remedies(args, question))),
-    gaps: facts.gaps,
+    gaps: [...facts.gaps, ...unprovenOn(facts.platform)],
   };
 }
 

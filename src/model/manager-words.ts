@@ -26,13 +26,15 @@ function asIfConfirmed(manager: Manager): string {
     return `rebind hold${process} keeps the port open for ${name === null ? 'its command' : `\`${name}\``}`;
   if (kind === 'ssh')
     return `it forwards the port for an ssh session of ${name ?? 'somebody'} (ssh -R), and ends with that session`;
+  if (kind === 'lima')
+    return `it forwards ports of the virtual machine ${name ?? 'of Lima'}, and may go on after that was stopped`;
   if (kind === 'debugger') return `${name ?? 'a debugger'}${process} is attached to it`;
   if (kind === 'systemd' && name === null)
     return pid === null || pid === 1
       ? 'systemd holds the port for a service'
       : `the systemd of a container${process} runs it`;
   if (runs === 'the container') {
-    const container = `the ${kind === 'container' ? '' : `${kind} `}container${name === null ? '' : ` ${name}`}${paused ? ', which is paused' : ''}`;
+    const container = `the ${kind === 'container' ? '' : `${called} `}container${name === null ? '' : ` ${name}`}${paused ? ', which is paused' : ''}`;
     return part === null ? `it runs in ${container}` : `${container} publishes the port`;
   }
   if (role === 'service')

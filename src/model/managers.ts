@@ -19,6 +19,9 @@ export type ManagerKind =
   | 'pm2'
   | 'supervisord'
   | 'launchd'
+  | 'airplay'
+  | 'orbstack'
+  | 'lima'
   | 'nodemon'
   | 'node-watch'
   | 'tsx'
@@ -144,6 +147,11 @@ export const managers: Readonly<Record<ManagerKind, Row>> = {
     recognise: isRun('supervisord'),
   },
   launchd: { role: 'service', called: 'launchd', runs: 'the service', again: whenItExits },
+  /** ControlCenter of macOS, which has its ports for AirPlay. */
+  airplay: { role: 'service', called: 'macOS', runs: 'AirPlay Receiver', again: whenItExits },
+  orbstack: { role: 'service', called: 'OrbStack', runs: 'the container', again: whenItExits },
+  /** Lima and Colima forward the ports of a virtual machine by ssh, or in their own process. */
+  lima: { role: 'place', called: 'Lima', runs: 'the forwarding', again: null },
   nodemon: {
     role: 'watcher',
     called: 'nodemon',

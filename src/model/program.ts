@@ -40,7 +40,10 @@ export function programName({ command, argv }: Named): string {
 function title(text: string): string {
   const known = /^(\S+: (?:master|worker|cache manager|cache loader)(?: process)?)\b/.exec(text);
   if (known?.[1] !== undefined) return known[1];
-  return text.replace(/ [/([*].*$/, '').trim();
+  return text
+    .replace(/ [/([*].*$/, '')
+    .trim()
+    .replace(/(?<=.):$/, '');
 }
 
 function scriptName(program: string, argv: readonly string[]): string {

@@ -81,12 +81,12 @@ export function whyNever(holder: Holder, manager: Manager | null, asker: Asker):
 
 /** The main process of a container, seen from inside. */
 export function isMainProcess({ pid, command }: Holder): boolean {
-  return pid === 1 && !/^(systemd|init)$/.test(command);
+  return pid === 1 && !/^(systemd|init|launchd)$/.test(command);
 }
 
 /** Why somebody should say yes before these are stopped through their manager, or null. */
 export function doubtAboutManager(manager: Manager): string | null {
-  if (manager.kind === 'ssh' || manager.kind === 'debugger') return managedBy(manager);
+  if (['ssh', 'lima', 'debugger'].includes(manager.kind)) return managedBy(manager);
   if (!manager.confirmed)
     return managers[manager.kind].again === null && managers[manager.kind].role !== 'service'
       ? null

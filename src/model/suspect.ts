@@ -26,7 +26,7 @@ export const reapers: ReadonlySet<string> = new Set([
   'containerd-shim',
 ]);
 
-type Engine = 'docker' | 'podman' | 'containerd';
+type Engine = 'docker' | 'podman' | 'containerd' | 'orbstack' | 'lima';
 
 /** The processes of container engines by the name of their program. An engine, too, may hold a published port (docker's userland-proxy=false). A map, because a process may be called `constructor`. */
 const engineParts: ReadonlyMap<string, readonly [Engine, ManagerPart]> = new Map(
@@ -42,6 +42,13 @@ const engineParts: ReadonlyMap<string, readonly [Engine, ManagerPart]> = new Map
     passt: ['podman', 'forwarder'],
     'passt.avx2': ['podman', 'forwarder'],
     gvproxy: ['podman', 'forwarder'],
+    // Docker Desktop, OrbStack and Lima on macOS.
+    'com.docker.backend': ['docker', 'forwarder'],
+    'com.docker.vpnkit': ['docker', 'forwarder'],
+    vpnkit: ['docker', 'forwarder'],
+    'OrbStack Helper': ['orbstack', 'forwarder'],
+    OrbStack: ['orbstack', 'engine'],
+    limactl: ['lima', 'engine'],
     containerd: ['containerd', 'engine'],
     'containerd-shim': ['containerd', 'engine'],
     'containerd-shim-runc-v2': ['containerd', 'engine'],
@@ -65,18 +72,28 @@ export function isSystemd({ pid, command, argv }: Pick<Holder, 'pid' | 'command'
   return command === 'systemd' && (pid === 1 || argv.includes('--user'));
 }
 
+/** The first process of macOS. */
+export function isLaunchd({ pid, command }: Pick<Holder, 'pid' | 'command'>): boolean {
+  return pid === 1 && command === 'launchd';
+}
+
 /** Holds sockets for programs that are started when somebody connects (systemd.socket(5), xinetd(8)). */
 export function isActivator(one: Pick<Holder, 'pid' | 'command' | 'argv'>): boolean {
   const programs = programsOf(one.argv);
   return (
-    isSystemd(one) || programs.includes('systemd-socket-activate') || managers.inetd.recognise?.(one, programs) === ''
+    isSystemd(one) ||
+    isLaunchd(one) ||
+    programs.includes('systemd-socket-activate') ||
+    managers.inetd.recognise?.(one, programs) === ''
   );
 }
 
 /** Why a process is never ended, whatever is asked for; null when it may be. A sentence about "it". */
 export function neverEnded(holder: Holder, manager: Manager | null): string | null {
   if (manager?.part === 'forwarder') return 'it holds the port for a container, which would run on without it';
-  if (manager?.part === 'engine') return `it runs containers (${managers[manager.kind].called})`;
+  if (manager?.part === 'engine')
+    return `it runs ${manager.kind === 'lima' ? 'a virtual machine' : 'containers'} (${managers[manager.kind].called})`;
+  if (manager?.kind === 'airplay') return 'macOS starts it again';
   if (isSystemd(holder))
     return holder.pid === 1 ? 'it runs the whole system' : `it runs every service of user ${holder.user}`;
   for (const kind of ['pm2', 'supervisord', 'inetd'] as const)
@@ -104,6 +121,9 @@ export function suspect(holder: Holder, asker: Asker, executable: (pid: number) 
   if (part !== null) return { ...none, kind: part[0], part: part[1], pid: part[1] === 'engine' ? holder.pid : null };
   const itself = (['pm2', 'hold'] as const).find((kind) => recognise(kind, holder) !== null);
   if (itself !== undefined) return { ...none, kind: itself, pid: holder.pid, name: recognise(itself, holder) || null };
+  if (isAirplay(holder, executable)) return { ...none, kind: 'airplay', name: 'AirPlay Receiver', pid: holder.pid };
+  const machine = machineOfLima(holder);
+  if (machine !== null) return { ...none, kind: 'lima', name: machine, pid: holder.pid };
   const session = forwardedFor(holder);
   if (session !== null) return { ...none, kind: 'ssh', name: session, pid: holder.pid };
   const above = aboveOf(holder);
@@ -142,6 +162,20 @@ function sharesProgram({ pid, parents }: Holder, manager: number | null, asker: 
   const at = parents.findIndex((parent) => parent.pid === manager);
   const program = at > 0 ? parents[at - 1]?.pid : pid;
   return at >= 0 && program !== undefined && (program === asker.pid || asker.ancestors.includes(program));
+}
+
+/** ControlCenter of macOS, by the file that the kernel names: below /System nobody can put another. */
+function isAirplay({ pid, command }: Holder, executable: (pid: number) => string | null): boolean {
+  return (
+    command === 'ControlCenter' &&
+    executable(pid) === '/System/Library/CoreServices/ControlCenter.app/Contents/MacOS/ControlCenter'
+  );
+}
+
+/** `ssh: /Users/ann/.lima/default/ssh.sock [mux]`: the machine whose ports it forwards; Colima has its machines in `.colima/_lima`. */
+function machineOfLima({ command, argv }: Words): string | null {
+  if (command !== 'ssh') return null;
+  return /^ssh: \/\S*\/(?:\.lima|_lima)\/([^\s/]+)\/ssh\.sock(?: \[mux\])?$/.exec((argv[0] ?? '').trim())?.[1] ?? null;
 }
 
 /** Services whose cgroup also holds what other people started from them: stopping one would end far more than a server. */

@@ -16,9 +16,13 @@ const platforms = { linux: 'Linux', darwin: 'macOS', win32: 'Windows' } as const
 export function causePage(cause: AnyCause, recorded: string | null): string {
   const parts = [
     `# ${cause.title}`,
-    `\`${cause.id}\` · ${cause.on.map((platform) => platforms[platform]).join(', ')} · ${errnosOf(cause)
-      .map((errno) => `\`${errno}\``)
-      .join(', ')}`,
+    [
+      `\`${cause.id}\``,
+      cause.on.map((platform) => platforms[platform]).join(', '),
+      errnosOf(cause)
+        .map((errno) => `\`${errno}\``)
+        .join(', '),
+    ].join(' · '),
     '## What you see',
     cause.page.see,
     ...(recorded === null ? [] : ['A real answer:', fence(recorded)]),
@@ -28,8 +32,15 @@ export function causePage(cause: AnyCause, recorded: string | null): string {
     cause.page.now,
     '## How to prevent it',
     cause.page.prevent,
-    '## Try it',
-    `\`rebind demo ${cause.id}\` brings it about with processes of its own, explains it, and cleans up. ${situations(cause)}`,
+    ...(cause.stages.length === 0
+      ? [
+          '## How it is tested',
+          'It cannot be brought about on Linux, where rebind is tested: it is judged on a machine that is made up (`test/os`).',
+        ]
+      : [
+          '## Try it',
+          `\`rebind demo ${cause.id}\` brings it about with processes of its own, explains it, and cleans up. ${situations(cause)}`,
+        ]),
   ];
   return `${parts.map((part) => part.trim()).join('\n\n')}\n`;
 }
@@ -46,8 +57,9 @@ export function causeTable(folder: string): string {
   ].join('\n');
 }
 
-/** What bind reports in the staged situations, in words where it reports nothing. */
+/** What bind reports in the staged situations, in words where it reports nothing. Those that cannot be staged are all about a port in use. */
 export function errnosOf(cause: AnyCause): string[] {
+  if (cause.stages.length === 0) return ['EADDRINUSE'];
   const errnos = cause.stages.map(({ expect }) => expect.errno ?? (expect.bindable ? 'bindable' : 'not told'));
   return [...new Set(errnos)];
 }

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseJobs } from '../../src/ask/managers/launchd.ts';
 import { isIpv4, isIpv6 } from '../../src/model/address.ts';
 import { LayoutError } from '../../src/os/darwin/layout.ts';
 import { inetSockets, readPcbList } from '../../src/os/darwin/pcb-list.ts';
@@ -138,6 +139,16 @@ export const darwinParsers: readonly Parser[] = [
         must(local.port <= 65_535 && (lastPid === null || lastPid >= 0), 'is no socket');
     },
   }),
+  ofText(
+    'ask/managers/launchd.ts parseJobs',
+    ['PID\tStatus\tLabel\n-\t0\tcom.apple.x\n611\t0\tcom.example.shop\n'],
+    parseJobs,
+    {
+      holds: (jobs) => {
+        for (const { pid } of jobs.slice(0, 100)) must(Number.isSafeInteger(pid), `is job ${pid}`);
+      },
+    },
+  ),
   ofText('os/darwin/text/ps.ts parsePs', psText, parsePs, {
     holds: (processes) => {
       for (const { startedAtMs } of processes.slice(0, 100)) must(Number.isFinite(startedAtMs), 'has no start');

@@ -14,6 +14,7 @@ const asks: Partial<Record<ManagerKind, () => Promise<Ask>>> = {
   systemd: async () => (await import('./systemd.ts')).askSystemd,
   docker: async () => (await import('./containers.ts')).askDocker,
   podman: async () => (await import('./containers.ts')).askPodman,
+  launchd: async () => (await import('./launchd.ts')).askLaunchd,
   pm2: async () => (await import('./pm2.ts')).askPm2,
   supervisord: async () => (await import('./supervisord.ts')).askSupervisord,
 };

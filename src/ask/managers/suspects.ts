@@ -21,10 +21,18 @@ export function suspectsOf(os: Os, holders: Iterable<Holder>, asker: Asker): Rea
   };
   for (const holder of holders) {
     if (found.has(holder.pid)) continue;
-    const suspicion = suspect(holder, asker, (pid) => os.processes.executable(pid));
+    const suspicion = suspect(holder, asker, (pid) => os.processes.executable(pid)) ?? jobOfLaunchd(os, holder);
     if (suspicion !== null) found.set(holder.pid, managerFrom(suspicion, holder, asker, read));
   }
   return found;
+}
+
+/** launchd names its jobs in their environment, and what they start inherits it. An application is a job, too, but what runs in it is not. */
+function jobOfLaunchd(os: Os, { pid, parents }: Holder): Suspicion | null {
+  if (os.platform !== 'darwin' || parents.at(-1)?.pid !== 1) return null;
+  const label = os.processes.readVariable(pid, 'XPC_SERVICE_NAME');
+  if (label === null || label === '0' || label === '' || label.startsWith('application.')) return null;
+  return { kind: 'launchd', name: label, pid: null, parent: null, container: null, part: null };
 }
 
 function managerFrom(

@@ -1,5 +1,5 @@
 import { managedName } from '../../model/manager-words.ts';
-import type { ManagerKind } from '../../model/managers.ts';
+import { type ManagerKind, managers } from '../../model/managers.ts';
 import type { Question } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
 import { holdersOf } from '../shared/kinds.ts';
@@ -89,6 +89,8 @@ function containersOf(question: Question): PortContainer[] {
 }
 
 function inWords({ engine, name, paused }: PortContainer): string {
-  const kind = engine === 'container' ? 'container' : `${engine} container`;
-  return name === null ? `a ${kind}` : `the ${kind} ${name}${paused ? ', which is paused' : ''}`;
+  const kind = engine === 'container' ? 'container' : `${managers[engine].called} container`;
+  return name === null
+    ? `${/^[aeiou]/i.test(kind) ? 'an' : 'a'} ${kind}`
+    : `the ${kind} ${name}${paused ? ', which is paused' : ''}`;
 }

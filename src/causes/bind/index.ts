@@ -5,6 +5,7 @@
 import type { FoundBy } from '../../model/judge.ts';
 import type { Report as ReportOf } from '../../model/verdict.ts';
 import addressNotHere from './address-not-here.ts';
+import airplayReceiver from './airplay-receiver.ts';
 import boundNotListening from './bound-not-listening.ts';
 import containerPort from './container-port.ts';
 import dualStack from './dual-stack.ts';
@@ -15,10 +16,12 @@ import noFreePort from './no-free-port.ts';
 import openConnection from './open-connection.ts';
 import orphanConnection from './orphan-connection.ts';
 import otherListener from './other-listener.ts';
+import otherUser from './other-user.ts';
 import outgoingConnection from './outgoing-connection.ts';
 import pathNotHere from './path-not-here.ts';
 import privilegedPort from './privileged-port.ts';
 import redirected from './redirected.ts';
+import restrictedPort from './restricted-port.ts';
 import reusePortOtherUser from './reuse-port-other-user.ts';
 import selfConnect from './self-connect.ts';
 import shadowed from './shadowed.ts';
@@ -27,6 +30,7 @@ import timeWait from './time-wait.ts';
 import unexplained from './unexplained.ts';
 import unixSocketInUse from './unix-socket-in-use.ts';
 import unixSocketStale from './unix-socket-stale.ts';
+import userSpace from './user-space.ts';
 import wildcardOverlap from './wildcard-overlap.ts';
 
 export const causes = [
@@ -35,10 +39,12 @@ export const causes = [
   privilegedPort,
   pathNotHere,
   noFreePort,
+  restrictedPort,
   // Unix sockets: one that somebody has open, then the file that is left of one.
   unixSocketInUse,
   unixSocketStale,
   // A listener blocks whatever else is there. First what ending its process would not help with, ...
+  airplayReceiver,
   containerPort,
   socketUnit,
   kernelListener,
@@ -48,6 +54,8 @@ export const causes = [
   dualStack,
   wildcardOverlap,
   otherListener,
+  otherUser,
+  userSpace,
   // Somebody has a socket open that does not listen. A connection says more about it than a bound socket.
   openConnection,
   selfConnect,

@@ -14,7 +14,9 @@ export default cause({
   },
   recognise({ errno, request, facts }) {
     const { endpoint } = request;
-    if (errno !== 'EADDRINUSE' || endpoint.protocol === 'unix' || endpoint.port !== 0) return null;
+    // macOS says EADDRNOTAVAIL for IPv4 and EAGAIN for IPv6.
+    const full = facts.platform === 'darwin' ? ['EADDRNOTAVAIL', 'EAGAIN'] : ['EADDRINUSE'];
+    if (errno === null || !full.includes(errno) || endpoint.protocol === 'unix' || endpoint.port !== 0) return null;
     return { address: endpoint.address, protocol: endpoint.protocol, range: facts.settings.automaticPorts };
   },
   say({ address, protocol, range }) {

@@ -1,5 +1,6 @@
 import { formatEndpoint } from '../../model/endpoint.ts';
 import { cause } from '../cause.ts';
+import { useAddress } from '../shared/remedies.ts';
 import { listening } from '../shared/scenes.ts';
 import { capital, inWords } from '../shared/words.ts';
 
@@ -12,7 +13,7 @@ export default cause({
   on: ['linux', 'darwin'],
   page: {
     see: '`listen EACCES: permission denied 0.0.0.0:80`. (Node tries `::` first and then `0.0.0.0`, so its message names an address that you did not ask for.)',
-    why: 'Ports below `net.ipv4.ip_unprivileged_port_start`, 1024 by default, may only be bound with the capability `CAP_NET_BIND_SERVICE`, which root has. The kernel looks at this before it looks at whether the port is free: behind `EACCES` there may be a second problem, and rebind tells you of it.',
+    why: 'On Linux, ports below `net.ipv4.ip_unprivileged_port_start`, 1024 by default, may only be bound with the capability `CAP_NET_BIND_SERVICE`, which root has. The kernel looks at this before it looks at whether the port is free: behind `EACCES` there may be a second problem, and rebind tells you of it. macOS since 10.14 asks for root only where one definite address is bound, such as `127.0.0.1:80`; `0.0.0.0:80` and `[::]:80` are open to everybody.',
     now: 'Let the server listen on a port such as 8080. Or lower the limit for everybody on this machine: `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=80`. In a systemd unit: `AmbientCapabilities=CAP_NET_BIND_SERVICE`.',
     prevent:
       'Let a proxy or a socket unit of systemd have the low port, and the server a high one. Do not run the server as root for this, and do not give the capability to the `node` program itself (`setcap`): every script would have it.',
@@ -23,6 +24,8 @@ export default cause({
     const first = facts.settings.firstUnprivilegedPort ?? usualFirst;
     if (endpoint.port >= first) return null;
     return {
+      /** macOS asks for root only on one definite address. */
+      needs: facts.platform === 'darwin' ? 'root' : 'CAP_NET_BIND_SERVICE',
       endpoint: formatEndpoint(endpoint),
       port: endpoint.port,
       first,
@@ -30,9 +33,14 @@ export default cause({
       isRoot: facts.asker.uid === 0,
     };
   },
-  say: ({ endpoint, first, user, isRoot }) =>
-    `${capital(inWords(endpoint))} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} need CAP_NET_BIND_SERVICE`,
-  remedies: ({ port, first }, { advice }) => [
+  say: ({ endpoint, first, user, isRoot, needs }) =>
+    needs === 'root'
+      ? `${capital(inWords(endpoint))} needs root: below port ${first}, macOS lets every user bind 0.0.0.0 and ::, and only root a definite address`
+      : `${capital(inWords(endpoint))} needs a privilege that ${isRoot ? 'even root does not have here' : `user ${user} does not have`}: ports below ${first} need CAP_NET_BIND_SERVICE`,
+  remedies: ({ port, first, needs }, question) => [
+    ...(needs === 'root'
+      ? useAddress(question, '::', 'Listen on ::, which needs no privilege on macOS; other machines reach it, too')
+      : []),
     {
       remedy: 'use-port',
       sentence: `Listen on a port from ${first} on, such as ${port + 8000}`,
@@ -40,13 +48,17 @@ export default cause({
       automatic: false,
       args: { port: port + 8000 },
     },
-    {
-      remedy: 'grant-privilege',
-      sentence: `Let every program on this machine use ports from ${port} until reboot`,
-      command: advice.unprivilegedFrom(port),
-      automatic: false,
-      args: { port },
-    },
+    ...(needs === 'root'
+      ? []
+      : [
+          {
+            remedy: 'grant-privilege' as const,
+            sentence: `Let every program on this machine use ports from ${port} until reboot`,
+            command: question.advice.unprivilegedFrom(port),
+            automatic: false,
+            args: { port },
+          },
+        ]),
   ],
   stages: [
     {

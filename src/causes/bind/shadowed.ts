@@ -2,9 +2,21 @@ import { familyOf, formatAddress, isWildcard } from '../../model/address.ts';
 import type { InetSocket } from '../../model/facts.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { cause } from '../cause.ts';
+import { type Deliveries, deliveries } from '../shared/delivery.ts';
 import { holdersOf } from '../shared/kinds.ts';
 import { listening } from '../shared/scenes.ts';
-import { agree, asked, localOf, multicastPorts, named, places, processes, who } from '../shared/words.ts';
+import {
+  agree,
+  asked,
+  list,
+  localOf,
+  multicastPorts,
+  named,
+  places,
+  processes,
+  type Who,
+  who,
+} from '../shared/words.ts';
 
 /** The bind works, and still somebody else gets the connections. */
 export default cause({
@@ -13,14 +25,17 @@ export default cause({
   on: ['linux', 'darwin'],
   page: {
     see: 'Your server starts without an error, and a browser on `localhost` shows the wrong page, or every second request goes to an old copy of the server.',
-    why: '`localhost` has two addresses, `127.0.0.1` and `::1`. Two programs can have one each on the same port, and which one a client reaches depends on the client: many try `::1` first. And with `SO_REUSEPORT`, or `SO_REUSEADDR` for UDP, two programs of one user can even have the same address; the kernel spreads connections over them, or gives all packets to the newest.',
+    why: '`localhost` has two addresses, `127.0.0.1` and `::1`. Two programs can have one each on the same port, and which one a client reaches depends on the client: many try `::1` first. And with `SO_REUSEPORT`, or `SO_REUSEADDR` for UDP, two programs of one user can even have the same address; the kernel spreads connections over them, or gives all packets to the newest. On macOS programs can have `0.0.0.0`, `::` and `127.0.0.1` side by side: `127.0.0.1` gets the connections to it, `0.0.0.0` all others over IPv4, `::` the rest.',
     now: 'Use the address in clients, `http://127.0.0.1:3000`, instead of `localhost`. Or stop the other program: `rebind why` names it.',
     prevent:
       'Listen on `::`, as Node does without a host: it takes both addresses, and fails if another program has one of them. Use `reusePort` only for copies of one server.',
   },
-  recognise(question) {
+  recognise(question): Found | null {
     const { endpoint } = question.request;
     if (question.errno !== null || endpoint.protocol === 'unix' || endpoint.port === 0) return null;
+    const all = question.bystanders.filter(receives);
+    const split = deliveries(question, all);
+    if (split !== null) return foundIn(split, all, question);
     const sharing = question.bystanders.filter((socket) => receives(socket) && sharesWith(socket, question));
     const others = question.bystanders.filter((socket) => receives(socket) && hasOtherLocalhost(socket, question));
     const shown = sharing.length > 0 ? sharing : others;
@@ -30,7 +45,7 @@ export default cause({
       endpoint: asked(question),
       way:
         sharing.length > 0
-          ? endpoint.protocol === 'udp' && !question.request.options.reusePort
+          ? endpoint.protocol === 'udp' && (!question.request.options.reusePort || question.facts.platform === 'darwin')
             ? 'newest'
             : 'shared'
           : 'localhost',
@@ -38,13 +53,19 @@ export default cause({
       uid: first.uid,
       holders: holdersOf(shown, question).map(who),
       multicast: endpoint.protocol === 'udp' ? (multicastPorts[endpoint.port] ?? null) : null,
-    } as const;
+      to: [],
+    };
   },
-  say({ endpoint, way, at, uid, holders, multicast }) {
-    const has = `${processes(holders, uid)} ${way === 'localhost' ? '' : 'also '}${agree(named(holders), 'has', 'have')} ${places(at, endpoint)}`;
+  say({ endpoint, way, at, uid, holders, multicast, to }) {
+    const both = way === 'shared' || way === 'newest' ? 'also ' : '';
+    const has = `${processes(holders, uid)} ${both}${agree(named(holders), 'has', 'have')} ${places(at, endpoint)}`;
     const packets = at.some((where) => where.startsWith('udp/'));
     const everywhere = multicast === null ? '' : `; ${multicast} is multicast, which reaches every socket of the port`;
     switch (way) {
+      case 'kept':
+        return `${has}, and connections to ${list(to)} would still reach ${agree(named(holders), 'it', 'them')}`;
+      case 'taken':
+        return `${has}, and connections to ${list(to)} would reach your program instead`;
       case 'shared':
         return `${has}, and ${packets ? 'packets' : 'connections'} are distributed over both${everywhere}`;
       case 'newest':
@@ -53,7 +74,7 @@ export default cause({
         return `${has}, and clients of localhost may reach that program`;
     }
   },
-  remedies(_args, question): Remedy[] {
+  remedies({ way }, question): Remedy[] {
     const { endpoint } = question.request;
     if (endpoint.protocol === 'unix') return [];
     const address = isWildcard(endpoint.address)
@@ -61,6 +82,7 @@ export default cause({
         ? '127.0.0.1'
         : '::1'
       : endpoint.address;
+    if (way === 'kept' || way === 'taken') return twoPrograms(way, endpoint.port);
     const localhost = question.bystanders.some((socket) => receives(socket) && hasOtherLocalhost(socket, question));
     if (!localhost) return [];
     return [
@@ -139,6 +161,55 @@ export default cause({
     },
   ],
 });
+
+/** What the cause found. */
+type Found = {
+  readonly endpoint: string;
+  readonly way: 'shared' | 'newest' | 'localhost' | 'kept' | 'taken';
+  readonly at: readonly string[];
+  readonly uid: number;
+  readonly holders: readonly Who[];
+  readonly multicast: string | null;
+  /** Which connections it is about, where one listener gets all of an address. */
+  readonly to: readonly string[];
+};
+
+/** What a new server would not get matters more than what it would take; without either, localhost may lead to two programs. */
+function foundIn({ kept, taken }: Deliveries, all: readonly InetSocket[], question: Question): Found | null {
+  const way = kept.length > 0 ? 'kept' : taken.length > 0 ? 'taken' : 'localhost';
+  const split = way === 'kept' ? kept : way === 'taken' ? taken : [];
+  const shown =
+    way === 'localhost'
+      ? all.filter((socket) => hasOtherLocalhost(socket, question))
+      : [...new Set(split.map(({ socket }) => socket))];
+  const [first] = shown;
+  if (first === undefined) return null;
+  return {
+    endpoint: asked(question),
+    way,
+    at: [...new Set(shown.map(localOf))],
+    uid: first.uid,
+    holders: holdersOf(shown, question).map(who),
+    multicast: null,
+    to: split.map(({ to }) => to),
+  };
+}
+
+/** Both run, and only one of them is meant. */
+function twoPrograms(way: 'kept' | 'taken', port: number): Remedy[] {
+  return [
+    {
+      remedy: 'use-port',
+      sentence:
+        way === 'kept'
+          ? 'Stop the other program first, or use another port, so that every client reaches yours'
+          : 'Use another port, if the other program should keep its clients',
+      command: null,
+      automatic: false,
+      args: { port },
+    },
+  ];
+}
 
 function receives(socket: InetSocket): boolean {
   return socket.state === 'LISTEN' || (socket.protocol === 'udp' && socket.state === 'BOUND');

@@ -24,7 +24,11 @@ export type Kind =
   /** TIME_WAIT. */
   | 'closed'
   /** What is left of a connection that no process has open any more, before TIME_WAIT. */
-  | 'orphan';
+  | 'orphan'
+  /** In the way only because another user made it. */
+  | 'other-user'
+  /** Of Network.framework: it has a port, and no socket. */
+  | 'user-space';
 
 /** The sockets that make the request fail and are of one of these kinds, the surest first. */
 export function blockersOf(question: Question, ...kinds: readonly Kind[]): InetSocket[] {
@@ -52,6 +56,9 @@ export function kindOf(socket: InetSocket, question: Question): Kind {
 }
 
 function sort(socket: InetSocket, question: Question): Kind {
+  const { request, facts } = question;
+  if (socket.darwin?.userSpace === true) return 'user-space';
+  if (rulesFor(facts.platform)?.madeByOther?.(request, facts, socket)) return 'other-user';
   if (socket.state === 'LISTEN') return 'listener';
   if (isSelfConnected(socket)) return 'self';
   if (socket.protocol === 'udp') return socket.state === 'BOUND' ? 'listener' : 'outgoing';

@@ -12,6 +12,7 @@ import { blockersOf, holdersOf } from './kinds.ts';
 
 export type Story =
   | 'container'
+  | 'airplay'
   | 'unit'
   | 'kernel'
   | 'other-user-share'
@@ -58,6 +59,7 @@ function isContainer(manager: Manager | undefined): boolean {
 function storyOf(socket: InetSocket, question: Question): Story {
   const holders = holdersOf([socket], question);
   if (holders.some(({ pid }) => isContainer(question.managers.get(pid)))) return 'container';
+  if (holders.some(({ pid }) => question.managers.get(pid)?.kind === 'airplay')) return 'airplay';
   if (holders.some(isActivator)) return 'unit';
   if (holders.length === 0 && isKernels(socket, question)) return 'kernel';
   if (isOthersShare(socket, question)) return 'other-user-share';

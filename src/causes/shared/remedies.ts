@@ -135,6 +135,14 @@ export function useLoopback(question: Question): Remedy[] {
   ];
 }
 
+/** Another address, where the request is sure to work there. @param sentence Without a full stop. */
+export function useAddress(question: Question, address: string, sentence: string): Remedy[] {
+  const { endpoint } = question.request;
+  if (endpoint.protocol === 'unix' || endpoint.address === address) return [];
+  if (!worksWith(question, { endpoint: { ...endpoint, address } })) return [];
+  return [{ remedy: 'use-address', sentence, command: null, automatic: false, args: { address } }];
+}
+
 /** Keeps the kernel from giving the port to a client again; the ports that are reserved already stay so. */
 export function reservePort(question: Question): Remedy[] {
   const { endpoint } = question.request;

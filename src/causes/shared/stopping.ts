@@ -6,6 +6,7 @@ import { label, managedName, managedThing } from '../../model/manager-words.ts';
 import { type Manager, managers } from '../../model/managers.ts';
 import { programName } from '../../model/program.ts';
 import { doubtAboutManager, isMainProcess, type Stop, stopsOf } from '../../model/stops.ts';
+import { isLaunchd } from '../../model/suspect.ts';
 import type { Question, Remedy } from '../../model/verdict.ts';
 import { closeFirst, listenOnce } from './conduct.ts';
 import { blockersOf, holdersOf } from './kinds.ts';
@@ -124,9 +125,16 @@ function leaveAlone(holder: Holder, manager: Manager | null, why: string, questi
       remedy: 'stop-container',
       sentence: `Stop the container that publishes the port; ${who(holder).command} (pid ${holder.pid}) is left alone, because ${why}`,
       command:
-        endpoint.protocol === 'unix' || manager.kind !== 'docker'
+        endpoint.protocol === 'unix' || !['docker', 'orbstack'].includes(manager.kind)
           ? null
           : `docker ps --filter publish=${endpoint.port}`,
+    };
+  if (isLaunchd(holder))
+    return {
+      ...base,
+      remedy: 'stop-unit',
+      sentence: 'Find the job of launchd that has the port among its Sockets, and stop it with launchctl bootout',
+      command: question.advice.serviceSockets(true),
     };
   if (manager?.kind === 'systemd') {
     const user = holder.pid !== 1;

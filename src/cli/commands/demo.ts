@@ -42,7 +42,8 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
 
 function listing(canvas: Canvas): string {
   const staged = connectCauses.filter(({ id, stages }) => stages.length > 0 && !registry.some((one) => one.id === id));
-  const width = Math.max(...[...registry, ...staged].map(({ id }) => id.length)) + 2;
+  const here = registry.filter(({ stages }) => stages.length > 0);
+  const width = Math.max(...[...here, ...staged].map(({ id }) => id.length)) + 2;
   const linesOf = (causes: readonly { readonly id: string; readonly title: string }[]): string[] =>
     causes.flatMap(({ id, title }) => {
       const [first = '', ...more] = wrap(title, Math.max(20, canvas.width - width));
@@ -50,7 +51,7 @@ function listing(canvas: Canvas): string {
     });
   const lines = [
     'Why a port is not available',
-    ...linesOf(registry),
+    ...linesOf(here),
     '',
     'Why a client cannot connect',
     ...linesOf(staged),

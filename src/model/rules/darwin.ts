@@ -13,6 +13,13 @@ import { meets } from './span.ts';
 export const darwin: Rules = {
   overlap: meets,
   receiver: receiverOf,
+  madeByOther({ endpoint, options }, facts, socket) {
+    const { uid } = facts.asker;
+    if (endpoint.protocol === 'unix' || socket.uid === uid || uid === 0 || socket.darwin?.userSpace === true)
+      return false;
+    const blocks = (as: number): boolean => conflictOf(searches(binderOf(endpoint, options, as), [socket])) !== 'no';
+    return blocks(uid) && !blocks(socket.uid);
+  },
   predict(request: Request, facts: Facts): Prediction {
     const { endpoint } = request;
     return endpoint.protocol === 'unix' ? predictUnix(endpoint, facts) : predictInet(endpoint, request, facts);

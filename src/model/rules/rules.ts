@@ -43,6 +43,8 @@ export interface Rules {
   predict(request: Request, facts: Facts): Prediction;
   /** Whether the new socket and one that is bound already cover an address together, for this system. */
   overlap(binder: Bound, occupant: Bound): boolean;
+  /** Whether a socket is in the way only because another user made it. Absent where the user alone never decides. */
+  madeByOther?(request: Request, facts: Facts, socket: InetSocket): boolean;
   /**
    * The one listener that gets every connection to an address, newest first; null when none does. Absent where connections to one
    * address are spread over several listeners.

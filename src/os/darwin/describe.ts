@@ -4,7 +4,14 @@
 import type { Holder, ParentProcess, ProcessIdentity } from '../../model/facts.ts';
 import { isRefused } from './asking.ts';
 import type { LibSystem } from './lib-system.ts';
-import { type ProcessFacts, processArguments, processFacts, processVersion, workingDirectory } from './process-info.ts';
+import {
+  executableOf,
+  type ProcessFacts,
+  processArguments,
+  processFacts,
+  processVersion,
+  workingDirectory,
+} from './process-info.ts';
 
 /** Everything about a process except what it holds. */
 export type Description = Omit<Holder, 'descriptors' | 'accepts'>;
@@ -16,6 +23,8 @@ export interface Describer {
   facts(pid: number): ProcessFacts | null;
   /** The name of a user, or the number as text. */
   userName(uid: number): string;
+  /** The name of a process, which everybody may know; null when there is none. */
+  nameOf(pid: number): string | null;
   /** Nearest first, up to pid 1. */
   parents(pid: number): ParentProcess[];
 }
@@ -59,6 +68,7 @@ export function openDescriber(lib: LibSystem, darwin: number): Describer {
     return chain;
   };
   return {
+    nameOf: (pid) => facts(pid)?.command ?? null,
     facts,
     userName,
     parents,
@@ -69,7 +79,7 @@ export function openDescriber(lib: LibSystem, darwin: number): Describer {
       return {
         pid,
         started: startedOf(version.uniqueId),
-        command: now.command,
+        command: whole(now.command, executableOf(lib, pid)),
         argv: argvOf(pid),
         cwd: workingDirectory(lib, darwin, pid),
         uid: now.uid,
@@ -86,6 +96,12 @@ export function openDescriber(lib: LibSystem, darwin: number): Describer {
       };
     },
   };
+}
+
+/** The kernel keeps 16 bytes of a name (MAXCOMLEN); the file of the program has all of it. */
+function whole(command: string, path: string | null): string {
+  const name = path === null ? '' : path.slice(path.lastIndexOf('/') + 1);
+  return Buffer.byteLength(command) >= 15 && name.startsWith(command) ? name : command;
 }
 
 /** p_uniqueid is of this process alone until reboot, also after exec(2); a start time has microseconds and is not unique. */

@@ -26,7 +26,7 @@ export interface Source {
   unixSockets(gaps: Gap[]): readonly UnixSocket[] | null;
   holders(sockets: readonly Socket[]): FoundHolders;
   standings(holders: readonly Holder[], port: number | null): Map<number, Standing>;
-  readonly describer: Pick<Describer, 'describe' | 'userName' | 'parents'>;
+  readonly describer: Pick<Describer, 'describe' | 'userName' | 'parents' | 'nameOf'>;
 }
 
 /** More processes than this share a socket only in a pool of workers, which stand alike. */

@@ -3,6 +3,7 @@
  */
 import { isWildcard } from '../../model/address.ts';
 import type { Endpoint, Request } from '../../model/endpoint.ts';
+import { unprovenOn } from '../../model/evidence.ts';
 import type {
   Asker,
   Facts,
@@ -94,7 +95,7 @@ function readFacts(
     gaps.push(
       ...missingHolders(
         wanted.filter(({ inode }) => !holders.has(inode)),
-        { uid: asker.uid, unseen, userName: source.describer.userName },
+        { uid: asker.uid, unseen, userName: source.describer.userName, nameOf: source.describer.nameOf },
       ),
     );
   const makers = [
@@ -143,7 +144,15 @@ function readInventory(source: Source, gaps: Gap[], mac: Mac): Inventory {
   const { holders, unseen } = source.holders([...sockets, ...unixSockets]);
   const asker = readAsker(source, mac.uid());
   const missing = sockets.filter(({ inode }) => inode !== 0 && !holders.has(inode));
-  gaps.push(...missingHolders(missing, { uid: asker.uid, unseen, userName: source.describer.userName }));
+  gaps.push(
+    ...missingHolders(missing, {
+      uid: asker.uid,
+      unseen,
+      userName: source.describer.userName,
+      nameOf: source.describer.nameOf,
+    }),
+  );
+  gaps.push(...unprovenOn('darwin'));
   const users = new Map(sockets.map((each) => [each.uid, source.describer.userName(each.uid)]));
   return { sockets, unixSockets, holders, users, asker, gaps };
 }

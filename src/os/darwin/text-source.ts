@@ -99,7 +99,15 @@ export function textSource(mac: Mac, identityOf: (one: PsProcess) => string = st
   };
 
   return {
-    describer: { describe, userName, parents },
+    describer: {
+      describe,
+      userName,
+      parents,
+      nameOf: (pid) => {
+        const one = processes().get(pid);
+        return one === undefined ? null : nameOf(one);
+      },
+    },
     inetSockets(protocol, gaps: Gap[]) {
       const known = listed.get(protocol);
       if (known !== undefined) return known;

@@ -134,7 +134,7 @@ export class FakeMac {
     this.#options = options;
     this.kernel = options.kernel ?? '24.5.0';
     this.uid = options.uid ?? 501;
-    this.process({ pid: 1, parent: 0, uid: 0, command: 'launchd', path: '/sbin/launchd' });
+    this.process({ pid: 1, parent: 0, uid: 0, command: 'launchd', path: '/sbin/launchd', cwd: '/' });
     this.process({
       pid: process.ppid,
       parent: 1,
