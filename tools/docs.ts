@@ -16,12 +16,15 @@ import { documents } from './docs/documents.ts';
 import { errorsPage } from './docs/errors.ts';
 import { holdPage } from './docs/hold.ts';
 import { jsonPage, schemaFile } from './docs/json.ts';
+import { macosPins } from './docs/macos.ts';
 import { manualPage } from './docs/manual.ts';
 import { pins } from './docs/pins.ts';
 import { readRecorded } from './docs/recorded.ts';
 import { systemsPage, systemsTable } from './docs/systems.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
+
+const macos = await macosPins();
 
 /** Every generated file, by its path from the root of the repository. */
 function generate(): Map<string, string> {
@@ -49,6 +52,7 @@ function generate(): Map<string, string> {
   files.set('man/rebind.1', manualPage(commands, version));
   files.set('README.md', fillIn(readFileSync(join(root, 'README.md'), 'utf8')));
   for (const [path, text] of pins()) files.set(path, text);
+  files.set('test/pins/macos.txt', macos);
   return files;
 }
 

@@ -50,7 +50,7 @@ export function openDarwin(mac: Mac): Os {
     rules: rulesFor('darwin'),
     advice: adviceFor('darwin'),
     lacks,
-    ...openReading(mac, base.readSettings),
+    ...openReading(mac, mac.settings ?? base.readSettings),
     probe: (request, gaps) => probe(request, gaps, mac, sockets),
     processes: openProcesses(mac, because),
     sockets,

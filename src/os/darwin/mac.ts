@@ -2,6 +2,7 @@
  * The machine that is read: libSystem, the release of its kernel, and the programs of the system for what libSystem cannot tell. Tests
  * bring their own.
  */
+import type { Settings } from '../../model/facts.ts';
 import { isUnsupportedError, type UnsupportedError } from '../errors.ts';
 import { type LibSystem, libSystem } from './lib-system.ts';
 import { type Ran, run } from './text/run.ts';
@@ -15,6 +16,8 @@ export interface Mac {
   readonly darwin: number;
   /** The user who asks. */
   uid(): number;
+  /** The addresses, and whether there is IPv6: what Node alone tells. Null takes Node's word. */
+  readonly settings: (() => Settings) | null;
   run(program: '/usr/sbin/lsof' | '/usr/sbin/netstat' | '/bin/ps', args: readonly string[]): Ran;
 }
 
@@ -26,8 +29,9 @@ export function machine(
   lib: Mac['lib'],
   runs: Mac['run'],
   uid: Mac['uid'] = () => process.geteuid?.() ?? 0,
+  settings: Mac['settings'] = null,
 ): Mac {
-  return { lib, kernel, darwin: Number.parseInt(kernel, 10) || 0, run: runs, uid };
+  return { lib, kernel, darwin: Number.parseInt(kernel, 10) || 0, run: runs, uid, settings };
 }
 
 /** Why libSystem cannot be called, or null. */

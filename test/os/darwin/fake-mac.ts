@@ -2,7 +2,7 @@
  * A libSystem in TypeScript: processes, sockets and descriptors of a Mac that is made up, answered in the structures of the real one. What it
  * allows and refuses is what the sources of xnu say (research cited in src/os/darwin); binds go by the rules that the vectors prove.
  */
-import type { InetSocket } from '../../../src/model/facts.ts';
+import type { InetSocket, Settings } from '../../../src/model/facts.ts';
 import { searches } from '../../../src/model/rules/darwin-conflict.ts';
 import { darwinRefusals } from '../../../src/model/rules/darwin-refusal.ts';
 import type { Binder } from '../../../src/model/rules/rules.ts';
@@ -71,6 +71,23 @@ export interface FakeSocket {
   readonly leftMs: number;
   sharesUsers: boolean;
 }
+
+/** The addresses of the Mac. */
+const settings: Settings = {
+  automaticPorts: null,
+  reservedPorts: [],
+  firstUnprivilegedPort: null,
+  mayBindPrivileged: null,
+  mayAdministerNetwork: null,
+  ipv6: true,
+  nonlocalBind: { v4: false, v6: false },
+  localAddresses: [
+    { address: '127.0.0.1', device: 'lo0' },
+    { address: '::1', device: 'lo0' },
+    { address: 'fe80::1', device: 'lo0' },
+    { address: '192.0.2.7', device: 'en0' },
+  ],
+};
 
 type Numbers<T> = { -readonly [name in keyof T]?: number | bigint | Buffer | string };
 
@@ -252,6 +269,7 @@ export class FakeMac {
         },
         (program, args) => this.#options.run?.(program, args) ?? { why: 'ENOENT' },
         () => this.uid,
+        () => settings,
       ),
     );
   }
