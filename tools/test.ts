@@ -22,7 +22,7 @@ const longRings: Readonly<Record<string, readonly string[]>> = {
   restarts: ['hold/restart', 'hold/wrappers'],
   versions: ['server/versions', 'next/'],
   'live rules': ['live-rules'],
-  'causes of connecting': ['reach/causes'],
+  'causes of connecting': ['reach/causes', 'engines/reach'],
 };
 
 /** A file that takes longer hangs: it fails, and is not run again. A slow machine needs a fifth of it. */

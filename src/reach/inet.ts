@@ -18,6 +18,7 @@ import type {
   Reply,
   UdpEvidence,
 } from '../model/reach/evidence.ts';
+import { forwardedTo } from '../model/reach/forwarded.ts';
 import { dropsOf, lostOnTheWay } from '../model/reach/path.ts';
 import type { ReachConnection, Reaching } from '../os/reaching.ts';
 
@@ -137,11 +138,15 @@ async function lookWithoutPacket(to: InetEndpoint, instruments: Reaching, seen: 
 /** Somebody said no: everything else is known without another packet. */
 async function lookAfterRefusal(to: InetEndpoint, instruments: Reaching, seen: Draft, probe: Probe): Promise<void> {
   const { before, ours, gaps } = seen;
-  if (seen.attempt !== undefined && isForged(seen.attempt, to, ours)) await readRules(to, instruments, seen, probe);
+  const forged = seen.attempt !== undefined && isForged(seen.attempt, to, ours);
+  if (forged) await readRules(to, instruments, seen, probe);
   if (ours !== true) return;
   const sockets = before.sockets ?? [];
   seen.conditions = await conditionsOf(sockets, to, instruments, 0, gaps);
-  if (!sockets.some(({ state }) => state === 'LISTEN')) seen.elsewhere = instruments.elsewhere(to, gaps);
+  // An engine keeps a listener on a port that its rules forward.
+  const inside = forwardedTo(seen.firewall ?? null, to)?.port ?? to.port;
+  if (forged || !sockets.some(({ state }) => state === 'LISTEN'))
+    seen.elsewhere = instruments.elsewhere({ ...to, port: inside }, gaps);
 }
 
 /** No socket of this machine refused, and no other host: a rule of our own did, or one that forwards the port. */
@@ -219,14 +224,14 @@ async function useConnection(
   } finally {
     connection.close();
   }
-  const { request, mirror, info } = seen.connected;
+  const { request, info } = seen.connected;
   const ended = isEnd(request ?? seen.connected.first);
   seen.conditions = conditions ?? (await look(false));
   if (ended && probe.secure !== null)
     seen.connected = { ...seen.connected, tls: await triesTls(to, instruments, probe, gaps) };
   if (request?.kind === 'silence' && ours === false && info?.unacknowledged === 0)
     seen.connected = { ...seen.connected, smallSegments: await trySmall(to, instruments, probe, gaps) };
-  if (ended && ours === true && mirror === null) seen.elsewhere = instruments.elsewhere(to, gaps);
+  if (ended && ours === true) seen.elsewhere = instruments.elsewhere(to, gaps);
 }
 
 function isEnd(reply: Reply | null): boolean {

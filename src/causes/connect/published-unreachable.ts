@@ -1,6 +1,7 @@
+import { formatAddress } from '../../model/address.ts';
+import { forwardedTo } from '../../model/reach/forwarded.ts';
 import { addressCause } from './form.ts';
 import {
-  grew,
   inetOf,
   isLate,
   isOwn,
@@ -13,7 +14,7 @@ import {
 } from './shared/attempts.ts';
 import { across } from './shared/hosts.ts';
 import { look } from './shared/look.ts';
-import { forwardedTo, innerLoopback } from './shared/published.ts';
+import { innerLoopback, isRefusedBehind } from './shared/published.ts';
 import { isHostUnreachable, refusedElsewhere } from './shared/refused-elsewhere.ts';
 
 /** The port of this machine, or of the target, is forwarded to a host or container that does not take the connection. */
@@ -32,20 +33,19 @@ export default addressCause({
     const evidence = inetOf(question);
     if (evidence === null || evidence.protocol !== 'tcp' || innerLoopback(evidence).length > 0) return null;
     const { attempt, before } = evidence;
-    const to = forwardedTo(evidence);
-    const args = { endpoint: placeOf(evidence), to };
+    const to = forwardedTo(evidence.firewall, evidence.endpoint);
+    const args = { endpoint: placeOf(evidence), to: to === null ? null : formatAddress(to.address, to.port) };
     const refused = refusedElsewhere(question);
     // A host that answers late for its own address has looked for another one.
     if (refused !== null && refused.from === refused.address && refused.late && isHostUnreachable(refused.refusal))
       return { ...args, how: 'gone' as const };
+    if (isRefusedBehind(evidence)) return { ...args, how: 'refused' as const };
     if (evidence.ours !== true || before.lookup === null || before.lookup.found !== null || attempt === null)
       return null;
     const refusal = refusalOf(evidence);
     if (lastErrno(evidence) === 'EHOSTUNREACH' && isOwn(evidence, refusal?.from ?? null) && isLate(evidence))
       return { ...args, how: 'gone' as const };
     const kept = unsent(evidence) <= 0 && undelivered(evidence) <= 0;
-    if (attempt.errno === 'ECONNREFUSED' && attempt.by === 'later' && refusal === null && kept)
-      return grew(evidence, 'Tcp.OutRsts') === 0 ? { ...args, how: 'refused' as const } : null;
     // Without a listener this machine would have refused by itself.
     return isSilent(evidence) && (kept || to !== null) ? { ...args, how: 'silent' as const } : null;
   },
