@@ -1,4 +1,5 @@
 /** `--pid` and `--container`: from where `reach` looks. */
+import { isNativeError } from '../os/errors.ts';
 import { os } from '../os/index.ts';
 import type { Invocation } from './command.ts';
 import { UsageError } from './usage.ts';
@@ -6,7 +7,7 @@ import { UsageError } from './usage.ts';
 /**
  * Goes into the network namespace that the flags name; nothing without them.
  *
- * @throws {UsageError} @throws {NativeError} where the system refuses.
+ * @throws {UsageError} also where the system refuses.
  */
 export async function enterNamespace(invocation: Invocation): Promise<void> {
   const container = invocation.value('container');
@@ -17,7 +18,15 @@ export async function enterNamespace(invocation: Invocation): Promise<void> {
   const pid = text === undefined ? await pidOfContainer(container ?? '') : Number(text);
   const identity = os().processes.identify(pid);
   if (identity === null) throw new UsageError(`There is no process ${pid}`);
-  (await os().reaching()).enterNamespaceOf(identity);
+  try {
+    (await os().reaching()).enterNamespaceOf(identity);
+  } catch (error) {
+    if (!isNativeError(error)) throw error;
+    const reason = error.code === 'EPERM' || error.code === 'EACCES' ? 'only root may' : error.code;
+    throw new UsageError(`Cannot look from inside the network namespace of process ${pid}: ${reason}`, {
+      cause: error,
+    });
+  }
 }
 
 /** The first process of a container, by the engine that has it. */

@@ -49,6 +49,11 @@ export interface Reaching {
    * @throws {NativeError} EPERM without the right to. @throws {UnsupportedError}
    */
   enterNamespaceOf(process: ProcessIdentity): void;
+  /**
+   * Ends this process at once (_exit(2)), where nothing is left to write: Node would wait for a thread that waits in getaddrinfo(3), which nothing
+   * interrupts. Does nothing where the system offers no such call.
+   */
+  exitNow(status: number): void;
   /** What the files of this machine say of a name: hosts(5), resolv.conf(5). Nothing is sent. */
   nameFiles(host: string): Pick<NameEvidence, 'hosts' | 'searchDomains'> & { readonly nameServers: readonly string[] };
   /** Everything that needs no packet. */

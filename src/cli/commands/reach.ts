@@ -18,7 +18,15 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   await enterNamespace(invocation);
   const report = await reachAs(plan, os());
   io.stdout.write(invocation.flag('json') ? print(reachDocument(report)) : reachPicture(report, canvas(io), io.now()));
-  return exitOf(report);
+  const code = exitOf(report);
+  // The resolver is still asked.
+  if (isUnresolved(report)) (await os().reaching()).exitNow(code);
+  return code;
+}
+
+/** The look-up was given up, not answered. */
+function isUnresolved({ addresses, errno, target }: ReachReport): boolean {
+  return target.protocol !== 'unix' && addresses.length === 0 && errno === 'ETIMEDOUT';
 }
 
 function exitOf({ reachable }: ReachReport): number {

@@ -9,7 +9,7 @@ export const reachEntry: Command = {
     'Follows the way of a connection: the name, the route, the firewall, the listener, its queue, its process, and the answer. It looks first at everything that needs no packet. Then it connects once to each address and closes at once, never into a full queue. After silence it tries once more, and finds the last router that answers.',
     'A target is 3000 for a port of localhost, a host and a port such as db.internal:5432, a URL such as http://localhost:5173/, udp/10.0.0.2:53, or a Unix socket such as ./app.sock. For a URL of http, https, ws or wss one request is sent; for other targets only with --request.',
     'A connection is visible to the server: nc -l ends after it. --no-connect sends nothing and connects nowhere. Nothing is ever sent to a host other than the target and the name server.',
-    'On the machine of the server it says what clients meet there. --pid and --container look from inside the network namespace of a process or container, which needs root.',
+    'On the machine of the server it says what clients meet there. --pid and --container look from inside the network namespace of a process or container, which needs root; names are still looked up with the files of this machine.',
     timePage,
   ],
   operands: [{ name: 'target', summary: 'what a client connects to, such as 3000', values: 'endpoints' }],

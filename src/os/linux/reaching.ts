@@ -4,7 +4,9 @@
 import { portableReaching } from '../portable-reaching.ts';
 import type { Reaching } from '../reaching.ts';
 import { askerNow } from './asker.ts';
-import { hasLibc, whyNoLibc } from './calls/libc.ts';
+import { hasLibc, libc, whyNoLibc } from './calls/libc.ts';
+import { enterNetworkOf } from './calls/network-namespace.ts';
+import { processes } from './calls/pidfd.ts';
 import { openProc } from './proc/proc.ts';
 import { attemptOnce } from './reach/attempt.ts';
 import { readBefore } from './reach/before.ts';
@@ -26,6 +28,9 @@ export function openReaching(): Reaching {
   if (!hasLibc()) return { ...fallback, nameFiles: (host) => readNameFiles(host) };
   return {
     ...fallback,
+    enterNamespaceOf: ({ pid, started }) =>
+      enterNetworkOf('/proc', pid, () => processes.identify(pid)?.started === started),
+    exitNow: (status) => void libc()._exit(status),
     nameFiles: (host) => readNameFiles(host),
     elsewhere: (to, gaps) => readElsewhere(proc, to, gaps),
     conditions: (sockets, port, lookMs, gaps) => readConditions(proc, sockets, port, lookMs, gaps),

@@ -35,6 +35,7 @@ export interface Libc {
   prctl: Call;
   setsid: Call;
   setns: Call;
+  _exit: Call;
   getsid: Call;
   waitpid: Call;
   inotify_init1: Call;
@@ -148,6 +149,7 @@ const signatures = {
   prctl: ['int', ['int', 'ulong', 'ulong', 'ulong', 'ulong']],
   setsid: ['int', []],
   setns: ['int', ['int', 'int']],
+  _exit: ['void', ['int']],
   getsid: ['int', ['int']],
   waitpid: ['int', ['int', 'void *', 'int']],
   inotify_init1: ['int', ['int']],

@@ -2,10 +2,13 @@
  * A look from inside another network namespace (setns(2), network_namespaces(7)). Only this thread goes there, for as long as one synchronous
  * call, and only when it is sure that it may come back.
  */
+import { NativeError } from '../../errors.ts';
 import { check, libc } from './libc.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 const O_CLOEXEC = 0o2000000;
+// include/uapi/asm-generic/errno-base.h
+const ESRCH = 3;
 
 /** True once this thread has entered its own namespace, which takes the same right as to come back to it. */
 let mayReturn: boolean | undefined;
@@ -39,6 +42,23 @@ export function inNetworkOf<T>(root: string, pid: number, use: () => T): { reado
     return { result };
   } finally {
     c.close(own);
+  }
+}
+
+/**
+ * Goes into the network namespace of a process, for all that follows.
+ *
+ * @param isStill Whether the number still is the process that was meant, asked once its namespace is open.
+ * @throws {NativeError} EPERM without the right to, ESRCH when the process is gone.
+ */
+export function enterNetworkOf(root: string, pid: number, isStill: () => boolean): void {
+  const c = libc();
+  const other = check('open', c.open(`${root}/${pid}/ns/net`, O_CLOEXEC));
+  try {
+    if (!isStill()) throw new NativeError('setns', ESRCH);
+    check('setns', c.setns(other, CLONE_NEWNET));
+  } finally {
+    c.close(other);
   }
 }
 
