@@ -39,6 +39,17 @@ export function families(holders: readonly BlockerHolder[]): Family[] {
   });
 }
 
+/** The container that a process of its engine holds the port for, as its user knows it; null for any other process. */
+export function forwardsFor({ manager, container }: BlockerHolder): string | null {
+  if (manager === null || container !== null || managers[manager.kind].runs !== 'the container') return null;
+  const known = manager.name === null ? '' : ` ${managerName(manager.name)}`;
+  return `${manager.kind === 'container' ? '' : `${manager.kind} `}container${known}`;
+}
+
+function managerName(name: string): string {
+  return escapeText(/^[0-9a-f]{64}$/.test(name) ? name.slice(0, 12) : name);
+}
+
 /** `vite (pid 41, ~/shop, started 3 min ago by npm run dev)`. */
 export function introduced({ holder, workers }: Family, canvas: Canvas, nowMs: number): string {
   const isHold = holder.manager?.kind === 'hold' && holder.manager.pid === holder.pid;
@@ -50,6 +61,9 @@ export function introduced({ holder, workers }: Family, canvas: Canvas, nowMs: n
     workers.length === 0 || isHold ? null : count(workers.length, 'worker'),
     `started ${ago(nowMs - Date.parse(holder.startedAt))}${by === null ? '' : ` by ${by}`}`,
   ];
+  const publishes = forwardsFor(holder);
+  if (publishes !== null && holder.manager?.confirmed === true)
+    return `the ${publishes} (${escapeText(programName(holder))}, pid ${holder.pid}, started ${ago(nowMs - Date.parse(holder.startedAt))})`;
   const told = `(${facts.filter((fact) => fact !== null).join(', ')})`;
   if (!isHold) return `${escapeText(programName(holder))} ${told}`;
   const command = holder.manager?.name ?? null;
@@ -68,7 +82,7 @@ function starterOf({ parents, unit, manager }: BlockerHolder): string | null {
 
 function managerText({ kind, name, confirmed }: HolderManager): string {
   const { called, role } = managers[kind];
-  const known = name === null ? '' : escapeText(/^[0-9a-f]{64}$/.test(name) ? name.slice(0, 12) : name);
+  const known = name === null ? '' : managerName(name);
   const script = /^(start|test)$/.test(known) ? known : `run ${known}`;
   const isNamed = known !== '' && (kind === 'reloader' || kind === 'runner' || role === 'place') && kind !== 'ssh';
   const what = isNamed

@@ -8,7 +8,7 @@ import { formatEndpoint } from '../model/endpoint.ts';
 import { notRun } from '../model/evidence.ts';
 import { escapeText } from '../model/text.ts';
 import type { Blocker, Remedy, Report } from '../model/verdict.ts';
-import { families, holderBranches, introduced, ownerless } from './holder-text.ts';
+import { families, forwardsFor, holderBranches, introduced, ownerless } from './holder-text.ts';
 import type { Canvas } from './io.ts';
 import { pasted } from './pasted.ts';
 import { columnsOf, wrap } from './text.ts';
@@ -90,7 +90,10 @@ export function headline(report: Headed, canvas: Canvas, nowMs: number): string[
 function holderOf({ errno, blockers }: Headed, canvas: Canvas, nowMs: number): string | null {
   if (errno !== 'EADDRINUSE') return null;
   const all = families(blockers.flatMap(({ holders }) => holders).filter(isFirstOfItsPid));
-  const [first, ...others] = all;
+  const [first, ...others] = all.filter(
+    ({ holder }, index) =>
+      forwardsFor(holder) === null || all.findIndex((one) => forwardsFor(one.holder) === forwardsFor(holder)) === index,
+  );
   if (first !== undefined) {
     const more = others.length === 0 ? '' : ` and ${count(others.length, 'more process', 'more processes')}`;
     return `${introduced(first, canvas, nowMs)}${more}`;

@@ -55,7 +55,7 @@ export default cause({
       return `${processes(holders, 0)} ${agree(holders.length, 'listens', 'listen')} on ${where} in ${seems}${named}, which uses the network of this machine${why}`;
     }
     const keeps = `${processes(holders, 0)} ${agree(holders.length, 'holds', 'hold')} the port for it`;
-    return `${capital(where)} ${confirmed ? 'is' : 'seems to be'} published by ${named}; ${keeps}${why}`;
+    return `${capital(where)} ${where.includes(' and ') ? (confirmed ? 'are' : 'seem to be') : confirmed ? 'is' : 'seems to be'} published by ${named}; ${keeps}${why}`;
   },
   remedies: (_args, question) => stopHolders(listenersOf(question, 'container'), question),
   stages: [

@@ -58,7 +58,10 @@ export function inWords(text: string, endpoint: string = text): string {
 
 /** @internal Where sockets are: the user's own words for the endpoint that was asked about, else the address. */
 export function places(at: readonly string[], endpoint: string): string {
-  return list(at.map((text) => inWords(text, endpoint)));
+  // A port alone is every address of both families.
+  const twin = endpoint.replace('[::]:', '0.0.0.0:');
+  const all = at.includes(endpoint) && twin !== endpoint ? at.filter((text) => text !== twin) : at;
+  return list(all.map((text) => inWords(text, endpoint)));
 }
 
 /** @internal At the beginning of a sentence. */
