@@ -103,9 +103,9 @@ class Reader {
           this.#discard(sender);
           return;
         }
-        const { data, descriptors } = receiveMessage(this.#fd, { descriptors: first.truncated }) ?? first;
-        // Of our own user, who could stop us as well: a barrier's pipe (sd_notify_barrier(3)), mostly.
-        for (const descriptor of descriptors) sockets.close(descriptor);
+        // Without room for what comes with it, such as a barrier's pipe (sd_notify_barrier(3)): the kernel lets go of that, and does not ask a FUSE
+        // server first, as close(2) does.
+        const { data } = receiveMessage(this.#fd, { descriptors: false }) ?? first;
         if (sender === null || this.#closed || !this.#options.believe(sender)) continue;
         heard = true;
         this.#options.onData(data, sender);
