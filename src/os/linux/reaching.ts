@@ -20,21 +20,24 @@ import { walkTo } from './reach/walk.ts';
 
 export function openReaching(): Reaching {
   const proc = openProc('/proc');
-  const fallback = portableReaching(askerNow, {
-    what: 'Why a connection fails can hardly be seen',
-    why: 'ERR_REBIND_UNSUPPORTED',
-    hint: whyNoLibc() ?? 'The instruments of Linux are not here yet',
-  });
-  if (!hasLibc()) return { ...fallback, nameFiles: (host) => readNameFiles(host) };
-  return {
-    ...fallback,
-    enterNamespaceOf: ({ pid, started }) =>
-      enterNetworkOf('/proc', pid, () => processes.identify(pid)?.started === started),
-    exitNow: (status) => void libc()._exit(status),
+  const files: Pick<Reaching, 'nameFiles' | 'elsewhere' | 'conditions' | 'before'> = {
     nameFiles: (host) => readNameFiles(host),
     elsewhere: (to, gaps) => readElsewhere(proc, to, gaps),
     conditions: (sockets, port, lookMs, gaps) => readConditions(proc, sockets, port, lookMs, gaps),
     before: (to, gaps) => readBefore(proc, to, gaps),
+  };
+  const fallback = portableReaching(askerNow, {
+    what: 'What the kernel counts, and who refuses a connection, cannot be seen',
+    why: 'ERR_REBIND_UNSUPPORTED',
+    hint: whyNoLibc() ?? 'Install koffi with its binary for this platform',
+  });
+  if (!hasLibc()) return { ...fallback, ...files };
+  return {
+    ...fallback,
+    ...files,
+    enterNamespaceOf: ({ pid, started }) =>
+      enterNetworkOf('/proc', pid, () => processes.identify(pid)?.started === started),
+    exitNow: (status) => void libc()._exit(status),
     attempt: (to, options, gaps) => attemptOnce(proc, to, options, gaps),
     datagram: (to, payload, options, gaps) => sendDatagram(proc, to, payload, options, gaps),
     firewall: (to, gaps) => openFirewall(proc, to, gaps),

@@ -3,7 +3,7 @@
  * call, and only when it is sure that it may come back.
  */
 import { NativeError } from '../../errors.ts';
-import { check, libc } from './libc.ts';
+import { check, hasLibc, libc } from './libc.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 const O_CLOEXEC = 0o2000000;
@@ -19,8 +19,8 @@ let mayReturn: boolean | undefined;
  * @throws {NativeError} when the way back failed, which leaves this thread there.
  */
 export function inNetworkOf<T>(root: string, pid: number, use: () => T): { readonly result: T } | null {
+  if (process.geteuid?.() !== 0 || mayReturn === false || !hasLibc()) return null;
   const c = libc();
-  if (process.geteuid?.() !== 0 || mayReturn === false) return null;
   const own = c.open(`${root}/thread-self/ns/net`, O_CLOEXEC);
   if (own < 0) return null;
   try {

@@ -21,6 +21,7 @@ import { descriptorsOf } from '../proc/condition.ts';
 import { attempt, type Proc } from '../proc/proc.ts';
 import { parseRange, parseRanges } from '../proc/settings.ts';
 import { portsTowards } from './local-ports.ts';
+import { plainLookup, plainRoute, plainSockets } from './plain.ts';
 import { askKernel, portSockets, socketFor } from './port-sockets.ts';
 
 /** The number of `lo` in every network namespace. */
@@ -32,34 +33,38 @@ const someClient = 1;
 export function readBefore(proc: Proc, to: InetEndpoint, gaps: Gap[]): Before {
   const dryRun = tryRun(to, gaps);
   const way = wayTo(to, gaps);
-  const isOurs = way?.route.type === 'local';
+  const route = way?.route ?? plainRoute(proc, to);
+  const found = portSockets(to, gaps) ?? plainSockets(proc, to);
+  const isOurs = route?.type === 'local';
   const ipv6 = familyOf(to.address) === 6;
   return {
     dryRun,
-    route: way?.route ?? null,
+    route,
     link: way?.link ?? null,
     downDevices: way?.downDevices ?? null,
     neighbour: way?.neighbour ?? null,
     // A tentative address has no local route yet.
     unusable: ipv6 ? (unusable(proc, to.address) ?? unusable(proc, way?.route.source ?? null)) : null,
     ipv6Disabled: ipv6 ? disabled(proc) : null,
-    lookup: isOurs
-      ? socketFor(
-          {
-            protocol: to.protocol,
-            from: { address: dryRun?.source ?? to.address, port: someClient },
-            to,
-            // What comes to an own IPv6 address has the interface of the address (ip6_rcv), of IPv4 that of loopback.
-            deviceIndex: ipv6 ? (way?.deviceIndex ?? loopback) : loopback,
-          },
-          gaps,
-        )
-      : null,
-    sockets: portSockets(to, gaps),
+    lookup: isOurs ? lookupOf(to, dryRun?.source ?? to.address, way?.deviceIndex ?? loopback, found, gaps) : null,
+    sockets: found,
     localPorts: to.protocol === 'tcp' ? localPorts(proc, to, gaps) : null,
     descriptors: ownDescriptors(proc),
     tracked: tracked(proc),
   };
+}
+
+function lookupOf(
+  to: InetEndpoint,
+  source: string,
+  deviceIndex: number,
+  found: Before['sockets'],
+  gaps: Gap[],
+): Before['lookup'] {
+  const from = { address: source, port: someClient };
+  // What comes to an own IPv6 address has the interface of the address (ip6_rcv), of IPv4 that of loopback.
+  const meeting = { protocol: to.protocol, from, to, deviceIndex: familyOf(to.address) === 6 ? deviceIndex : loopback };
+  return socketFor(meeting, gaps) ?? (found === null ? null : plainLookup(to, found));
 }
 
 /** connect(2) of a UDP socket decides on the route, the source address and the sandbox, and sends nothing (ip4_datagram_connect). */
