@@ -1,5 +1,5 @@
 /**
- * `npm run node-tests -- PATH/test [--node PATH] [--match REGEXP] [--out FILE]`: Node's own tests as the judge of "unmodified".
+ * `npm run node-tests -- PATH/test [--node PATH] [--match REGEXP] [--door NAME]... [--out FILE]`: Node's own tests as the judge of "unmodified".
  *
  * A test that passes plainly must pass behind each door, too. PATH is the folder `test` of Node's sources, which are not part of this project
  * (Debian: `apt-get source nodejs`); the version does not matter, as only what passes plainly on the Node that is used counts.
@@ -24,13 +24,26 @@ const doors: Readonly<Record<string, (node: string, args: readonly string[], por
   'hold, another port': (node, args, port) => held([String(port + 4_500)], node, args),
   'hold, a learned port': (node, args) => held([], node, args),
   'hold, its own port': (node, args, port) =>
-    readFileSync(args.at(-1) ?? '', 'utf8').includes('common.PORT') ? held([String(port)], node, args) : null,
+    sourceOf(args).includes('common.PORT') ? held([String(port)], node, args) : null,
+  listen: (node, args) =>
+    sourceOf(args).includes('.listen(')
+      ? {
+          file: node,
+          args,
+          options: `--require=${fileURLToPath(new URL('node-tests/listen-instead.js', import.meta.url))}`,
+        }
+      : null,
 };
 
 interface Start {
   readonly file: string;
   readonly args: readonly string[];
   readonly options?: string;
+}
+
+/** The test stands last on its command line. */
+function sourceOf(args: readonly string[]): string {
+  return readFileSync(args.at(-1) ?? '', 'utf8');
 }
 
 function held(endpoints: readonly string[], node: string, args: readonly string[]): Start {
