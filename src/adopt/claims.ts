@@ -13,6 +13,8 @@ export interface Claim {
   release(): void;
 }
 
+/** A name that a process of ours gave up between two looks is tried again; one of another user is left to him. */
+const attempts = 3;
 /** What a name takes of the control socket's, which is the hold's own; all of a name has 107 bytes (unix(7)). */
 const longestPart = 24;
 
@@ -68,10 +70,17 @@ export class Claims {
   /** The handle that has the name, null when another process of ours has it, undefined when it cannot be told. */
   #name(identity: string): Handle | null | undefined {
     const path = this.#path(identity);
-    const made = takeName(path);
-    if (typeof made === 'number') return made === addressInUse && isOurs(path) ? null : undefined;
-    made?.unref();
-    return made ?? undefined;
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const made = takeName(path);
+      if (typeof made !== 'number') {
+        made?.unref();
+        return made ?? undefined;
+      }
+      if (made !== addressInUse) return undefined;
+      if (isOurs(path)) return null;
+      // Who had it is gone meanwhile, or it is another user's.
+    }
+    return undefined;
   }
 }
 

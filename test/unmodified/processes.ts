@@ -78,6 +78,13 @@ const children: Program[] = [
     ),
   },
   {
+    name: 'child: many of them, each with a server of its own on port 0',
+    source: inChild(
+      `let left = 12; const answers = new Set(); for (let number = left; number > 0; number--) { const child = fork(__filename, ['child']); child.on('message', (message) => { answers.add(message); child.kill(); }); child.on('exit', () => { if (--left === 0) log([...answers].join()); }); }`,
+      `const server = require('net').createServer((socket) => socket.end(String(process.pid))); server.listen(0, '127.0.0.1', async () => process.send((await tcp(server.address().port)) === String(process.pid) ? 'its own' : 'of another one'));`,
+    ),
+  },
+  {
     name: 'child: it serves while its parent does not',
     source: inChild(
       `${fork} child.on('message', async (message) => { log(message, await get(P)); child.kill(); process.exit(); });`,

@@ -23,13 +23,13 @@ A bare port follows the program: when the program asks for 127.0.0.1 only, that 
 
 ## What a program can notice
 
-A program under hold sees the events, errors, exit statuses and globals that it would see without hold. The held socket is opened by Node's own handle, so \`server.address()\`, \`server._handle\`, what is sent to child processes and cluster workers, and the errors with their stack traces are Node's own; no listener is added and no function of a server is replaced. A ring of more than 200 programs says so on Node 20, 22, 24 and 26 (\`npm run unmodified\`), and so do Node's own tests: of the 1,579 of net, http, https, http2, tls, dgram, cluster, child_process, worker_threads, process, dns, async_hooks and events that pass on Node 20, these six differ, for the reasons below (\`npm run node-tests -- FOLDER\` runs them):
+A program under hold sees the events, errors, exit statuses and globals that it would see without hold. The held socket is opened by Node's own handle, so \`server.address()\`, \`server._handle\`, what is sent to child processes and cluster workers, and the errors with their stack traces are Node's own; no listener is added and no function of a server is replaced. A ring of more than 200 programs says so on Node 20, 22, 24 and 26 (\`npm run unmodified\`), and so do Node's own tests of net, http, https, http2, tls, dgram, cluster, child_process, worker_threads, process, dns, async_hooks and events (\`npm run node-tests -- FOLDER\` runs them): 1,579 on Node 20, and of the tests of Node 22.22.2 that pass plainly 1,135 on Node 22, 527 on Node 24 and 637 on Node 26. These four differ, for the reasons below:
 
 | test | door | why |
 |---|---|---|
-| sequential/test-net-better-error-messages-port, sequential/test-net-connect-handle-econnrefused, sequential/test-net-reconnect-error | its own port held | a held port accepts where the test wants to be refused |
 | sequential/test-net-localport, sequential/test-https-connect-localport | its own port held | a client cannot bind a held port |
 | parallel/test-dgram-error-message-address | \`rebind/explain\` | the message says more than the test expects |
+| parallel/test-http-upgrade-server-callback | a learned port | its second server on port 0 gets the learned port again, and its client still has a connection to the first one |
 
 What is inherent in holding a port:
 
@@ -38,7 +38,7 @@ What is inherent in holding a port:
 - The file of a held Unix socket stays when the server closes, and comes back within milliseconds when a program removes it, as many do before they listen and when they exit: hold keeps a second name for it, \`.app.sock.rebind\`, in the same directory. Hold removes both at its end. Its mode is what hold's umask made it; \`readableAll\` and \`writableAll\` work.
 - The queue is as long as hold made it (\`--backlog\`), whatever backlog the program asks for.
 - Socket options that are set before the bind are hold's: a server with \`reusePort\` shares the one held socket with the others instead of having one of its own.
-- A port that hold learned goes to the next process or thread of the same run that asks for it, once the one that had it has closed it or exited: below nodemon and other watchers, too, and for port 0. A program that is not Node gets EADDRINUSE, as hold has it: name the port there.
+- A port that hold learned goes to the next process or thread of the same run that asks for it, once the one that had it has closed it or exited: below nodemon and other watchers, too, and for port 0, which is the learned port again then. A program that is not Node gets EADDRINUSE, as hold has it: name the port there.
 - A program that served and then failed is started again.
 - These variables are in the environment: NODE_OPTIONS (with the preload), REBIND_HOLD, REBIND_GENERATION, LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES and NOTIFY_SOCKET. A child of a process that serves gets none of the last six.
 - Until a process serves, the processes that it starts inherit the held descriptors, as they may be the server.
