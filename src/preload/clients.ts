@@ -37,10 +37,8 @@ export function explainClients(): void {
   subscribe('net.client.socket', (message) => {
     // Of a socket the types know no event by a symbol.
     const { socket } = message as { socket: EventEmitter };
-    const look = (error: unknown): void => explain(error);
-    socket.once(errorMonitor, look);
-    // A connection that stands fails for other reasons.
-    socket.once('connect', () => socket.off(errorMonitor, look));
+    // A connection that stands fails by other calls than connect(2), and is left alone.
+    socket.once(errorMonitor, explain);
   });
 }
 
