@@ -3,7 +3,7 @@
  */
 import { getSystemErrorMap } from 'node:util';
 import type { Report, Verdict } from './causes/bind/index.ts';
-import { formatEndpoint } from './model/endpoint.ts';
+import { endpointInWords } from './model/endpoint.ts';
 import { escapeText } from './model/text.ts';
 import type { Blocker, Remedy } from './model/verdict.ts';
 
@@ -53,7 +53,7 @@ export class BlockedPortError extends Error {
     const { endpoint, verdict } = report;
     const why = verdict === null ? '' : `: ${escapeText(verdict.sentence)}`;
     super(
-      `Cannot listen on ${escapeText(formatEndpoint(endpoint))} (${code})${why}`,
+      `Cannot listen on ${escapeText(endpointInWords(endpoint))} (${code})${why}`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;

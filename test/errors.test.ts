@@ -59,7 +59,7 @@ test('BlockedPortError fills in the fields from the report when there is no othe
 test('the message of BlockedPortError says where and why, without control characters', () => {
   assert.equal(
     new BlockedPortError(report).message,
-    'Cannot listen on 0.0.0.0:3000 (EADDRINUSE): nod\\x1b[31me (pid 41) already listens on 0.0.0.0:3000',
+    'Cannot listen on port 3000 (EADDRINUSE): nod\\x1b[31me (pid 41) already listens on 0.0.0.0:3000',
   );
 });
 

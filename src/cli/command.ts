@@ -67,6 +67,13 @@ export type Effect =
   /** Stops processes of others, or removes what they left. */
   | 'destructive';
 
+/** What the help says of it. */
+export const effectWords: Readonly<Record<Effect, string>> = {
+  read: 'reads only',
+  write: 'starts processes or opens sockets of its own, and stops only those',
+  destructive: 'may stop processes of others, or remove what they left',
+};
+
 export interface Command {
   readonly name: string;
   /** One line without a full stop, for the list of commands. */

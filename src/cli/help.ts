@@ -2,7 +2,7 @@
  * Help, from the table of commands.
  */
 
-import type { Command, Flag, Operand } from './command.ts';
+import { type Command, effectWords, type Flag, type Operand } from './command.ts';
 import { commonFlags, endpointPage } from './flags.ts';
 import type { Canvas } from './io.ts';
 import { pad, wrap } from './text.ts';
@@ -42,9 +42,10 @@ export function helpForAll(commands: readonly Command[], canvas: Canvas): string
 /** `rebind help why`, `rebind why --help`. */
 export function helpFor(command: Command, canvas: Canvas): string {
   const lines = [
-    ...wrap(`${command.summary}.`, canvas.width),
+    ...wrap(command.summary.endsWith('?') ? command.summary : `${command.summary}.`, canvas.width),
     '',
-    `${canvas.paint('strong', 'Usage')}  rebind ${usageOf(command)}`,
+    `${canvas.paint('strong', 'Usage')}   rebind ${usageOf(command)}`,
+    `${canvas.paint('strong', 'Effect')}  ${effectWords[command.effect]}`,
   ];
   for (const paragraph of command.page) lines.push('', ...wrap(paragraph, canvas.width));
   lines.push('', canvas.paint('strong', 'Options'), ...table([...command.flags, ...commonFlags].map(flagRow), canvas));

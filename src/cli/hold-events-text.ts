@@ -3,7 +3,7 @@
  */
 
 import type { Hold } from '../hold/index.ts';
-import { formatEndpoint } from '../model/endpoint.ts';
+import { endpointInWords, formatEndpoint } from '../model/endpoint.ts';
 import { escapeText } from '../model/text.ts';
 import { countsText } from './hold-status-text.ts';
 import { canvas, type Io, type Style } from './io.ts';
@@ -27,7 +27,7 @@ export function tellEvents(held: Hold, command: readonly string[], io: Io, log: 
     if (log.isTTY) return;
     for (const one of lines.slice(0, mostLines)) log.tell(`  ${escapeText(one)}`);
   };
-  if (held.endpoints.length > 0) tell(`Holding ${held.endpoints.map(formatEndpoint).join(', ')}`);
+  if (held.endpoints.length > 0) tell(`Holding ${held.endpoints.map(endpointInWords).join(', ')}`);
   else tell('Waiting for the program to listen, to learn its port');
   let ready = 0;
   held.on('start', ({ generation, pid, reason }) => {
@@ -68,7 +68,7 @@ export function tellEvents(held: Hold, command: readonly string[], io: Io, log: 
     );
   });
   held.on('leaving', ({ forMs }) =>
-    tell(`Asked to stop: accepting for another ${forMs / 1000} s, until nobody is sent here any more`),
+    tell(`Stopping: accepting connections for another ${forMs / 1000} s, until no new connections are sent here`),
   );
   held.on('note', ({ sentence }) => tell(sentence));
 }

@@ -134,9 +134,9 @@ export class Log extends Writable implements Output {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  EPIPE: 'nobody reads it any more',
-  ECONNRESET: 'nobody reads it any more',
-  EAGAIN: 'nobody reads it at the moment',
+  EPIPE: 'no process reads it any more',
+  ECONNRESET: 'no process reads it any more',
+  EAGAIN: 'no process reads it at the moment',
   ENOSPC: 'its disk is full',
   EDQUOT: 'its disk quota is used up',
   EFBIG: 'its file may not become larger',

@@ -228,7 +228,7 @@ function talk<Answer>(socket: Socket, peer: Peer, question: Ask, shape: Shape<An
     socket.on('close', () => {
       // What was asked to stop, said that it does, and is gone now has done so.
       const gone = wasHeard && question.kind === 'stop' ? shape({ stopped: true }) : undefined;
-      if (gone === undefined) silent('ended before it answered');
+      if (gone === undefined) silent('exited before it answered');
       else end({ kind: 'answer', answer: gone });
     });
     socket.write(line(question));

@@ -16,7 +16,7 @@ export function describeFailure(generation: Generation, because: 'exit' | 'late'
   const held = generation.sockets.map((socket) => formatEndpoint(socket.endpoint)).join(' and ');
   const clash = generation.blocked.find((one) => one.code === 'EADDRINUSE');
   const who =
-    generation.number > 1 ? 'the running generation has; --no-overlap stops that one first' : 'somebody else has';
+    generation.number > 1 ? 'the running generation has; --no-overlap stops that one first' : 'another program has';
   const clashed = clash === undefined ? '' : `: it could not listen on ${formatEndpoint(clash.endpoint)}, which ${who}`;
   if (because === 'exit') {
     const said = errorLine(generation);

@@ -26,7 +26,7 @@ export async function askFormer(
   for (const { path, file } of kept) {
     const why = typeof file === 'string' ? `${file}: ` : '';
     if (typeof file === 'string' ? !existsSync(path) : !file.end())
-      note(`${why}the file ${path} was removed with its former server, so nobody can connect: start hold again`);
+      note(`${why}the file ${path} was removed with its former server, so no client can connect: start hold again`);
   }
   return left;
 }

@@ -46,7 +46,7 @@ export class GenerationEnd {
     const hadLeft = generation.hasLeft();
     await generation.retire(this.#patience);
     const left = hadLeft || generation.runaways > 0;
-    const why = describeExit(exit) + (left ? ' and left processes running, which were ended' : '');
+    const why = describeExit(exit) + (left ? ' and left processes running, which were stopped' : '');
     if (left && exit?.code === 0)
       this.#on.note('The command went to the background: hold must keep it in the foreground');
     this.#past.add(generation, exit?.code === 0 ? 'finished' : 'crashed', why);
@@ -63,7 +63,7 @@ export class GenerationEnd {
         ? one.retire(this.#patience, () => this.#on.stopped())
         : one.end(signal ?? stopSignal, graceMs));
       if (forced && !endsAlready)
-        this.#on.note(`Generation ${one.number} did not end within ${graceMs / 1_000} s and was killed`);
+        this.#on.note(`Generation ${one.number} did not exit within ${graceMs / 1_000} s and was killed`);
     });
     await Promise.all(ending);
   }

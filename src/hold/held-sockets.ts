@@ -115,7 +115,7 @@ export class HeldSockets {
     this.former.push(...taken.former);
     for (const { pid, command } of taken.left)
       this.remarks.push(
-        `Process ${pid} (${command}) has the socket open, too, without accepting from it: it is left alone`,
+        `Process ${pid} (${command}) also has the socket open and does not accept connections: it is left alone`,
       );
     return true;
   }
@@ -133,7 +133,7 @@ export class HeldSockets {
   learn(message: Unmanaged, agent: Pick<AgentConnection, 'identity' | 'uid'>): HeldSocket | string {
     const { processes, sockets } = os();
     const holder = agent.identity === null ? null : processes.open(agent.identity);
-    if (holder === null) return 'it has ended';
+    if (holder === null) return 'it has exited';
     try {
       const taken = holder.takeDescriptor(message.descriptor);
       if (taken.fd === null) return taken.why;
@@ -258,7 +258,7 @@ function refusalOf(fd: number, identity: string, program: ProcessIdentity, conne
   if (!stat.isSocket() || `${stat.dev}:${stat.ino}` !== identity) return 'its descriptor is another one now';
   if (!sockets.isListening(fd) || sockets.address(fd).protocol !== 'tcp') return 'it is no listening TCP socket';
   const holder = readProcess(program);
-  if (holder === null) return 'it has ended';
+  if (holder === null) return 'it has exited';
   // The kernel notes who made a socket as the owner of its inode.
   const stranger = [connectedAs, holder.uid].find((uid) => uid !== 0 && uid !== stat.uid);
   return stranger === undefined ? null : `uid ${stat.uid} opened it, and the process is uid ${stranger}`;

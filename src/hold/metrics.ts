@@ -57,7 +57,7 @@ export class HoldMetrics {
       ...metric('rebind_hold_refused_restarts_total', 'counter', 'Restarts whose new process did not become ready', [
         ['', refused],
       ]),
-      ...metric('rebind_hold_crashes_total', 'counter', 'Times that the command ended by itself', [['', crashes]]),
+      ...metric('rebind_hold_crashes_total', 'counter', 'Times that the command exited by itself', [['', crashes]]),
       ...metric('rebind_hold_draining', 'gauge', 'Old generations that finish their connections', [['', draining]]),
       ...metric(
         'rebind_hold_connections_ended_total',

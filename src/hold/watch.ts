@@ -80,7 +80,7 @@ export class Watch {
     this.#restlessSinceMs ??= performance.now();
     if (performance.now() - this.#restlessSinceMs < restlessMs) return;
     this.#restlessSinceMs = null;
-    this.#faults.guard('Looking who writes', () => this.#forgetOwn());
+    this.#faults.guard('Finding which process writes', () => this.#forgetOwn());
   }
 
   /** What the command writes itself is no change to wait for. */

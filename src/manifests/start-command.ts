@@ -157,7 +157,7 @@ export function isLoopbackVariable(name: string, value: string): boolean {
 
 /** What a server that listens on loopback inside of a container does to its clients. */
 export const loopbackReason =
-  'A published port arrives at the address of the container, where nobody listens: clients are refused, or connected and cut off at once.';
+  'A published port arrives at the address of the container, where no program listens: clients are refused, or connected and cut off at once.';
 
 function isLoopback(value: string): boolean {
   return /^(127\.\d+\.\d+\.\d+|localhost|::1|\[::1\])(:\d+)?$/.test(value);

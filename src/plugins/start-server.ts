@@ -102,7 +102,7 @@ async function listening(
     child.once('exit', (status, signal) =>
       reject(
         new Error(
-          `The server ended with ${signal ?? `status ${status}`} before it listened on port ${port}${output.last()}`,
+          `The server exited with ${signal ?? `status ${status}`} before it listened on port ${port}${output.last()}`,
         ),
       ),
     );

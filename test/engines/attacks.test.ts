@@ -94,7 +94,10 @@ describe('a stranger', { skip }, () => {
     assert.deepEqual(calls(), []);
     assert.equal(await world.must(['ls', home]), before, 'not even its socket was connected to');
     const [step] = plan.json.steps.filter(({ remedy }: Document) => remedy === 'stop-process');
-    assert.match(step.doubt, /looks as if pm2 .* runs it \(it is the pm2 of user nobody, who must run this\)/);
+    assert.match(
+      step.doubt,
+      /looks as if pm2 .* runs it \(it is the pm2 of user nobody, and only that user can run this\)/,
+    );
   });
 
   test('that forges supervisord with a socket of its own is not asked', async () => {

@@ -59,7 +59,7 @@ test('a command that does not end within the grace is killed, and that is told',
   await held.printed(/is ready/);
   held.child.kill('SIGTERM');
   assert.equal(await held.ended, 137);
-  assert.match(held.stderr(), /rebind: Generation 1 did not end within 0\.6 s and was killed\n$/);
+  assert.match(held.stderr(), /rebind: Generation 1 did not exit within 0\.6 s and was killed\n$/);
 });
 
 test('a command that listens elsewhere is named, with where it listens', async () => {

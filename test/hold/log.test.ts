@@ -74,7 +74,7 @@ test('nobody reads the log any more: hold serves on, and the status says so', as
   const { faults = [] } = (await statusOf(hold.endpoint)) ?? {};
   assert.deepEqual(
     faults.map(({ sentence }) => sentence),
-    ['Writing the log failed, and everything goes on: nobody reads it any more (EPIPE)'],
+    ['Writing the log failed, and everything goes on: no process reads it any more (EPIPE)'],
   );
 });
 

@@ -132,7 +132,7 @@ test('express: a port that stays blocked is explained', async () => {
   const first = example('express.js', at);
   await first.line(/^listening/);
   const second = example('express.js', at);
-  await second.line(new RegExp(`Cannot listen on .*:${at} .*${first.child.pid}`));
+  await second.line(new RegExp(`Cannot listen on .*\\b${at} .*${first.child.pid}`));
   if (second.child.exitCode === null) await once(second.child, 'exit');
   assert.equal(second.child.exitCode, 1);
   await first.end('SIGKILL');

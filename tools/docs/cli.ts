@@ -2,7 +2,7 @@
  * docs/cli.md, from the table of commands.
  */
 
-import type { Command, Flag } from '../../src/cli/command.ts';
+import { type Command, effectWords, type Flag } from '../../src/cli/command.ts';
 import { exitMeanings } from '../../src/cli/exit.ts';
 import { commonFlags, endpointPage } from '../../src/cli/flags.ts';
 import { flagUsage, usageOf } from '../../src/cli/help.ts';
@@ -14,9 +14,12 @@ export function cliPage(commands: readonly Command[]): string {
     '',
     '`rebind <endpoint>` is short for `rebind why <endpoint>`.',
     '',
-    '| command | what it does |',
-    '|---|---|',
-    ...listed.map((command) => `| [\`${bare(command)}\`](#${command.name}) | ${cell(command.summary)} |`),
+    '| command | what it does | effect |',
+    '|---|---|---|',
+    ...listed.map(
+      (command) =>
+        `| [\`${bare(command)}\`](#${command.name}) | ${cell(command.summary)} | ${effectWords[command.effect]} |`,
+    ),
     '',
     ...endpointPage.flatMap((paragraph) => [paragraph, '']),
     'stdout is the answer; stderr is progress, warnings and questions. Colour appears on a terminal and follows `NO_COLOR` and `FORCE_COLOR`.',
@@ -37,7 +40,7 @@ function section(command: Command): string[] {
   return [
     `## ${command.name}`,
     '',
-    `${command.summary}.`,
+    command.summary.endsWith('?') ? command.summary : `${command.summary}.`,
     '',
     '```',
     `rebind ${usageOf(command)}`,

@@ -2,7 +2,7 @@
  * man/rebind.1, from the table of commands, in the man(7) macros that every system knows.
  */
 
-import type { Command, Flag } from '../../src/cli/command.ts';
+import { type Command, effectWords, type Flag } from '../../src/cli/command.ts';
 import { exitMeanings } from '../../src/cli/exit.ts';
 import { commonFlags, endpointPage } from '../../src/cli/flags.ts';
 import { flagUsage, usageOf } from '../../src/cli/help.ts';
@@ -59,6 +59,8 @@ function section(command: Command): string[] {
   return [
     `.SS ${roff(`rebind ${usageOf(command)}`)}`,
     roff(sentence(command.summary)),
+    '.PP',
+    roff(`Effect: ${effectWords[command.effect]}.`),
     ...command.page
       .filter((paragraph) => !endpointPage.includes(paragraph))
       .flatMap((paragraph) => ['.PP', roff(paragraph)]),

@@ -54,7 +54,8 @@ async function askEngine(engine: Engine, inquiries: readonly Inquiry[], asking: 
   return Promise.all(
     inquiries.map(async ({ holder, manager, sockets }, index) => {
       const uid = reach[index];
-      if (uid === undefined) return denied(manager, `it is the ${engine} of another user, who must run this`);
+      if (uid === undefined)
+        return denied(manager, `it is the ${engine} of another user, and only that user can run this`);
       const mine = inquiries.filter((_each, other) => reach[other] === uid);
       const answer = known.get(uid) ?? inspectAll(engine, uid, mine, asking);
       known.set(uid, answer);

@@ -39,7 +39,8 @@ async function listOf(pid: number, { os, asker, signal }: Asking): Promise<Liste
   const daemon: Holder | null = identity === null ? null : os.readProcess(identity);
   if (daemon === null) return { problem: 'its daemon has exited' };
   // Connecting hands over no rights, so the user who called sudo may be asked as root.
-  if (askAs(daemon.uid, asker) === null) return { problem: `it is the pm2 of user ${daemon.user}, who must run this` };
+  if (askAs(daemon.uid, asker) === null)
+    return { problem: `it is the pm2 of user ${daemon.user}, and only that user can run this` };
   const socket = os.processes.listeningPaths(pid).find((path) => basename(path) === 'rpc.sock');
   if (socket === undefined) return { problem: 'it has no socket to ask it through' };
   try {

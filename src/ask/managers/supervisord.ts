@@ -26,7 +26,7 @@ async function askAbout({ holder, manager }: Inquiry, { os, asker, signal }: Ask
   const daemon = identity === null ? null : os.readProcess(identity);
   if (daemon === null) return denied(manager, 'it is gone');
   if (askAs(daemon.uid, asker) === null && daemon.uid !== 0)
-    return denied(manager, `it is the supervisord of user ${daemon.user}, who must run this`);
+    return denied(manager, `it is the supervisord of user ${daemon.user}, and only that user can run this`);
   const socket = os.processes.listeningPaths(pid).map(publicName)[0];
   if (socket === undefined)
     return denied(

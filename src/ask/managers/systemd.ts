@@ -44,7 +44,7 @@ function reachOf(user: number | null, asker: Asker): Reach | null {
   return { options: ['--user', ...plain], uid: as === 'ourselves' ? null : as, shown: 'systemctl --user' };
 }
 
-const another = (user: string): string => `it is the systemd of user ${user}, who must run this`;
+const another = (user: string): string => `it is the systemd of user ${user}, and only that user can run this`;
 
 async function askForService(inquiry: Inquiry, asking: Asking): Promise<Manager> {
   const { holder, manager } = inquiry;

@@ -59,7 +59,7 @@ export async function talk<Answer>(
     connection.on('data', (part) => {
       parts.push(part);
       size += part.length;
-      if (size > mostBytes) end(() => reject(new Error('it answered too much')));
+      if (size > mostBytes) end(() => reject(new Error('its answer is too long')));
       else read(false);
     });
     connection.on('close', () => read(true));

@@ -61,7 +61,7 @@ export default cause({
       expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['stop-process'] },
     },
     {
-      title: 'the server lives and serves, and a worker that it had started has the socket open, too',
+      title: 'the server lives and serves, and a worker that it had started also has the socket open',
       needs: [],
       async stage(stage) {
         const { server, listener, port } = await listening(stage, '127.0.0.1', { reuseAddress: true });

@@ -8,7 +8,7 @@ export default cause({
   page: {
     see: 'A server on port 0, "any free port", fails with `EADDRINUSE`, or connections fail with `EADDRNOTAVAIL`, on a machine with very many sockets.',
     why: 'For port 0 the kernel takes a port of `net.ipv4.ip_local_port_range` (32768 to 60999 by default) that nobody has on that address, not even a closed connection in TIME_WAIT; `SO_REUSEADDR` does not help here. All of them are taken: by very many connections, by a program that opens sockets and never closes them, or because the range is small or reserved.',
-    now: '`rebind ls` and `ss -s` show who has so many sockets. Widen the range: `sudo sysctl -w net.ipv4.ip_local_port_range="10240 65535"`. A definite port outside of the range still works.',
+    now: '`rebind ls` and `ss -s` show which programs have so many sockets. Widen the range: `sudo sysctl -w net.ipv4.ip_local_port_range="10240 65535"`. A definite port outside of the range still works.',
     prevent:
       'Close sockets, use connections again (keep-alive, a pool), let the clients close first. Servers that bind port 0 for tests should close before they open the next one.',
   },

@@ -37,7 +37,7 @@ export default cause({
   remedies: (_args, question) => stopServers(question),
   stages: [
     {
-      title: 'a server of another user has the port with SO_REUSEPORT, and you set it, too',
+      title: 'a server of another user has the port with SO_REUSEPORT, and you also set it',
       needs: ['second-user'],
       async stage(stage) {
         const { server, port } = await listening(stage, '127.0.0.1', {

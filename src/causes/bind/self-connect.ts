@@ -11,7 +11,7 @@ export default cause({
   on: ['linux'],
   page: {
     see: 'A script polls the port until your server is up, and then reports that it is, although the server never started: it fails with `EADDRINUSE`, and there is no listener. `ss -tan` shows a connection with the same address and port on both sides.',
-    why: 'A client that connects to a port of the automatic range, while nobody listens there, is given some port of that range for its own end. When that happens to be the one it connects to, TCP connects it with itself (a "simultaneous open"). The chance is about one in 28,000 for each try, so a script that polls in a loop meets it sooner or later.',
+    why: 'A client that connects to a port of the automatic range, while no program listens there, is given some port of that range for its own end. When that happens to be the one it connects to, TCP connects it with itself (a "simultaneous open"). The chance is about one in 28,000 for each try, so a script that polls in a loop meets it sooner or later.',
     now: 'Stop the client that polls; `rebind why` names it. Its connection is closed with it. Or close the connection with `sudo rebind free 49500 --force`; the client can keep polling.',
     prevent:
       'Choose a port below the automatic range, such as 8080, or reserve the port: `sudo sysctl -w net.ipv4.ip_local_reserved_ports=49500`. `rebind wait 49500 --for open` does not fall for it: it never connects, it looks for a listener.',
@@ -81,7 +81,7 @@ export default cause({
       expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['wait', 'stop-process'] },
     },
     {
-      title: 'a client that was connected to itself has ended (TIME_WAIT)',
+      title: 'a client that was connected to itself has exited (TIME_WAIT)',
       needs: [],
       async stage(stage) {
         const port = stage.freePort();

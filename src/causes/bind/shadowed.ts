@@ -133,7 +133,7 @@ export default cause({
       expect: { bindable: true, errno: null, remedies: [] },
     },
     {
-      title: 'another program receives UDP on the address with SO_REUSEADDR, and you set it, too',
+      title: 'another program receives UDP on the address with SO_REUSEADDR, and you also set it',
       needs: [],
       async stage(stage) {
         const port = stage.freePort();
@@ -148,7 +148,7 @@ export default cause({
       expect: { bindable: true, errno: null, remedies: [] },
     },
     {
-      title: 'another server has 127.0.0.2, which nobody calls localhost: nothing to say',
+      title: 'another server has 127.0.0.2, which is not localhost: nothing to report',
       needs: [],
       async stage(stage) {
         const { server, port } = await listening(stage, '127.0.0.2', { reuseAddress: true });

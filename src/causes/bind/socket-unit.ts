@@ -11,7 +11,7 @@ export default cause({
   title: 'A service manager listens and starts the real server when a client connects',
   on: ['linux', 'darwin'],
   page: {
-    see: 'The port is held by `systemd` (pid 1), `systemd-socket-activate` or `xinetd`. You stop the service, and the port is still taken; or the service is not even running, and starts as soon as somebody connects.',
+    see: 'The port is held by `systemd` (pid 1), `systemd-socket-activate` or `xinetd`. You stop the service, and the port is still taken; or the service is not even running, and starts as soon as a client connects.',
     why: 'With socket activation the service manager opens the port and keeps it, whether or not the service runs, and passes it on when it starts the service. So stopping the service does not release the port, and pid 1 cannot be stopped. Another unit has the port, one whose name ends in `.socket`.',
     now: '`systemctl list-sockets` shows which socket unit has the port; `sudo systemctl stop NAME.socket` releases it. Also stop the service if it runs: it has the same socket open.',
     prevent:

@@ -60,7 +60,7 @@ export default cause({
       expect: { bindable: false, errno: 'EADDRINUSE', remedies: ['wait', 'remove-leftovers'] },
     },
     {
-      title: 'a server with SO_REUSEADDR was killed; yours has it, too: nothing blocks',
+      title: 'a server with SO_REUSEADDR was killed; yours also has it: nothing blocks',
       needs: [],
       async stage(stage) {
         const { port } = await afterKill(stage, '127.0.0.1', { reuseAddress: true });

@@ -42,7 +42,7 @@ export default cause({
     const refused = errno === 'EPERM' || errno === 'EACCES';
     return [
       ...(gaps > 0 && question.facts.asker.uid !== 0
-        ? [investigate('Ask again as root, who sees most', advice.asAdministrator(command))]
+        ? [investigate('Ask again as root, which sees most', advice.asAdministrator(command))]
         : []),
       ...(refused && advice.policies !== null ? [investigate(advice.policies.sentence, advice.policies.command)] : []),
       investigate('If you find nothing, report this answer: rebind lacks a cause', `${command} --json`),

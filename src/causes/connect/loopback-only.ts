@@ -12,7 +12,7 @@ export default addressCause({
   on: ['linux'],
   at: 'listener',
   page: {
-    see: '`ECONNREFUSED` from every other machine, phone, virtual machine and container, and for the address of the network card on this machine, too. `localhost` works.',
+    see: '`ECONNREFUSED` from every other machine, phone, virtual machine and container, and for the address of the network card on this machine as well. `localhost` works.',
     why: 'The server listens on `127.0.0.1` or `::1`. Only connections from this machine to those addresses arrive there. Many development servers do so by default: Vite, Flask, Rails, `next dev -H localhost`.',
     now: 'Start the server with the host `0.0.0.0` or `::`: `vite --host`, `flask run --host 0.0.0.0`, `rails server -b 0.0.0.0`, `server.listen(3000)` without a host.',
     prevent:

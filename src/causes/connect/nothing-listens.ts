@@ -33,7 +33,7 @@ export default addressCause({
   ],
   stages: [
     {
-      title: 'nobody has the port',
+      title: 'no program has the port',
       needs: [],
       async stage(stage) {
         const port = stage.freePort();

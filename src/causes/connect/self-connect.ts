@@ -29,7 +29,7 @@ export default addressCause({
   ],
   stages: [
     {
-      title: 'nobody listens on the only port that clients are given',
+      title: 'no program listens on the only port that clients are given',
       needs: ['namespace'],
       async stage(stage) {
         const port = 40_100;

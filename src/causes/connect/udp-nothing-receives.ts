@@ -49,9 +49,9 @@ export default addressCause({
   ],
   stages: [
     {
-      title: 'nobody receives on a port of 127.0.0.1',
+      title: 'no program receives on a port of 127.0.0.1',
       needs: ['network'],
-      stage: (stage) => alone(stage, 'nobody receives on UDP port PORT', async () => {}, { udp: true }),
+      stage: (stage) => alone(stage, 'no program receives on UDP port PORT', async () => {}, { udp: true }),
       expect: { reachable: false, errno: 'ECONNREFUSED', remedies: ['start-server'] },
     },
     {

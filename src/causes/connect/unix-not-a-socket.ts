@@ -10,8 +10,8 @@ export default addressCause({
   at: 'file',
   page: {
     see: '`ECONNREFUSED`, as if a server had crashed.',
-    why: 'The kernel reports the same error for a socket that nobody listens on and for a path that is no socket at all: a regular file, a directory, a pipe. A container engine makes a directory where a bind mount names a socket that does not exist yet, such as /var/run/docker.sock.',
-    now: 'Look at it with `ls -ld PATH`. Remove it if nobody needs it, and start the server, which makes the socket.',
+    why: 'The kernel reports the same error for a socket that no program listens on and for a path that is no socket at all: a regular file, a directory, a pipe. A container engine makes a directory where a bind mount names a socket that does not exist yet, such as /var/run/docker.sock.',
+    now: 'Look at it with `ls -ld PATH`. Remove it if no program needs it, and start the server, which makes the socket.',
     prevent: 'Mount the directory of a socket, not the socket itself, so that it may be made later.',
   },
   recognise(question) {
@@ -25,7 +25,7 @@ export default addressCause({
   remedies: ({ path }, question) => [
     change(
       'remove-file',
-      'Look at it, remove it if nobody needs it, and start the server',
+      'Look at it, remove it if no program needs it, and start the server',
       question.advice.network?.permissions(path),
       { path },
     ),

@@ -15,7 +15,7 @@ export default addressCause({
     why: 'A Unix socket is found by its file, not by its name. Somebody removed the file of the running server: a second server that cleaned up before it started, a script, or a cleaner of temporary files. Or another socket was bound there since. The server listens on, and nobody can reach it.',
     now: 'Restart the server, so that it makes its file again.',
     prevent:
-      'Never remove the file of a socket without checking that nobody listens: `rebind free PATH` checks. Keep sockets out of /tmp.',
+      'Never remove the file of a socket without checking that no program listens: `rebind free PATH` checks. Keep sockets out of /tmp.',
   },
   recognise(question) {
     const evidence = unixRefused(question, 'ENOENT', 'ECONNREFUSED');

@@ -53,7 +53,7 @@ export const holdEntry: Command = {
       name: 'lame-duck',
       value: { name: 'TIME|auto' },
       summary:
-        'How long to go on accepting after SIGTERM while /readyz says no and answers say Connection: close; auto learns it from those who ask (default: 0)',
+        'How long to go on accepting after SIGTERM while /readyz says no and answers say Connection: close; auto learns it from the probes (default: 0)',
     },
     {
       name: 'health',
