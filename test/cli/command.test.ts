@@ -152,8 +152,11 @@ describe('what free and wait print', { skip: linux }, () => {
       // The server cannot accept while this process waits for the answer.
       ['wait', ['wait', taken, '--for', 'open', '--timeout', '100ms']],
     ] as const) {
-      const { stdout, stderr } = rebind([...words, '--json']);
-      assert.deepEqual(violations(documents[name] as Schema, JSON.parse(stdout)), [], `${words.join(' ')}\n${stderr}`);
+      // Not waited for synchronously: a server that does not run is not open.
+      await using ran = run([...words, '--json']);
+      await ran.ended;
+      const document: unknown = JSON.parse(ran.stdout());
+      assert.deepEqual(violations(documents[name] as Schema, document), [], `${words.join(' ')}\n${ran.stderr()}`);
     }
   });
 });

@@ -157,7 +157,7 @@ test('the numbers of a hold, on the port of the health', async () => {
 
 test('hold 0 chooses a port, which the command gets as PORT', async () => {
   await using held = run(['hold', '127.0.0.1:0', '--lame-duck', 'auto', '--health', '0', '--', ...command]);
-  await held.printed(/was ready after/);
+  await held.printed(/is ready \(/);
   const [, port = ''] = /The command gets the port as PORT=(\d+)/.exec(held.stderr()) ?? [];
   assert.equal((await ask(Number(port), '/')).text, 'ok');
   const [, health = ''] = /\/livez and \/readyz are answered on port (\d+)/.exec(held.stderr()) ?? [];

@@ -13,13 +13,8 @@ export default cause({
   on: ['linux', 'darwin'],
   page: {
     see: '`listen EACCES: permission denied 0.0.0.0:80`. (Node tries `::` first and then `0.0.0.0`, so its message names an address that you did not ask for.)',
-<<<<<<< HEAD
     why: 'On Linux, ports below `net.ipv4.ip_unprivileged_port_start`, 1024 by default, may only be bound with the capability `CAP_NET_BIND_SERVICE`, which root has. The kernel looks at this before it looks at whether the port is free: behind `EACCES` there may be a second problem, and rebind tells you of it. macOS since 10.14 asks for root only where one definite address is bound, such as `127.0.0.1:80`; `0.0.0.0:80` and `[::]:80` are open to everybody.',
-    now: 'Let the server listen on a port such as 8080. Or lower the limit for everybody on this machine: `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=80`. In a systemd unit: `AmbientCapabilities=CAP_NET_BIND_SERVICE`.',
-=======
-    why: 'Ports below `net.ipv4.ip_unprivileged_port_start`, 1024 by default, may only be bound with the capability `CAP_NET_BIND_SERVICE`, which root has. The kernel looks at this before it looks at whether the port is free: behind `EACCES` there may be a second problem, and rebind tells you of it.',
     now: 'Let the server listen on a port such as 8080. Or lower the limit for every program on this machine: `sudo sysctl -w net.ipv4.ip_unprivileged_port_start=80`. In a systemd unit: `AmbientCapabilities=CAP_NET_BIND_SERVICE`.',
->>>>>>> a93193d (Sentences in plain terms: programs exit and stop, hold and errors name the port as typed, the help says what a command may change)
     prevent:
       'Let a proxy or a socket unit of systemd have the low port, and the server a high one. Do not run the server as root for this, and do not give the capability to the `node` program itself (`setcap`): every script would have it.',
   },
