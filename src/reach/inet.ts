@@ -55,7 +55,7 @@ export async function seeTcp(to: InetEndpoint, instruments: Reaching, probe: Pro
   const before = instruments.before(to, gaps);
   const ours = isOurs(before);
   const seen: Draft = { before, ours, gaps };
-  const refusedEarly = isRefusedEarly(before);
+  const refusedEarly = isRefusedEarly(before, to);
   // A connection into a full queue would take the place of a client.
   const full = isFull(before.lookup?.found ?? null);
   if (refusedEarly || full || !probe.connect) {
@@ -312,9 +312,11 @@ async function conditionsOf(
 }
 
 /** Without SO_BROADCAST a datagram to many is refused with another error than a connection, which is refused without a packet, too. */
-function isRefusedEarly({ dryRun, route }: Before): boolean {
+function isRefusedEarly({ dryRun, route }: Before, { address }: InetEndpoint): boolean {
   if (dryRun === null || dryRun.errno === null) return false;
-  return route?.type !== 'broadcast' && route?.type !== 'multicast';
+  const many =
+    route?.type === 'broadcast' || route?.type === 'multicast' || /^(ff[0-9a-f]{2}:|22[4-9]\.|23\d\.)/i.test(address);
+  return !many;
 }
 
 /** A listener's queue holds one more than its backlog (kernel: sk_acceptq_is_full). */

@@ -31,7 +31,7 @@ const checks: Readonly<Record<Need, () => string | null>> = {
   namespace: () => (insideNamespace() ? null : 'it changes settings of the network and so needs a network namespace'),
   network: () => {
     if (!hasEveryUser() && !insideNamespace())
-      return 'it joins hosts of its own and so needs the right to make network namespaces';
+      return 'it makes hosts of its own, which needs root or a namespace made for it';
     for (const [program, owner] of Object.entries({ ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux' }))
       if (findProgram(program) === null) return `${program} (of ${owner}) is not installed`;
     return null;
