@@ -151,6 +151,7 @@ const readersOfTheSystem: Readonly<Record<string, string>> = {
   'os/linux/reach/conditions.ts readConditions': 'reads /proc: limitOf, schedTimes, freezerPath',
   'os/linux/reach/connection.ts readReply': 'asks recv(2), and keeps the bytes as they are',
   'os/linux/reach/elsewhere.ts readElsewhere': 'reads files: parseTable, parseFibTrie, parseIfInet6',
+  'os/linux/reach/redirects.ts readRedirects': 'asks netlink: decodeChain, decodeRule',
   'os/linux/reach/names.ts readNameFiles': 'reads files: parseHosts, parseResolv',
   'os/linux/standing.ts readStandings': 'reads /proc: parseStat',
   'os/darwin/settings.ts readSettings': 'asks sysctl for numbers',
