@@ -75,6 +75,31 @@ test('no descriptor is left: refused, and the old one serves on', {
   assert.doesNotMatch(held.stderr(), /fault of rebind|bug in rebind/);
 });
 
+test('no process may be started: refused, and the old one serves on', {
+  skip:
+    (process.getuid?.() === 0 && 'no limit of processes holds for root (RLIMIT_NPROC): it runs as an ordinary user') ||
+    (spawnSync('prlimit', ['--version']).status !== 0 && 'needs prlimit'),
+}, async () => {
+  const port = await freePort();
+  await using held = run(['hold', `127.0.0.1:${port}`, '--', ...server], {
+    env: { PORT: String(port), HOST: '127.0.0.1' },
+  });
+  await held.printed(/is ready/);
+  const limit = (soft: string): void => {
+    assert.equal(spawnSync('prlimit', ['--pid', String(held.pid), `--nproc=${soft}:`]).status, 0);
+  };
+  const [, before = ''] = /Max processes +(\S+)/.exec(readFileSync(`/proc/${held.pid}/limits`, 'utf8')) ?? [];
+  limit('1');
+  held.child.kill('SIGHUP');
+  await held.printed(
+    /Generation 2 could not be started: there are as many processes as there may be \(.*\) \(EAGAIN\); generation 1 keeps serving/,
+  );
+  assert.match(await get(port), /^1 /);
+  limit(before);
+  held.child.kill('SIGHUP');
+  await held.printed(/Generation 3 .* is ready/);
+});
+
 test('a program that connects while no descriptor is left keeps none open afterwards', {
   skip: spawnSync('prlimit', ['--version']).status !== 0 && 'needs prlimit',
 }, async () => {
