@@ -242,7 +242,11 @@ export const textParsers: readonly Parser[] = [
       holds: ({ answer }, { own, all }) => {
         const protectedOne = own.pid === 1 || own.pid === all.asker.pid || all.asker.ancestors.includes(own.pid);
         if (protectedOne) must(answer.kind === 'never', `is ${answer.kind} for process ${own.pid}`);
-        if (own.uid !== all.asker.uid) must(answer.kind !== 'yes', 'is yes for the process of another user');
+        // But for a worker that a server of the asker started, and that gave up rights.
+        const servers = [...all.holders.values()].flat().filter(({ uid }) => uid === all.asker.uid);
+        const isWorker = own.parents.some(({ pid }) => servers.some((server) => server.pid === pid));
+        if (own.uid !== all.asker.uid && !isWorker)
+          must(answer.kind !== 'yes', 'is yes for the process of another user');
       },
     },
   ),
