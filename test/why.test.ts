@@ -41,6 +41,7 @@ function fakeOs(read: Facts[], probes: (Probe | null)[]): Os & { reads: number }
     probe: () => next(probes),
     readSettings: () => settings,
     hasIpv6: () => settings.ipv6,
+    readRedirects: () => [],
   };
   return fake as unknown as Os & { reads: number };
 }
