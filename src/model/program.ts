@@ -30,7 +30,11 @@ const mostRead = 4_096;
 export function programName({ command, argv }: Named): string {
   const [first = '', ...words] = argv.map((word) => word.slice(0, mostRead));
   if (first === '') return command;
-  if (words.every((word) => word === '') && first.includes(' ') && !first.startsWith('/')) return short(title(first));
+  if (words.every((word) => word === '') && first.includes(' ') && !first.startsWith('/')) {
+    // pm2 gives its programs the title `node /srv/app.js`.
+    const [interpreter = '', ...rest] = first.split(' ');
+    return short(isInterpreter(interpreter) ? scriptName(interpreter, [interpreter, ...rest]) : title(first));
+  }
   const program = baseOf(first).replace(/^-/, '');
   if (program === '') return command;
   return short(isInterpreter(program) ? scriptName(program, argv) : program);

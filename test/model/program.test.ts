@@ -20,6 +20,7 @@ const named: readonly (readonly [string, string, readonly string[]])[] = [
   ['npm run dev', 'npm run dev', ['npm run dev', '', '']],
   ['php-fpm: master process', 'php-fpm8.4', ['php-fpm: master process (/etc/php/8.4/fpm/php-fpm.conf)']],
   ['a-program-with-a-long-name', 'a-program-with-', ['/opt/a-program-with-a-long-name', '--port', '3000']],
+  ['node app.js', 'node /srv/shop/', ['node /srv/shop/app.js', '', '']],
   ['bash', 'bash', ['-bash']],
   ['sleep', 'sleep', []],
   ['My Editor', 'My Editor', ['/opt/My Apps/My Editor']],
