@@ -108,7 +108,7 @@ function stopSteps(stop: Stop, question: Question, context: StepContext): Planne
       const { watcher, manager } = stop;
       const { again } = managers[manager.kind];
       const what = `, which ${again === null ? 'runs it' : `starts it again ${again}`}`;
-      const ends = stopOne(watcher, label(manager), null, question, context, what);
+      const ends = stopOne(watcher, label(manager), manager, question, context, what);
       return ends.refusal === null
         ? [ends, ...stop.holders.map((holder) => stopOne(holder, null, null, question, context))]
         : [ends];

@@ -91,7 +91,10 @@ export function doubtAboutManager(manager: Manager): string | null {
     return managers[manager.kind].again === null && managers[manager.kind].role !== 'service'
       ? null
       : managedBy(manager);
-  return managers[manager.kind].role === 'service'
+  const { role, again } = managers[manager.kind];
+  // A test run is at work; it is no server that was left behind.
+  if (role === 'watcher' && again === null) return `${managedBy(manager)}, and the whole test run would stop`;
+  return role === 'service'
     ? `${managers[manager.kind].called} runs it, so others may rely on it`
     : null;
 }

@@ -168,6 +168,8 @@ describe('the plan of free', () => {
       [40, 41],
     );
     assert.ok(isPlainlySafe(steps));
+    const run = managed([holder()], { ...manager, kind: 'jest', name: null, pid: 40, order: null, process: watcher });
+    assert.ok(!isPlainlySafe(run), 'a test run that is at work is not stopped unasked');
   });
 
   test('what rebind hold keeps is left to hold', () => {

@@ -68,7 +68,7 @@ function stopWatcher({ manager, watcher, holders }: Extract<Stop, { kind: 'watch
   const program = list(holders.map((holder) => `${programName(holder)} (pid ${holder.pid})`));
   const again = managers[manager.kind].again;
   const what = `${label(manager)}, which ${again === null ? `runs ${program}` : `runs ${program} and starts it again ${again}`}`;
-  return askToEnd([watcher, ...holders], `Stop ${what}`, question);
+  return askToEnd([watcher, ...holders], `Stop ${what}`, question, doubtAboutManager(manager) ?? undefined);
 }
 
 function stopProcesses(stops: readonly Extract<Stop, { kind: 'process' }>[], question: Question): Remedy[] {
