@@ -94,7 +94,5 @@ export function doubtAboutManager(manager: Manager): string | null {
   const { role, again } = managers[manager.kind];
   // A test run is at work; it is no server that was left behind.
   if (role === 'watcher' && again === null) return `${managedBy(manager)}, and the whole test run would stop`;
-  return role === 'service'
-    ? `${managers[manager.kind].called} runs it, so others may rely on it`
-    : null;
+  return role === 'service' ? `${managers[manager.kind].called} runs it, so others may rely on it` : null;
 }
