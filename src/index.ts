@@ -19,7 +19,7 @@ export {
 } from './errors.ts';
 export type { FreeOptions, FreeProgress, FreeReport, FreeStep } from './free.ts';
 export type { Hold, HoldEvents, HoldOptions, HoldStatus, RestartResult } from './hold/index.ts';
-export { adopt, free, health, hold, listen, reach, reserve, wait, why } from './lazy.ts';
+export { adopt, free, health, hold, lease, listen, reach, reserve, wait, why } from './lazy.ts';
 export type { Endpoint, ParsedEndpoint } from './model/endpoint.ts';
 export { formatEndpoint, parseEndpoint } from './model/endpoint.ts';
 export type { Target } from './model/reach/target.ts';
@@ -34,6 +34,7 @@ export { connect } from './server/connect.ts';
 export type { HasDescriptor } from './server/descriptor.ts';
 export { descriptor } from './server/descriptor.ts';
 export type { Health, HealthOptions, HealthServers } from './server/health-options.ts';
+export type { LeaseOptions } from './server/lease.ts';
 export type { Listening } from './server/listen.ts';
 export type { ListenOptions, ListenTarget } from './server/listen-plan.ts';
 export { getOption, setOption } from './server/option.ts';

@@ -38,6 +38,19 @@ export const wait: typeof import('./wait/wait.ts').wait = async (...args) =>
   (await import('./wait/wait.ts')).wait(...args);
 
 /**
+ * Reserves a port that stays the same from one run to the next.
+ *
+ * @example
+ * ```ts
+ * const leased = await lease({ key: 'shop-e2e' });
+ * const child = spawn('node', ['server.js'], { env: { ...process.env, PORT: String(leased.port) } });
+ * child.on('exit', () => leased.release());
+ * ```
+ */
+export const lease: typeof import('./server/lease.ts').lease = async (...args) =>
+  (await import('./server/lease.ts')).lease(...args);
+
+/**
  * Tells orchestrators and load balancers how a server is: `/livez` and `/readyz`, on a port of its own or by its handler, and HAProxy's
  * agent-check.
  *

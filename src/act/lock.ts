@@ -26,15 +26,27 @@ export function lockProcess(os: Os, identity: ProcessIdentity): Lock | null {
  */
 export async function lockTakeOver(os: Os, endpoint: string, patienceMs = 30_000, signal?: AbortSignal): Promise<Lock> {
   const name = `take-over-${os.channels.network()}-${digest(endpoint)}`;
+  return waitForLock(os, name, `Another process takes over ${endpoint} and does not finish`, patienceMs, signal);
+}
+
+/** Waits until no other process of this user chooses a port to lease: a reservation lets a second one beside it. @throws {Error} ETIMEDOUT */
+export function lockLease(os: Os): Promise<Lock> {
+  return waitForLock(os, 'lease', 'Another process chooses a port to lease and does not finish', 0);
+}
+
+async function waitForLock(
+  os: Os,
+  name: string,
+  late: string,
+  patienceMs: number,
+  signal?: AbortSignal,
+): Promise<Lock> {
   const endMs = performance.now() + patienceMs + marginMs;
   for (;;) {
     signal?.throwIfAborted();
     const lock = tryLock(os, name);
     if (lock !== null) return lock;
-    if (performance.now() >= endMs)
-      throw Object.assign(new Error(`Another process takes over ${endpoint} and does not finish`), {
-        code: 'ETIMEDOUT',
-      });
+    if (performance.now() >= endMs) throw Object.assign(new Error(late), { code: 'ETIMEDOUT' });
     await process
       .getBuiltinModule('node:timers/promises')
       .setTimeout(lookEveryMs, undefined, signal === undefined ? {} : { signal })

@@ -104,6 +104,7 @@ function passedBySystemd(): Passed | null {
     backlog: systemdBacklog,
     copies: 1,
     learn: false,
+    lease: false,
     handOff: false,
     sockets,
   };

@@ -8,7 +8,7 @@ import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import type { Agent } from './agent.ts';
-import { fetchSocket, findLearned } from './ask-for-socket.ts';
+import { fetchSocket, findLearned, leasedPort } from './ask-for-socket.ts';
 import type { Handle } from './bindings.ts';
 import { Claims } from './claims.ts';
 import { mayMove, type Receiver, receive } from './hand-off.ts';
@@ -50,6 +50,8 @@ export class Adoption implements Places {
   readonly #taken = new WeakMap<Handle, Taken>();
   /** What the others were bound to: port 0 is another port each time. */
   readonly #asked = new WeakMap<Handle, { readonly host: string; readonly port: number }>();
+  /** Held ports by those that they stand for. */
+  readonly #leases = new Map<number, number>();
   readonly #starts = new Starts();
   readonly refusals: Refusals;
   /** What the next bind gets, whatever it asks for. */
@@ -79,7 +81,8 @@ export class Adoption implements Places {
   bindTcp(handle: Handle, address: string, port: number, flags: number): 0 | null {
     const reusePort = (flags & flag.tcpReusePort) !== 0;
     const v6Only = (flags & flag.v6Only) !== 0;
-    const opened = this.#open(handle, { protocol: 'tcp', address, port, v6Only, reusePort, reuseAddress: true });
+    const wish = { address, port: this.#leased(port), v6Only, reusePort, reuseAddress: true } as const;
+    const opened = this.#open(handle, { protocol: 'tcp', ...wish }, port);
     if (opened === null) this.#asked.set(handle, { host: address, port });
     return opened;
   }
@@ -173,15 +176,36 @@ export class Adoption implements Places {
     if (held !== undefined) this.agent.tell({ kind: 'listening', identity: held.identity, note: null, receiver: null });
   }
 
-  /** Opens a held socket in the handle: 0 when it did, null when Node is to bind it. */
-  #open(handle: Handle, wish: Wish): 0 | null {
+  /** The port that hold leases for this one. Hold decides once for all processes of the command. */
+  #leased(port: number): number {
+    if (!this.passed.lease || !this.matches || port === 0) return port;
+    let leased = this.#leases.get(port);
+    if (leased === undefined) {
+      try {
+        leased = leasedPort(this.passed, port) ?? port;
+      } catch {
+        // Hold cannot be reached: the program keeps its port, as without a lease.
+        leased = port;
+      }
+      this.#leases.set(port, leased);
+    }
+    return leased;
+  }
+
+  /**
+   * Opens a held socket in the handle: 0 when it did, null when Node is to bind it.
+   *
+   * @param asked The port that the program named, which may be another than the leased one of the wish
+   */
+  #open(handle: Handle, wish: Wish, asked = wish.protocol === 'unix' ? 0 : wish.port): 0 | null {
     const forced = this.#forced;
     if (forced === null && !this.matches) return null;
     this.agent.connect();
     const found = forced === null ? this.#find(wish) : { socket: forced, match: 'same' as const };
     if (found === null || (found.match !== 'narrow' && !this.#isFree(found.socket, wish))) return null;
     // A look at an address must not decide what is held.
-    const isOnlyLooking = found.match === 'narrow' && wish.protocol === 'tcp' && this.#starts.isProbe(wish);
+    const isOnlyLooking =
+      found.match === 'narrow' && wish.protocol === 'tcp' && this.#starts.isProbe({ ...wish, port: asked });
     const narrow = found.match === 'narrow' && wish.protocol !== 'unix' && !isOnlyLooking ? wish : null;
     // Its wide socket is served already, so the kernel refuses this one, as it should.
     if (found.match === 'narrow' && this.#claims.has(found.socket.identity) && isWide(found.socket)) return null;

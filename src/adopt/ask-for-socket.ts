@@ -5,7 +5,7 @@
  * It blocks: listen() must know its socket when it returns, as address() is often called on the next line.
  */
 
-import { type AgentMessage, giveAnswer, line, servedAnswer } from '../hold/wire/messages.ts';
+import { type AgentMessage, giveAnswer, leaseAnswer, line, servedAnswer } from '../hold/wire/messages.ts';
 import { controlPath, type Passed, type PassedSocket } from '../hold/wire/passed.ts';
 import type { Shape } from '../hold/wire/shape.ts';
 import { isNativeError, NativeError } from '../os/errors.ts';
@@ -52,6 +52,15 @@ export function findLearned(passed: Passed, host: string, port: number): Given {
     // Hold cannot be reached, or koffi is missing: Node binds, and the kernel says what is wrong.
     return { socket: null, why: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** The held port that stands for a fixed one that the program asks for; null when it keeps its own, or when hold does not say. */
+export function leasedPort(passed: Passed, port: number): number | null {
+  const { token, generation } = passed;
+  const answer = ask(passed, { kind: 'lease', token, generation, port }, answerWithinMs);
+  if ('why' in answer) return null;
+  for (const fd of answer.descriptors) os().sockets.close(fd);
+  return readJson(answer.data.toString('utf8'), leaseAnswer)?.port ?? null;
 }
 
 /** True when another process of the generation serves on the socket, or when hold does not say. @throws {NativeError} when hold cannot be reached. */

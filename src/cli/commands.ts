@@ -9,6 +9,7 @@ import { demoEntry } from './entries/demo.ts';
 import { freeEntry } from './entries/free.ts';
 import { helpEntry } from './entries/help.ts';
 import { holdEntry } from './entries/hold.ts';
+import { leaseEntry } from './entries/lease.ts';
 import { lsEntry } from './entries/ls.ts';
 import { reachEntry } from './entries/reach.ts';
 import { valuesEntry } from './entries/values.ts';
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   waitEntry,
   holdEntry,
   reachEntry,
+  leaseEntry,
   lsEntry,
   checkEntry,
   demoEntry,

@@ -40,6 +40,9 @@ export function tellEvents(held: Hold, command: readonly string[], io: Io, log: 
     tell(`${name} (pid ${pid}) ${how} (${Math.round(afterMs)} ms)`, 'good');
   });
   held.on('learned', ({ endpoint }) => tell(`Learned ${formatEndpoint(endpoint)}: it stays open from now on`));
+  held.on('leased', ({ asked, port }) =>
+    tell(`Port ${asked} of the program is port ${port} here: http://localhost:${port}`, 'good'),
+  );
   held.on('refused', ({ why, lastLines, serving }) => {
     tell(`${why}; ${serving === null ? 'nothing serves' : `generation ${serving} keeps serving`}`, 'bad');
     quote(lastLines);

@@ -19,6 +19,7 @@ import {
   type GiveAnswer,
   type Heard,
   type HoldMessage,
+  type LeaseAnswer,
   line,
   readLines,
   type ServedAnswer,
@@ -54,6 +55,8 @@ export interface ControlHandlers {
     asked: { readonly host: string; readonly port: number },
     uid: number,
   ): { readonly answer: GiveAnswer; readonly fd: number | null };
+  /** The leased port that stands for a port that a program asks for, or null. */
+  lease(port: number): number | null;
   /** True when another process of the run than this one serves on the socket, or may. */
   serves(generation: number, identity: string, besides: number): boolean;
   /** A program ends because of this error. */
@@ -231,6 +234,11 @@ export class Control {
     }
     if (message?.kind === 'find' && this.#proves(peer, message) && this.#isOf(peer, message.generation)) {
       this.#send(socket, this.#handlers.find(message, peer.uid));
+      return true;
+    }
+    if (message?.kind === 'lease' && this.#proves(peer, message) && this.#isOf(peer, message.generation)) {
+      socket.end(line({ port: this.#handlers.lease(message.port) } satisfies LeaseAnswer));
+      this.#closeSoon(socket);
       return true;
     }
     if (message?.kind === 'served' && this.#proves(peer, message)) {

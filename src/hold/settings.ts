@@ -55,6 +55,11 @@ export interface HoldOptions {
   readonly lingerMs?: number | undefined;
   /** How long a new process may take to become ready before hold stops it and the old one keeps serving. @default 30000 */
   readonly readyTimeoutMs?: number | undefined;
+  /**
+   * The first fixed port that the program asks for is served on the first held one, also in every process that it starts: `rebind lease`. Ports
+   * that tools open beside it keep their numbers. @default false
+   */
+  readonly lease?: boolean | undefined;
   /** What counts as ready. @default 'auto' */
   readonly readyBy?: ReadyBy | undefined;
   /** Takes a program that lives this long as ready, without any evidence. @default null */
@@ -111,6 +116,8 @@ export interface HoldEvents {
   draining: [{ readonly generation: number }];
   retired: [{ readonly generation: number; readonly counts: DrainCounts | null; readonly forced: boolean }];
   learned: [{ readonly endpoint: Endpoint }];
+  /** The lease stands for this port of the program. */
+  leased: [{ readonly asked: number; readonly port: number }];
   /** The former holder of a socket that was taken over has ended, or did not. */
   tookOver: [{ readonly pid: number; readonly ended: boolean }];
   changed: [{ readonly path: string }];
@@ -151,6 +158,7 @@ const optionNames = Object.keys({
   env: true,
   graceMs: true,
   stopSignal: true,
+  lease: true,
   lameDuckMs: true,
   healthPort: true,
   metricsPort: true,
@@ -189,7 +197,7 @@ export function readSettings(options: HoldOptions): Settings {
   const { cwd = process.cwd(), env = process.env } = options;
   if (typeof cwd !== 'string') throw new TypeError(`cwd is a text, not ${show(cwd)}`);
   if (typeof env !== 'object' || env === null) throw new TypeError(`env is an object, not ${show(env)}`);
-  for (const name of ['overlap', 'handOff', 'takeOver', 'yes'] as const) checkFlag(name, options[name]);
+  for (const name of ['overlap', 'handOff', 'takeOver', 'lease', 'yes'] as const) checkFlag(name, options[name]);
   for (const path of watch) {
     if (!existsSync(resolve(cwd, path)))
       throw new RangeError(`There is no file or directory ${escapeText(path)} to watch`);
@@ -203,6 +211,7 @@ export function readSettings(options: HoldOptions): Settings {
     environment: env,
     graceMs: milliseconds('graceMs', options.graceMs, defaults.graceMs),
     stopSignal: oneOf('stopSignal', options.stopSignal ?? defaults.stopSignal, stopSignals),
+    lease: options.lease ?? false,
     lameDuckMs: options.lameDuckMs === 'auto' ? 'auto' : milliseconds('lameDuckMs', options.lameDuckMs, 0),
     healthPort: options.healthPort == null ? null : portNumber(options.healthPort),
     metricsPort: options.metricsPort == null ? null : portNumber(options.metricsPort),

@@ -168,6 +168,7 @@ export interface CommandOptions {
   readonly readyBy: Passed['readyBy'];
   readonly backlog: number;
   readonly learn: boolean;
+  readonly lease: boolean;
   readonly handOff: boolean;
   /** Where the command's stderr goes when its last lines are kept; null leaves it alone. */
   readonly stderr: NodeJS.WritableStream | null;
@@ -192,6 +193,7 @@ export function spawnCommand(options: CommandOptions, notify: string | null): St
     readyBy: options.readyBy,
     backlog: options.backlog,
     learn: options.learn,
+    lease: options.lease,
     handOff: options.handOff,
   };
   const how = spawning(

@@ -239,7 +239,7 @@ test('a learned port is given to no user who did not open it', { skip }, async (
   assert.deepEqual(elsewhere, { answer: '', closed: true });
 });
 
-test('a learned port is given to processes of the run alone, also of the same user', async () => {
+test('a learned or leased port is given to processes of the run alone, also of the same user', async () => {
   const code = "require('net').createServer(() => {}).listen(0, '127.0.0.1')";
   await using held = await start({ endpoints: () => [], command: [process.execPath, '-e', code] });
   await held.heard('learned');
@@ -248,10 +248,14 @@ test('a learned port is given to processes of the run alone, also of the same us
   const { token, control } = JSON.parse(
     variables.find((one) => one.startsWith('REBIND_HOLD='))?.slice('REBIND_HOLD='.length) ?? '{}',
   ) as { token: string; control: string };
-  const find = { kind: 'find', token, generation: 1, host: '127.0.0.1', port: 0 };
-  const socket = connect(control.replace('@', '\0'));
-  socket.on('error', () => {}).write(`${JSON.stringify(find)}\n`);
-  assert.equal(Buffer.concat(await socket.toArray()).toString(), '');
+  for (const question of [
+    { kind: 'find', token, generation: 1, host: '127.0.0.1', port: 0 },
+    { kind: 'lease', token, generation: 1, port: 3000 },
+  ]) {
+    const socket = connect(control.replace('@', '\0'));
+    socket.on('error', () => {}).write(`${JSON.stringify(question)}\n`);
+    assert.equal(Buffer.concat(await socket.toArray()).toString(), '');
+  }
 });
 
 test('a socket whose close blocks cannot be sent to the control socket', { skip }, async (t) => {

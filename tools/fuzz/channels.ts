@@ -16,6 +16,7 @@ import {
   giveAnswer,
   heardMessage,
   holdMessage,
+  leaseAnswer,
   line,
   readLines,
   servedAnswer,
@@ -52,6 +53,7 @@ const agentSamples: AgentMessage[] = [
   { kind: 'stopped' },
   { kind: 'drained', counts: { finished: 1, idle: 2, killed: 0, handedOff: 3 } },
   { kind: 'give', token: 'a', identity, host: null, v6Only: true },
+  { kind: 'lease', token: 'a', generation: 1, port: 3000 },
   { kind: 'find', token: 'a', generation: 1, host: '::', port: 0 },
   { kind: 'served', token: 'a', generation: 1, identity },
 ];
@@ -109,7 +111,11 @@ export const channelParsers: readonly Parser[] = [
   ofMessage('hold/wire/messages.ts agentMessage', agentSamples, agentMessage),
   ofMessage(
     'hold/wire/messages.ts holdMessage',
-    [{ kind: 'stop' }, { kind: 'drain', graceMs: 10_000, lingerMs: 0.5, receivers: { [identity]: '@receiver' } }],
+    [
+      { kind: 'stop' },
+      { kind: 'farewell', graceMs: 1, lingerMs: 2 },
+      { kind: 'drain', graceMs: 10_000, lingerMs: 0.5, receivers: { [identity]: '@receiver' } },
+    ],
     holdMessage,
   ),
   ofMessage(
@@ -122,6 +128,7 @@ export const channelParsers: readonly Parser[] = [
     [{ socket: passedSocket }, { socket: unixSocket }, { why: 'no' }],
     giveAnswer,
   ),
+  ofMessage('hold/wire/messages.ts leaseAnswer', [{ port: 21_000 }, { port: null }], leaseAnswer),
   ofMessage('hold/wire/messages.ts servedAnswer', [{ served: true }, { served: false }], servedAnswer),
   ofMessage('hold/wire/messages.ts heardMessage', [{ heard: true, withinMs: 100 }], heardMessage),
   ofText(

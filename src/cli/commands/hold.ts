@@ -43,7 +43,17 @@ export async function run(invocation: Invocation, io: Io): Promise<number> {
   return serve(command, invocation, io);
 }
 
-async function serve(command: readonly string[], invocation: Invocation, io: Io): Promise<number> {
+/**
+ * Runs the command on what is held until it is over.
+ *
+ * @param leases The ports of which the first free one stands for the program's own; null where endpoints were typed
+ */
+export async function serve(
+  command: readonly string[],
+  invocation: Invocation,
+  io: Io,
+  leases: readonly number[] | null = null,
+): Promise<number> {
   const found = findCommand(command[0] ?? '', process.env, process.cwd());
   if (found.path === null) {
     const paint = canvas(io, 'stderr').paint;
@@ -60,7 +70,7 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
   const options = optionsOf(command, invocation, log);
   let held: Hold;
   try {
-    held = await hold(options);
+    held = leases === null ? await hold(options) : await holdFirstFree(options, leases);
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(escapeText(error.message), { cause: error });
     if (!isBlockedPortError(error)) throw error;
@@ -84,6 +94,20 @@ async function serve(command: readonly string[], invocation: Invocation, io: Io)
     for (const step of undo) step();
     await log.flush(lastLinesMs);
   }
+}
+
+/** Somebody may have one of them, such as another run of this command. @throws {BlockedPortError} of the first when all are taken. */
+async function holdFirstFree(options: HoldOptions, ports: readonly number[]): Promise<Hold> {
+  let blocked: unknown = null;
+  for (const port of ports) {
+    try {
+      return await hold({ ...options, endpoints: [port], lease: true });
+    } catch (error) {
+      if (!isBlockedPortError(error)) throw error;
+      blocked ??= error;
+    }
+  }
+  throw blocked ?? new UsageError('There is no port to lease: all of them are ones that this system chooses by itself');
 }
 
 /** An inspector that NODE_OPTIONS asks for is the command's: with a fixed port only one process can have it. */

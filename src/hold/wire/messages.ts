@@ -77,12 +77,19 @@ export type AgentMessage =
       readonly host: string;
       readonly port: number;
     }
+  /** The program asks for a fixed port: is a lease to stand for it? A connection of its own, and the answer is `LeaseAnswer`. */
+  | { readonly kind: 'lease'; readonly token: string; readonly generation: number; readonly port: number }
   /** Does any other process of the generation serve on this socket? A connection of its own, and the answer is `ServedAnswer`. */
   | { readonly kind: 'served'; readonly token: string; readonly generation: number; readonly identity: string };
 
 /** How hold answers `served`. */
 export interface ServedAnswer {
   readonly served: boolean;
+}
+
+/** How hold answers `lease`: the port that stands for the asked one, or null. */
+export interface LeaseAnswer {
+  readonly port: number | null;
 }
 
 /** From hold to a program. */
@@ -144,6 +151,7 @@ export const agentMessage: Shape<AgentMessage> = byKind<AgentMessage>({
   drained: fields({ counts: fields<DrainCounts>({ finished: count, idle: count, killed: count, handedOff: count }) }),
   give: fields({ token: text(256), identity: socketIdentity, host, v6Only: boolean }),
   find: fields({ token: text(256), generation: count, host: text(256), port: whole(0, 65_535) }),
+  lease: fields({ token: text(256), generation: count, port: whole(0, 65_535) }),
   served: fields({ token: text(256), generation: count, identity: socketIdentity }),
 });
 
@@ -169,6 +177,9 @@ export const giveAnswer: Shape<GiveAnswer> = either(
 
 /** The answer to `served`. */
 export const servedAnswer: Shape<ServedAnswer> = fields<ServedAnswer>({ served: boolean });
+
+/** The answer to `lease`. */
+export const leaseAnswer: Shape<LeaseAnswer> = fields<LeaseAnswer>({ port: orNull(whole(0, 65_535)) });
 
 export const heardMessage: Shape<Heard> = fields<Heard>({
   heard: (value) => (value === true ? true : undefined),

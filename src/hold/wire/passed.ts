@@ -55,6 +55,8 @@ export interface Passed {
   readonly copies: number;
   /** True when hold wants to be given the first port that the program listens on. */
   readonly learn: boolean;
+  /** True when the first fixed port that the program asks for is to be the held one. */
+  readonly lease: boolean;
   /** True when idle connections go on in the next generation. */
   readonly handOff: boolean;
   readonly sockets: readonly PassedSocket[];
@@ -93,6 +95,8 @@ const passedShape: Shape<Passed> = fields<Passed>({
   backlog: whole(0, 2 ** 31 - 1),
   copies: whole(1, 64),
   learn: boolean,
+  // An earlier hold did not say.
+  lease: (value) => boolean(value ?? false),
   handOff: boolean,
   sockets: listOf(passedSocketShape, 1_024),
 });
