@@ -19,7 +19,7 @@ const compilers = [
 
 const consumer = `
 import http from 'node:http';
-import { close, connect, free, getOption, hold, isBlockedPortError, listen, reserve, setOption, wait, why, type Blocker, type Closed, type FreeReport, type HoldOptions, type Report, type Verdict, type WhyEndpoint } from 'rebind';
+import { close, connect, free, getOption, hold, isBlockedPortError, listen, reserve, setOption, wait, why, type Blocker, type Closed, type FreeReport, type HoldOptions, type Report, type ReachVerdict, type Verdict, type WhyEndpoint } from 'rebind';
 const server = http.createServer();
 const { port, unset } = await listen(server, { port: 3000, busy: 'next', userTimeout: { ms: 5000 } });
 const ms: number = getOption(server, 'TCP_USER_TIMEOUT').ms;
@@ -52,7 +52,7 @@ for (const other of report.also) if (other.cause === 'privileged-port') other.ar
 if (verdict?.cause === 'bad-luck') throw verdict;
 const isTimeWait = (cause: Verdict['cause']): boolean => cause === 'time-wait';
 const freed: Verdict | null = (await free(3000)).verdict;
-const waited: Verdict | null = (await wait(3000, { onProgress: (progress) => console.log(progress.verdict?.cause) })).verdict;
+const waited: Verdict | ReachVerdict | null = (await wait(3000, { onProgress: (progress) => console.log(progress.verdict?.cause) })).verdict;
 // What has no name of its own is reached through what has one.
 const pids = (blocker: Blocker): number[] => blocker.holders.map((holder: Blocker['holders'][number]) => holder.pid);
 const respawn: FreeReport['respawn'] = null;

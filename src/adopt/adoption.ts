@@ -8,12 +8,13 @@ import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import { os } from '../os/index.ts';
 import type { Agent } from './agent.ts';
-import { fetchSocket, findLearned, leasedPort } from './ask-for-socket.ts';
+import { fetchSocket, findLearned } from './ask-for-socket.ts';
 import type { Handle } from './bindings.ts';
 import { Claims } from './claims.ts';
 import { mayMove, type Receiver, receive } from './hand-off.ts';
 import { onClose, ownerOf, type Places, sibling } from './handles.ts';
 import { type Inherited, identityOf } from './inherited.ts';
+import { Leases } from './leases.ts';
 import { lostSentence, nameTheReason } from './lost.ts';
 import { manage, manageUdp } from './managed-server.ts';
 import { fileOf, isAt, isShared, isWide, type Match, match, pathOf, type Wish, wishOf } from './match.ts';
@@ -28,9 +29,6 @@ interface Taken {
   /** It looks only, and has the socket of a bare port that nobody has asked for an address of. */
   readonly isOnlyLooking: boolean;
 }
-
-/** Flags of bind in Node's handles (deps/uv/include/uv.h): UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY, UV_TCP_REUSEPORT, UV_UDP_REUSEADDR, UV_UDP_REUSEPORT. */
-const flag = { v6Only: 1, tcpReusePort: 2, udpReuseAddress: 4, udpReusePort: 8 };
 
 /** The port errors that a restart may run into. */
 const portErrors = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL']);
@@ -50,8 +48,7 @@ export class Adoption implements Places {
   readonly #taken = new WeakMap<Handle, Taken>();
   /** What the others were bound to: port 0 is another port each time. */
   readonly #asked = new WeakMap<Handle, { readonly host: string; readonly port: number }>();
-  /** Held ports by those that they stand for. */
-  readonly #leases = new Map<number, number>();
+  readonly #leases: Leases;
   readonly #starts = new Starts();
   readonly refusals: Refusals;
   /** What the next bind gets, whatever it asks for. */
@@ -63,6 +60,7 @@ export class Adoption implements Places {
     this.agent = agent;
     this.#sockets = [...passed.sockets];
     this.#claims = new Claims(passed);
+    this.#leases = new Leases(passed);
     this.refusals = new Refusals(passed, this.#claims);
   }
 
@@ -79,10 +77,8 @@ export class Adoption implements Places {
   }
 
   bindTcp(handle: Handle, address: string, port: number, flags: number): 0 | null {
-    const reusePort = (flags & flag.tcpReusePort) !== 0;
-    const v6Only = (flags & flag.v6Only) !== 0;
-    const wish = { address, port: this.#leased(port), v6Only, reusePort, reuseAddress: true } as const;
-    const opened = this.#open(handle, { protocol: 'tcp', ...wish }, port);
+    const wish = tcpWishOf(address, this.matches ? this.#leases.portFor(port) : port, flags);
+    const opened = this.#open(handle, wish, port);
     if (opened === null) this.#asked.set(handle, { host: address, port });
     return opened;
   }
@@ -92,14 +88,7 @@ export class Adoption implements Places {
   }
 
   bindUdp(handle: Handle, address: string, port: number, flags: number): 0 | null {
-    const wish: Wish = {
-      protocol: 'udp',
-      address,
-      port,
-      v6Only: (flags & flag.v6Only) !== 0,
-      reusePort: (flags & flag.udpReusePort) !== 0,
-      reuseAddress: (flags & flag.udpReuseAddress) !== 0,
-    };
+    const wish = udpWishOf(address, port, flags);
     const opened = this.#open(handle, wish);
     const socket = this.#taken.get(handle)?.socket;
     if (opened !== 0 || socket === undefined) return opened;
@@ -174,22 +163,6 @@ export class Adoption implements Places {
     onClose(handle, this.agent.manage(manage(server, null, held === undefined ? null : this.#known(held))));
     this.#begin();
     if (held !== undefined) this.agent.tell({ kind: 'listening', identity: held.identity, note: null, receiver: null });
-  }
-
-  /** The port that hold leases for this one. Hold decides once for all processes of the command. */
-  #leased(port: number): number {
-    if (!this.passed.lease || !this.matches || port === 0) return port;
-    let leased = this.#leases.get(port);
-    if (leased === undefined) {
-      try {
-        leased = leasedPort(this.passed, port) ?? port;
-      } catch {
-        // Hold cannot be reached: the program keeps its port, as without a lease.
-        leased = port;
-      }
-      this.#leases.set(port, leased);
-    }
-    return leased;
   }
 
   /**

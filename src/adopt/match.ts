@@ -105,3 +105,21 @@ export function wishOf(path: string): Wish {
 export function pathOf({ endpoint }: PassedSocket): string {
   return endpoint.protocol === 'unix' ? endpoint.path : '';
 }
+
+/** Flags of bind in Node's handles (deps/uv/include/uv.h): UV_TCP_IPV6ONLY and UV_UDP_IPV6ONLY, UV_TCP_REUSEPORT, UV_UDP_REUSEADDR, UV_UDP_REUSEPORT. */
+const flag = { v6Only: 1, tcpReusePort: 2, udpReuseAddress: 4, udpReusePort: 8 };
+
+/** A bind of a TCP handle as a wish. */
+export function tcpWishOf(address: string, port: number, flags: number): InetWish {
+  const reusePort = (flags & flag.tcpReusePort) !== 0;
+  return { protocol: 'tcp', address, port, v6Only: (flags & flag.v6Only) !== 0, reusePort, reuseAddress: true };
+}
+
+/** A bind of a UDP handle as a wish. */
+export function udpWishOf(address: string, port: number, flags: number): InetWish {
+  const v6Only = (flags & flag.v6Only) !== 0;
+  const reusePort = (flags & flag.udpReusePort) !== 0;
+  return { protocol: 'udp', address, port, v6Only, reusePort, reuseAddress: (flags & flag.udpReuseAddress) !== 0 };
+}
+
+type InetWish = Exclude<Wish, { readonly protocol: 'unix' }>;

@@ -5,7 +5,6 @@
 import { EventEmitter } from 'node:events';
 import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
 import type { ProcessIdentity } from '../model/facts.ts';
-import { isSidePort } from '../model/lease-ports.ts';
 import { learnedLameDuckMs } from '../server/probes.ts';
 import type { Unready } from '../server/unready.ts';
 import { type AgentConnection, Control } from './control.ts';
@@ -22,6 +21,7 @@ import { Guard } from './guard.ts';
 import { type HoldHealth, openHealth } from './health.ts';
 import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
 import { Past } from './history.ts';
+import { Lease } from './lease.ts';
 import type { Order } from './machine.ts';
 import { notifyManager, passOn } from './notify.ts';
 import { Reaper } from './reaper.ts';
@@ -52,8 +52,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   /** The wait before a crashed command is started again. */
   #pause: NodeJS.Timeout | undefined;
   #lameDuck: NodeJS.Timeout | undefined;
-  /** The port of the program that the lease stands for. */
-  #leasedFor: number | null = null;
+  readonly #lease: Lease;
   /** What orchestrators are told; null where nobody may ask. */
   #health: HoldHealth | null = null;
   /** What the exit status of everything is. */
@@ -90,6 +89,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       tell: (name, event) => this.#tell(name, event),
       note: this.#note,
     });
+    this.#lease = new Lease(settings.lease, (event) => this.#tell('leased', event));
     this.#reaper = new Reaper(this.#faults, this.#guard, this.#generations.live);
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
@@ -128,7 +128,7 @@ export class Hold extends EventEmitter<HoldEvents> {
         agent: (agent) => this.#generations.live.get(agent.generation)?.addAgent(agent),
         give: (identity, address) => this.#give(identity, address),
         find: (asked, uid) => this.#sockets.find(asked, uid),
-        lease: (port) => this.#leaseFor(port),
+        lease: (asked) => this.#lease.portFor(asked, this.#sockets.list[0]?.endpoint),
         // A process that knows only the bare port, of which an address is served meanwhile, is not told no.
         serves: (number, identity, besides) =>
           this.#sockets.wasReplaced(identity) ||
@@ -354,19 +354,6 @@ export class Hold extends EventEmitter<HoldEvents> {
     const left = await askFormer(former, this.#sockets.list, this.#settings, this.#note);
     if (this.#decisions.state.now.kind !== 'over') this.#names?.addLater();
     for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
-  }
-
-  /** One decision for everything that the command starts: the first fixed port is meant. */
-  #leaseFor(asked: number): number | null {
-    const [held] = this.#sockets.list;
-    if (!this.#settings.lease || held === undefined || held.endpoint.protocol !== 'tcp') return null;
-    const { port } = held.endpoint;
-    if (asked === port || asked === 0 || isSidePort(asked)) return null;
-    if (this.#leasedFor === null) {
-      this.#leasedFor = asked;
-      this.#tell('leased', { asked, port });
-    }
-    return asked === this.#leasedFor ? port : null;
   }
 
   #learn(message: Parameters<HeldSockets['learn']>[0], agent: AgentConnection, isMain: boolean): void {
