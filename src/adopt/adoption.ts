@@ -17,7 +17,19 @@ import { type Inherited, identityOf } from './inherited.ts';
 import { Leases } from './leases.ts';
 import { lostSentence, nameTheReason } from './lost.ts';
 import { manage, manageUdp } from './managed-server.ts';
-import { fileOf, isAt, isShared, isWide, type Match, match, pathOf, tcpWishOf, type Wish, wishOf } from './match.ts';
+import {
+  fileOf,
+  isAt,
+  isShared,
+  isWide,
+  type Match,
+  match,
+  pathOf,
+  tcpWishOf,
+  udpWishOf,
+  type Wish,
+  wishOf,
+} from './match.ts';
 import { addressInUse, isProbe, listenLater, Starts } from './probe.ts';
 import { isReached, Refusals } from './refusals.ts';
 import { type Reported, Reports } from './reported.ts';
