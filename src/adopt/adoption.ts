@@ -177,11 +177,7 @@ export class Adoption implements Places {
     if (held !== undefined) this.agent.tell({ kind: 'listening', identity: held.identity, note: null, receiver: null });
   }
 
-  /**
-   * Opens a held socket in the handle: 0 when it did, null when Node is to bind it.
-   *
-   * @param asked The port that the program named, which may be another than the leased one of the wish
-   */
+  /** Opens a held socket in the handle: 0 when it did, null when Node is to bind it. `asked` is the port that the program named. */
   #open(handle: Handle, wish: Wish, asked = wish.protocol === 'unix' ? 0 : wish.port): 0 | null {
     const forced = this.#forced;
     if (forced === null && !this.matches) return null;
