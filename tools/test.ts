@@ -20,6 +20,7 @@ const isAll = process.argv.includes('--all');
 const longRings: Readonly<Record<string, readonly string[]>> = {
   load: ['hold/load'],
   restarts: ['hold/restart', 'hold/wrappers'],
+  strangers: ['hold/strangers'],
   versions: ['server/versions', 'next/'],
   'live rules': ['live-rules'],
   'causes of connecting': ['reach/causes', 'engines/reach'],
