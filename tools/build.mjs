@@ -24,12 +24,13 @@ const preloads = Object.values(manifest.exports).flatMap(
 /** The commands that are not part of the command's own file, by the table of commands. */
 const others = (await tableOfCommands()).filter(({ fast }) => !fast).map(({ name }) => name);
 const entries = [...new Set([...doors, ...startedByPath(), ...loadedLate()])].map((name) => [name, `src/${name}.ts`]);
-/** What only `reach` needs of the system: no other file has a copy of it. */
-const instruments = { './reaching.ts': 'os/reaching-linux', './portable-reaching.ts': 'os/reaching-portable' };
-entries.push(
-  ['os/reaching-linux', 'src/os/linux/reaching.ts'],
-  ['os/reaching-portable', 'src/os/portable-reaching.ts'],
-);
+/** What only `reach` needs, and who asks it after a failure: no other file has a copy of it. */
+const late = {
+  './reaching.ts': ['os/reaching-linux', 'src/os/linux/reaching.ts'],
+  './portable-reaching.ts': ['os/reaching-portable', 'src/os/portable-reaching.ts'],
+  '../reach/foresee.ts': ['reach/foresee', 'src/reach/foresee.ts'],
+};
+entries.push(...Object.values(late));
 // As deep as the folders of src/, see below.
 for (const file of others.map(fileOf)) entries.push([`commands/${file}`, `src/cli/commands/${file}.ts`]);
 
@@ -190,8 +191,8 @@ function elsewhere(pathOf) {
   return {
     name: 'elsewhere',
     resolveId(id, _importer, { kind }) {
-      const late = kind === 'dynamic-import' ? instruments[id] : undefined;
-      const path = late === undefined ? pathOf(id) : `../${late}.js`;
+      const [apart] = (kind === 'dynamic-import' && late[id]) || [];
+      const path = apart === undefined ? pathOf(id) : `../${apart}.js`;
       return path === null ? null : { id: path, external: true };
     },
   };
