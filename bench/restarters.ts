@@ -186,7 +186,7 @@ function rebindHold(version: number | null, options: readonly string[]): Restart
       let ready = 0;
       let heard = (): void => {};
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-        ready += text.match(/\(pid \\d+\) is ready/g)?.length ?? 0;
+        ready += text.match(/\(pid \d+\) is ready/g)?.length ?? 0;
         heard();
       });
       return {
