@@ -1,13 +1,9 @@
 /**
  * The structures that are read, as Apple's headers have them for macOS 11.5 to 15.5 on arm64 and x86_64 alike. Only the fields that are
- * used; the size is the whole structure's.
+ * used; the size is the whole structure's. Darwin 20 is macOS 11, 24 is macOS 15; newer ones have not been seen, and a structure of theirs
+ * that has another size is not read.
  */
 import { structure } from './layout.ts';
-
-/** Darwin 20 is macOS 11. What is older has no pcblist_n of this form. */
-export const firstDarwin = 20;
-/** macOS 15. Newer ones have not been seen; a structure of theirs that has another size is not read. */
-export const lastDarwin = 24;
 
 export const xinpgen = structure('xinpgen', 'bsd/netinet/in_pcb.h', [[20, 24]], {
   xig_len: [0, 'u32'],
@@ -101,12 +97,6 @@ export const procBsdshortinfo = structure('proc_bsdshortinfo', 'bsd/sys/proc_inf
   pbsi_uid: [36, 'u32'],
 });
 
-export const procBsdinfo = structure('proc_bsdinfo', 'bsd/sys/proc_info.h', [[20, 136]], {
-  pbi_pid: [12, 'u32'],
-  pbi_comm: [48, 16],
-  pbi_name: [64, 32],
-});
-
 export const procUniqidentifierinfo = structure('proc_uniqidentifierinfo', 'bsd/sys/proc_info_private.h', [[20, 56]], {
   p_uniqueid: [16, 'u64'],
   p_puniqueid: [24, 'u64'],
@@ -169,7 +159,6 @@ export const structures = [
   procFdinfo,
   procFileportinfo,
   procBsdshortinfo,
-  procBsdinfo,
   procUniqidentifierinfo,
   procVnodepathinfo,
   kinfoProc,

@@ -53,7 +53,6 @@ export const EINVAL = 22;
 export const EAGAIN = 35;
 export const EINPROGRESS = 36;
 export const ECONNABORTED = 53;
-export const ENOTCONN = 57;
 
 /** The name of an errno of macOS. */
 export function errnoName(errno: number): string {
@@ -95,7 +94,6 @@ export const AF_INET = 2;
 export const AF_INET6 = 30;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
-export const SOCK_SEQPACKET = 5;
 export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
@@ -127,7 +125,6 @@ export const O_NONBLOCK = 4;
 // sys/proc_info.h
 export const PROC_ALL_PIDS = 1;
 export const PROC_PIDLISTFDS = 1;
-export const PROC_PIDTBSDINFO = 3;
 export const PROC_PIDVNODEPATHINFO = 9;
 export const PROC_PIDLISTFILEPORTS = 14;
 export const PROC_PIDT_SHORTBSDINFO = 13;
@@ -153,15 +150,12 @@ export const SS_NOFDREF = 0x1;
 export const SS_INCOMP = 0x800;
 export const SS_COMP = 0x1000;
 export const SOF_REUSESHAREUID = 0x40;
-/** Where the timer of TIME_WAIT stands in `t_timer`. */
-export const TCPT_2MSL = 3;
 
 // sys/sysctl.h
 export const CTL_KERN = 1;
 export const KERN_PROC = 14;
 export const KERN_PROC_PID = 1;
 export const KERN_PROCARGS2 = 49;
-export const KERN_ARGMAX = 8;
 
 // sys/proc.h
 export const P_TRACED = 0x800;
@@ -169,10 +163,8 @@ export const SRUN = 2;
 export const SSLEEP = 3;
 export const SSTOP = 4;
 export const SZOMB = 5;
-export const EPROC_CTTY = 1;
 
 // sys/event.h
-export const EVFILT_READ = -1;
 export const EVFILT_PROC = -5;
 export const EV_ADD = 0x1;
 export const EV_ERROR = 0x4000;

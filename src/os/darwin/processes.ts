@@ -13,6 +13,7 @@ import type { LibSystem } from './lib-system.ts';
 import type { Mac } from './mac.ts';
 import {
   EACCES,
+  EINVAL,
   EPERM,
   ESRCH,
   EV_ADD,
@@ -157,8 +158,6 @@ export function openProcesses(mac: Mac, lacks: (capability: 'waitsForInput' | 'c
     return lib().kill(pid, signal) === 0 ? 0 : lib().errno();
   }
 }
-
-const EINVAL = 22;
 
 /**
  * An audit_token_t, of which the kernel looks at the pid and its version alone when it sends a signal (proc_find_audit_token of

@@ -4,7 +4,7 @@
 import { addressOf, familyOfSocket } from './addresses.ts';
 import { type Read, textIn } from './layout.ts';
 import { socketFdinfo } from './layouts.ts';
-import { SOCKINFO_IN, SOCKINFO_TCP, SOCKINFO_UN } from './numbers.ts';
+import { IPPROTO_UDP, SO_ACCEPTCONN, SOCKINFO_IN, SOCKINFO_TCP, SOCKINFO_UN } from './numbers.ts';
 import { socketId } from './pcb-list.ts';
 
 /** A socket of a process, as far as it is needed to find it in the lists. */
@@ -18,8 +18,6 @@ export interface OpenSocket {
   readonly queue: { readonly waiting: number; readonly limit: number };
 }
 
-const SO_ACCEPTCONN = 0x2;
-
 /** Null for what is no TCP, UDP or Unix socket. */
 export function openSocketOf(info: Read<typeof socketFdinfo.fields>): OpenSocket | null {
   const isListening = (info.soi_options & SO_ACCEPTCONN) !== 0;
@@ -32,7 +30,7 @@ export function openSocketOf(info: Read<typeof socketFdinfo.fields>): OpenSocket
   }
   if (info.soi_kind !== SOCKINFO_TCP && info.soi_kind !== SOCKINFO_IN) return null;
   const protocol = info.soi_kind === SOCKINFO_TCP ? 'tcp' : 'udp';
-  if (protocol === 'udp' && info.soi_protocol !== 17) return null;
+  if (protocol === 'udp' && info.soi_protocol !== IPPROTO_UDP) return null;
   const family = familyOfSocket(info.soi_family, info.insi_vflag);
   const local = { address: addressOf(info.insi_laddr, family, info.insi_vflag), port: info.insi_lport };
   return { protocol, id: socketId(protocol, info.insi_gencnt), so, isListening, local, queue };
