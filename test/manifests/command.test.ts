@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { documents } from '../../tools/docs/documents.ts';
 import { type Schema, violations } from '../../tools/docs/schema.ts';
 import { rebind } from '../cli/command-line.ts';
@@ -55,4 +56,11 @@ test('what is no file is one sentence and exit 2', () => {
     assert.equal(code, 2, path);
     assert.match(stderr, sentence);
   }
+});
+
+test('the examples for production have no fault', () => {
+  const examples = fileURLToPath(new URL('../../../examples/production/', import.meta.url));
+  const { code, stdout } = rebind(['check', examples, `${examples}kubernetes.yaml`]);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /in 5 files/);
 });
