@@ -132,7 +132,7 @@ test('a process of the same user as the program, and not below hold, is neither 
   assert.doesNotMatch(held.stderr(), /is ready/);
   // Its own word is heard behind theirs.
   process.kill(Number(pid), 'SIGUSR1');
-  await held.printed(new RegExp(`process ${pid}\\) was ready`));
+  await held.printed(new RegExp(`pid ${pid}\\) is ready`));
 });
 
 /** Says READY=1 on SIGUSR1. */
