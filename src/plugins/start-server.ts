@@ -43,6 +43,7 @@ export interface StartedServer extends AsyncDisposable {
 const mostOutput = 65_536;
 /** A process that waits for a disk outlives SIGKILL for a while; a test run does not wait for it. */
 const killMs = 5000;
+const lastWordsMs = 200;
 const names = ['command', 'port', 'host', 'cwd', 'env', 'timeoutMs', 'graceMs'];
 
 /**
@@ -99,13 +100,15 @@ async function listening(
   const output = collect(child);
   const failed = new Promise<never>((_resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (status, signal) =>
-      reject(
-        new Error(
-          `The server exited with ${signal ?? `status ${status}`} before it listened on port ${port}${output.last()}`,
-        ),
-      ),
-    );
+    child.once('exit', async (status, signal) => {
+      // What it wrote last is still in the pipes, which something that it started may hold open.
+      await Promise.race([
+        new Promise((resolve) => child.once('close', resolve)),
+        sleep(lastWordsMs, null, { ref: false }),
+      ]);
+      const how = signal ?? `status ${status}`;
+      reject(new Error(`The server exited with ${how} before it listened on port ${port}${output.last()}`));
+    });
   });
   failed.catch(() => {});
   const { pid } = child;
@@ -117,6 +120,8 @@ async function listening(
   try {
     const place = host === undefined ? port : { port, host };
     const waited = await Promise.race([wait(place, { for: 'open', pid, timeoutMs, signal: enough.signal }), failed]);
+    // It says how it exited.
+    if (waited.failure === 'process-ended') await failed;
     if (!waited.done) throw await reasonOf(waited.failure, port, host, timeoutMs, output.last());
   } catch (error) {
     enough.abort();

@@ -58,7 +58,7 @@ test("somebody else's server on the port is the reason, before anything is start
 test('one that ends, or never listens, is told with what it wrote', async () => {
   await assert.rejects(
     startServer({ command: node("console.error('no database'); process.exit(3)") }),
-    /ended with status 3 before it listened on port \d+\. It wrote:\nno database/,
+    /exited with status 3 before it listened on port \d+\. It wrote:\nno database/,
   );
   await assert.rejects(
     startServer({ command: node('setInterval(() => {}, 1000)'), timeoutMs: 300 }),
