@@ -59,10 +59,18 @@ function doubtsOf(holder: Holder, facts: Facts): string[] {
   return doubts;
 }
 
-/** A server of ours started it, and gave up rights in it: the workers of nginx run as nobody. */
-function isWorkerOfOurs({ parents }: Holder, { holders, asker }: Facts): boolean {
-  const servers = new Set([...holders.values()].flat().flatMap(({ pid, uid }) => (uid === asker.uid ? pid : [])));
-  return parents.some(({ pid }) => servers.has(pid));
+/**
+ * A server of ours started it, gave it the listener, and it gave up rights: the workers of nginx run as nobody. Below a server of ours, and below
+ * process 1, are also programs that opened a socket of their own: the shells of sshd's users, what JupyterHub or a CI runner starts.
+ */
+function isWorkerOfOurs({ pid, parents }: Holder, { sockets, holders, asker }: Facts): boolean {
+  return sockets.some(({ state, inode }) => {
+    if (state !== 'LISTEN' && state !== 'BOUND') return false;
+    const sharing = holders.get(inode) ?? [];
+    const isServer = (one: number): boolean =>
+      one !== 1 && sharing.some((other) => other.pid === one && other.uid === asker.uid);
+    return sharing.some((other) => other.pid === pid) && parents.some((parent) => isServer(parent.pid));
+  });
 }
 
 /** A session with a terminal that is not ours: an editor, a shell, a debugger of somebody. */

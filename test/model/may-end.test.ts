@@ -44,6 +44,32 @@ const cases: [string, string, RegExp][] = [
     ),
     /^yes$/,
   ],
+  [
+    'a program of another user below a server of ours, on a listener of its own',
+    said(
+      { pid: 78, accepts: true, uid: 33, user: 'www-data', parents: [{ pid: 77, command: 'jupyterhub' }] },
+      {},
+      {
+        facts: {
+          sockets: [socket({ inode }), socket({ inode: 7002 })],
+          holders: new Map([
+            [inode, [holder({ pid: 78, accepts: true, uid: 33, user: 'www-data' })]],
+            [7002, [holder({ pid: 77 })]],
+          ]),
+        },
+      },
+    ),
+    /^ask: it belongs to user www-data$/,
+  ],
+  [
+    'a service of another user whose socket process 1 opened',
+    said(
+      { pid: 78, accepts: true, uid: 33, user: 'www-data', parents: [{ pid: 1, command: 'systemd' }] },
+      {},
+      { others: [holder({ pid: 1 })] },
+    ),
+    /^ask: it belongs to user www-data$/,
+  ],
   ['kthreadd', said({ pid: 2, command: 'kthreadd', argv: [] }), /^never: .*kernel/],
   ['the second process of a container', said({ pid: 2, accepts: true }), /^yes$/],
   [
