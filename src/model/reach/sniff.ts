@@ -27,12 +27,6 @@ export function spokenBy(text: string): Spoken | null {
   return null;
 }
 
-/** The status of an HTTP answer, or null. */
-export function httpStatus(text: string): number | null {
-  const [, status] = /^HTTP\/\d(?:\.\d)? (\d{3})\b/.exec(text) ?? [];
-  return status === undefined ? null : Number(status);
-}
-
 /** Base64 as it stands in the evidence, as latin1 text. */
 export function textOf(base64: string): string {
   return atob(base64);

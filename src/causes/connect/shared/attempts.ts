@@ -1,6 +1,6 @@
 /** What causes of connecting read off what was sent to an address. */
 import { formatAddress } from '../../../model/address.ts';
-import type { Attempt, Datagram, Evidence, InetEvidence, Refusal, UdpEvidence } from '../../../model/reach/evidence.ts';
+import type { Attempt, Datagram, InetEvidence, Refusal, UdpEvidence } from '../../../model/reach/evidence.ts';
 import { lostOnTheWay } from '../../../model/reach/path.ts';
 import type { AddressQuestion } from '../../../model/reach/question.ts';
 
@@ -10,11 +10,6 @@ type Sent = Pick<Attempt | Datagram, 'counters'>;
 /** The evidence of a TCP or UDP address; null for a Unix socket. */
 export function inetOf({ evidence }: AddressQuestion): Inet | null {
   return evidence.protocol === 'unix' ? null : evidence;
-}
-
-/** The evidence of a Unix socket, or null. */
-export function unixOf({ evidence }: AddressQuestion): Extract<Evidence, { protocol: 'unix' }> | null {
-  return evidence.protocol === 'unix' ? evidence : null;
 }
 
 /** `10.50.2.2:3000`, `udp/10.50.2.2:53`. */
