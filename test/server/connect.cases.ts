@@ -101,7 +101,10 @@ test('a port and a text say where, too', async () => {
 test('what a name with several addresses answers is in the error', async () => {
   using port = await reserve();
   const [error] = (await once(connect(`localhost:${port.port}`, { deadlineMs: 1 }), 'error')) as [Error];
-  assert.match(error.message, /^Cannot connect to localhost:\d+: gave up .* failed with connect ECONNREFUSED \S+:\d+\. .* does not listen/);
+  assert.match(
+    error.message,
+    /^Cannot connect to localhost:\d+: gave up .* failed with connect ECONNREFUSED \S+:\d+\. .* does not listen/,
+  );
   assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED');
 });
 

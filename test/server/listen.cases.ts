@@ -473,7 +473,7 @@ test('ws and socket.io: clients are connected through listen(), told 1012 by clo
       const gone = once(client, 'close');
       assert.deepEqual(
         { ...(await close(server, quick)), elapsedMs: 0 },
-        { finished: 1, idle: 0, killed: 0, elapsedMs: 0 },
+        { finished: 1, idle: 0, killed: 0, workLeft: 0, lameDuckMs: 0, elapsedMs: 0 },
       );
       assert.equal((await gone)[0], 1012);
     }
