@@ -63,7 +63,7 @@ function doubtsOf(holder: Holder, facts: Facts): string[] {
  * A server of ours started it, gave it the listener, and it gave up rights: the workers of nginx run as nobody. Below a server of ours, and below
  * process 1, are also programs that opened a socket of their own: the shells of sshd's users, what JupyterHub or a CI runner starts.
  */
-function isWorkerOfOurs({ pid, parents }: Holder, { sockets, holders, asker }: Facts): boolean {
+export function isWorkerOfOurs({ pid, parents }: Holder, { sockets, holders, asker }: Facts): boolean {
   return sockets.some(({ state, inode }) => {
     if (state !== 'LISTEN' && state !== 'BOUND') return false;
     const sharing = holders.get(inode) ?? [];

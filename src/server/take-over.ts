@@ -11,7 +11,7 @@ import { mayEnd } from '../ask/doubts.ts';
 import { look } from '../ask/look.ts';
 import type { Holder, ProcessIdentity } from '../model/facts.ts';
 import { managers as table } from '../model/managers.ts';
-import { neverAsked, onlyHasOpen } from '../model/may-end.ts';
+import { isWorkerOfOurs, neverAsked, onlyHasOpen } from '../model/may-end.ts';
 import { programName } from '../model/program.ts';
 import { whyNever } from '../model/stops.ts';
 import type { BlockerHolder, Report } from '../model/verdict.ts';
@@ -91,6 +91,7 @@ export async function findPredecessor(
       same = handed?.process.identity.pid === holder.pid;
     }
     checkIsPredecessor(os, old, holder, options, same || servesOurPath(os, report, old));
+    checkFamily(os, report, old);
     // In a cluster Node takes a descriptor for one of the primary's, so that a copy is of no use.
     if (inWorker) return { process: handle, socket: null, how: 'asked' };
     const socket = takeSocket(os, handle, report);
@@ -255,6 +256,15 @@ function checkIsPredecessor(
     throw new NotTaken(
       `Process ${pid}, which holds the port, belongs to ${old.unit}: stop that unit, or name the process in "from"`,
     );
+}
+
+/** Below it may also be a program of another user, with a listener of its own: a shell that it started. @throws {NotTaken} */
+function checkFamily(os: Os, { endpoint, options }: Report, old: Holder): void {
+  const { blockers, facts } = look({ endpoint, options }, os, 'all');
+  const other = blockers
+    .flatMap(({ socket }) => facts.holders.get(socket.inode) ?? [])
+    .find((one) => one.uid !== old.uid && one.uid !== facts.asker.uid && !isWorkerOfOurs(one, facts));
+  if (other !== undefined) throw new NotTaken(`Process ${other.pid}, which holds the port too, is another user's`);
 }
 
 /** A Unix socket in the directory that both run in belongs to what is worked on there, whatever the program is called by now. */
