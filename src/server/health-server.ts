@@ -5,7 +5,7 @@
  * prober. Liveness is yes to the very end, or the orchestrator kills what is being drained.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from 'node:net';
 import { listen } from './listen.ts';
 import type { Unready } from './unready.ts';
 
@@ -29,10 +29,25 @@ export type ProbeHandler = (request: IncomingMessage, response: ServerResponse, 
 /** The ports on which probers are answered. They keep no program alive. */
 export class ProbePorts {
   readonly #open: (Server | TcpServer)[] = [];
+  readonly #connections = new Set<Socket>();
 
   /** Resolves with the port. @throws {BlockedPortError} */
   async listen(server: Server | TcpServer, port: number, host?: string): Promise<number> {
-    server.maxConnections = mostConnections;
+    const own = new Set<Socket>();
+    server.on('connection', (socket: Socket) => {
+      // Not `maxConnections`, which turns away the prober that comes after those who only hold theirs.
+      const oldest = own.size < mostConnections ? undefined : own.values().next().value;
+      oldest?.destroy();
+      own.add(socket);
+      this.#connections.add(socket);
+      // Whatever the other side goes on to send.
+      const late = setTimeout(() => socket.destroy(), 2 * probeMs).unref();
+      socket.once('close', () => {
+        clearTimeout(late);
+        own.delete(socket);
+        this.#connections.delete(socket);
+      });
+    });
     const listening = await listen(server, { port, ...(host !== undefined && { host }) });
     this.#open.push(server);
     server.unref();
@@ -41,8 +56,9 @@ export class ProbePorts {
 
   async close(): Promise<void> {
     const open = this.#open.splice(0);
-    for (const server of open) if ('closeAllConnections' in server) server.closeAllConnections();
-    await Promise.all(open.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+    const closed = open.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const socket of this.#connections) socket.destroy();
+    await Promise.all(closed);
   }
 }
 
