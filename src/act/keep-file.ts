@@ -36,11 +36,15 @@ export function keepFile(os: Os, path: string, how: 'short' | 'long' = 'short'):
   const uid = process.geteuid?.() ?? 0;
   const directory = os.files.openDirectory(path, (step) => pathObjection(step, { uid }));
   if ('why' in directory) return directory.why;
-  const second = how === 'long' ? basename(secondName(path)) : `.rebind-kept-${process.pid}-${++names}`;
+  let second = how === 'long' ? basename(secondName(path)) : `.rebind-kept-${process.pid}-${++names}`;
   try {
     if (!directory.link(directory.name, second)) {
-      directory.close();
-      return 'EEXIST';
+      // In a shared directory anybody can have taken a name that is known beforehand.
+      second = `.rebind-kept-${process.getBuiltinModule('node:crypto').randomBytes(8).toString('hex')}`;
+      if (!directory.link(directory.name, second)) {
+        directory.close();
+        return 'EEXIST';
+      }
     }
   } catch (error) {
     directory.close();
