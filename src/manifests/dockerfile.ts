@@ -169,6 +169,8 @@ function variablesIn(rest: string): [string, string][] {
 /** Instructions with their continuation lines joined; comments, empty lines and the texts of here-documents left out. */
 function* instructionsOf(text: string): Iterable<Instruction> {
   const lines = text.split(/\r?\n/);
+  /** Where each text stands last, so that the end of a here-document which has none is not looked for in every line. */
+  const last = new Map(lines.map((line, at) => [line.trim(), at]));
   const continues = /^#\s*escape\s*=\s*`/im.test(lines.slice(0, 3).join('\n')) ? '`' : '\\';
   for (let index = 0; index < lines.length; index++) {
     const first = index;
@@ -181,8 +183,9 @@ function* instructionsOf(text: string): Iterable<Instruction> {
       whole += lines[index] ?? '';
     }
     for (const [, , marker = ''] of whole.matchAll(/<<-?(["']?)(\w+)\1/g)) {
-      const end = lines.findIndex((line, at) => at > index && line.trim() === marker);
-      if (end > 0) index = end;
+      if ((last.get(marker) ?? 0) <= index) continue;
+      do index++;
+      while (lines[index]?.trim() !== marker);
     }
     const read = /^\s*(?:ONBUILD\s+)?([A-Za-z]+)\s+(.*)$/s.exec(whole);
     if (read !== null && !/^\s*ONBUILD/i.test(whole))

@@ -4,16 +4,17 @@ import { type Checked, type Finding, noClaims } from './finding.ts';
 interface Directive {
   readonly words: readonly string[];
   readonly line: number;
-  readonly inside: readonly string[];
+  /** The words of the block around it; undefined at the top. */
+  readonly block: string | undefined;
 }
 
 export function checkNginx(text: string): Checked {
   const findings: Finding[] = [];
   const directives = directivesOf(text);
-  const servers = directives.filter(({ words, inside }) => words[0] === 'server' && inside[0]?.startsWith('upstream '));
+  const servers = directives.filter(({ words, block }) => words[0] === 'server' && block?.startsWith('upstream '));
   const pools = new Map<string, Directive[]>();
   for (const server of servers) {
-    const pool = server.inside[0] ?? '';
+    const pool = server.block ?? '';
     pools.set(pool, [...(pools.get(pool) ?? []), server]);
   }
   for (const [pool, members] of pools) {
@@ -51,7 +52,7 @@ function gapsOf(directives: readonly Directive[]): string[] {
   return included.map(({ words }) => `what ${words[1]} includes`);
 }
 
-/** Every directive with the blocks around it. A text that ends in the middle gives what was read. */
+/** Every directive with the block around it. A text that ends in the middle gives what was read. */
 function directivesOf(text: string): Directive[] {
   const found: Directive[] = [];
   const blocks: string[] = [];
@@ -62,11 +63,11 @@ function directivesOf(text: string): Directive[] {
   for (let match = token.exec(text); match !== null; match = token.exec(text)) {
     const [word] = match;
     if (word === ';' || word === '{') {
-      if (words.length > 0) found.push({ words, line: startLine, inside: [...blocks] });
-      if (word === '{') blocks.unshift(words.join(' '));
+      if (words.length > 0) found.push({ words, line: startLine, block: blocks.at(-1) });
+      if (word === '{') blocks.push(words.join(' '));
       words = [];
     } else if (word === '}') {
-      blocks.shift();
+      blocks.pop();
       words = [];
     } else if (!/^[\s#]/.test(word)) {
       if (words.length === 0) startLine = line;

@@ -33,7 +33,13 @@ export function readYaml(text: string): { readonly documents: readonly Tree[]; r
   const isTemplate = text.includes('{{');
   const plain = isTemplate ? withoutTemplates(text) : text;
   const lines = new LineCounter();
-  const documents = parseAllDocuments(plain, { lineCounter: lines, uniqueKeys: false, logLevel: 'silent' });
+  // A pretty error copies its line, of which one can have a hundred thousand errors.
+  const documents = parseAllDocuments(plain, {
+    lineCounter: lines,
+    uniqueKeys: false,
+    logLevel: 'silent',
+    prettyErrors: false,
+  });
   const trees: Tree[] = [];
   for (const document of 'empty' in documents ? [] : documents) {
     const [broken] = document.errors;
@@ -87,6 +93,11 @@ export function readYaml(text: string): { readonly documents: readonly Tree[]; r
 function withoutTemplates(text: string): string {
   return text
     .split('\n')
-    .map((line) => (/^\s*\{\{[^}]*\}\}\s*$/.test(line) ? '#' : line.replaceAll(/\{\{.*?\}\}/g, templated)))
+    .map((line) => {
+      if (/^\s*\{\{[^}]*\}\}\s*$/.test(line)) return '#';
+      // Behind the last end none begins, however many seem to.
+      const end = line.lastIndexOf('}}') + 2;
+      return line.slice(0, end).replaceAll(/\{\{.*?\}\}/g, templated) + line.slice(end);
+    })
     .join('\n');
 }

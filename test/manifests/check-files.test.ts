@@ -234,6 +234,17 @@ describe('what cannot be read', () => {
     assert.ok(performance.now() - start < 20_000);
   });
 
+  test('what repeats a hundred thousand times is read in time and memory that grow with it', async () => {
+    const start = performance.now();
+    const heap = process.memoryUsage().heapUsed;
+    await found('nginx.conf', 'http {'.repeat(100_000));
+    await found('Dockerfile', `FROM a\n${Array.from({ length: 60_000 }, (_, n) => `RUN <<E${n}`).join('\n')}`);
+    for (const bit of ['{{', '}}', '&& '])
+      await assert.rejects(found('compose.yaml', `services:\n  a:\n    command: ${bit.repeat(200_000 / bit.length)}`));
+    assert.ok(process.memoryUsage().heapUsed - heap < 2 ** 30);
+    assert.ok(performance.now() - start < 20_000);
+  });
+
   test('no damage of a file ends it with anything but a finding or a sentence', async () => {
     const texts: readonly (readonly [string, string])[] = [
       ['Dockerfile', dockerfile('ENV A=1', 'RUN <<X', 'X', 'ENTRYPOINT ["tini","--"]', 'CMD ["npm","start"]')],

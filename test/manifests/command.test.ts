@@ -1,6 +1,6 @@
 /** `rebind check` as a command: its exit statuses, its document, and files that are none. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -56,6 +56,15 @@ test('what is no file is one sentence and exit 2', () => {
     assert.equal(code, 2, path);
     assert.match(stderr, sentence);
   }
+});
+
+test('a link to a file of /proc that never ends is read as far as it says that it is long', {
+  skip: process.platform !== 'linux',
+}, () => {
+  const clone = mkdtempSync(join(folder, 'clone-'));
+  symlinkSync('/proc/self/pagemap', join(clone, 'compose.yaml'));
+  const { code, stdout } = rebind(['check', clone]);
+  assert.equal(code, 3, stdout);
 });
 
 test('the examples for production have no fault', () => {

@@ -1,5 +1,5 @@
 /** `rebind check <file>...`. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkFiles, type FileReport, type ManifestFile } from '../../manifests/check-files.ts';
 import type { Finding } from '../../manifests/finding.ts';
@@ -46,12 +46,26 @@ function filesAt(path: string): ManifestFile[] {
 /** More is refused with a sentence. */
 const mostBytes = 4_000_000;
 
+/** As many bytes as the file says that it has: those of /proc say 0, and some of them never end. */
 function read(path: string): ManifestFile {
-  const stat = statSync(path);
+  const { size } = checked(statSync(path), path);
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(size);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < size; length += got)
+      got = readSync(fd, bytes, length, size - length, null);
+    return { path, text: bytes.toString('utf8', 0, length) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function checked(stat: Stats, path: string): Stats {
   if (!stat.isFile()) throw new UsageError(`${quoted(path)} is no file that can be read to its end`);
   if (stat.size > mostBytes)
     throw new UsageError(`${quoted(path)} has ${stat.size} bytes, and at most ${mostBytes} are read`);
-  return { path, text: readFileSync(path, 'utf8') };
+  return stat;
 }
 
 function text(reports: readonly FileReport[], canvas: Canvas): string {
