@@ -6,7 +6,7 @@
 export const exit = {
   /** `why`, `free`: bindable now. `wait`: it came true. The others: done. */
   ok: 0,
-  /** `why`: blocked. `free`: still blocked. `wait`: the time was over first. */
+  /** `why`: blocked. `free`: still blocked. `wait`: timed out. */
   blocked: 1,
   /** The command line was wrong; nothing was done. */
   usage: 2,
@@ -23,7 +23,8 @@ export const exitMeanings: readonly { readonly code: number; readonly meaning: s
   { code: exit.ok, meaning: 'The port can be bound now; for the other commands: done' },
   {
     code: exit.blocked,
-    meaning: 'The port is blocked, still blocked, or the time was over first; check: there is a fault',
+    meaning:
+      'The port is blocked, or still blocked; wait: timed out; reach: no client gets through; check: there is a fault',
   },
   { code: exit.usage, meaning: 'The command line was wrong; nothing was done' },
   { code: exit.unknown, meaning: 'Could not tell: the system would not show enough, or a system call failed' },

@@ -36,7 +36,7 @@ export function port(invocation: Invocation, name: string): number | undefined {
 }
 
 /** Undefined where it was not typed: what holds then is said in one place, hold/settings.ts. */
-export function time(invocation: Invocation, name: string): number | undefined {
+export function time(invocation: Invocation, name: string, also = ''): number | undefined {
   const text = invocation.value(name);
-  return text === undefined ? undefined : parseMilliseconds(text, name);
+  return text === undefined ? undefined : parseMilliseconds(text, name, also);
 }

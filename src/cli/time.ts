@@ -74,15 +74,16 @@ export const timePage = 'A TIME is a number and a unit: 500ms, 10s, 1.5m or 2h. 
 /**
  * A length of time as it is typed after a flag: `10`, `10s`, `500ms`, `1.5m`. A bare number means seconds.
  *
+ * @param also What the flag takes besides, for the sentence
  * @throws {UsageError}
  */
-export function parseMilliseconds(text: string, flag: string): number {
+export function parseMilliseconds(text: string, flag: string, also = ''): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|min|h)?$/.exec(text);
   const ms = match === null ? Number.NaN : Number(match[1]) * (units[match[2] ?? 's'] ?? Number.NaN);
   // setTimeout and poll count in 31 bits.
   if (!(ms <= 2 ** 31 - 1))
     throw new UsageError(
-      `--${flag} takes a length of time such as 10s, 500ms or 2m, at most 24 days, not ${quoted(text, 40)}`,
+      `--${flag} takes ${also}a length of time such as 10s, 500ms or 2m, at most 24 days, not ${quoted(text, 40)}`,
     );
   return ms;
 }

@@ -213,8 +213,8 @@ export function readSettings(options: HoldOptions): Settings {
     stopSignal: oneOf('stopSignal', options.stopSignal ?? defaults.stopSignal, stopSignals),
     lease: options.lease ?? false,
     lameDuckMs: options.lameDuckMs === 'auto' ? 'auto' : milliseconds('lameDuckMs', options.lameDuckMs, 0),
-    healthPort: options.healthPort == null ? null : portNumber(options.healthPort),
-    metricsPort: options.metricsPort == null ? null : portNumber(options.metricsPort),
+    healthPort: portBeside(endpoints, options.healthPort, '/livez and /readyz'),
+    metricsPort: portBeside(endpoints, options.metricsPort, '/metrics'),
     lingerMs: milliseconds('lingerMs', options.lingerMs, defaults.lingerMs),
     readyTimeoutMs: milliseconds('readyTimeoutMs', options.readyTimeoutMs, defaults.readyTimeoutMs),
     readyBy: oneOf('readyBy', options.readyBy ?? defaults.readyBy, readyWays),
@@ -229,6 +229,19 @@ export function readSettings(options: HoldOptions): Settings {
     stderr: options.stderr ?? null,
     remarks: remarksOn(command, env, endpoints, options.overlap !== undefined),
   };
+}
+
+/** A port of hold's own, which is none that it holds for the command. @throws {RangeError} */
+function portBeside(
+  endpoints: readonly ParsedEndpoint[],
+  port: number | null | undefined,
+  answers: string,
+): number | null {
+  if (port == null) return null;
+  const own = portNumber(port);
+  if (own !== 0 && endpoints.some((endpoint) => endpoint.protocol === 'tcp' && endpoint.port === own))
+    throw new RangeError(`Port ${own} is held for the command, so ${answers} must be answered on another port`);
+  return own;
 }
 
 function list<T>(name: string, value: readonly T[] | undefined): readonly T[] {

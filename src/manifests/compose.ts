@@ -8,6 +8,7 @@ import {
   loopbackIn,
   loopbackReason,
   shellFault,
+  splitWords,
   startFault,
 } from './start-command.ts';
 import { readYaml, type Tree, templated } from './yaml-tree.ts';
@@ -22,9 +23,7 @@ export function checkCompose(text: string): Checked {
   let lameDuckMs: number | null = null;
   const published = new Map<string, string>();
   for (const [name, service] of services.entries()) {
-    const words = service.get('entrypoint').exists
-      ? [...service.get('entrypoint').texts(), ...service.get('command').texts()]
-      : service.get('command').texts();
+    const words = [...wordsOf(service.get('entrypoint')), ...wordsOf(service.get('command'))];
     lameDuckMs ??= lameDuckIn(words);
     findings.push(...startFindings(service), ...stopFindings(service, words), ...loopbackFindings(service, words));
     for (const port of service.get('ports').items()) {
@@ -57,10 +56,8 @@ function startFindings(service: Tree): Finding[] {
     ? (['entrypoint', service.get('entrypoint')] as const)
     : (['command', service.get('command')] as const);
   if (!tree.exists) return [];
-  const texts = tree.texts();
-  // Compose splits a text into words and starts them without a shell.
-  const words = typeof tree.scalar === 'string' ? tree.scalar.split(/\s+/) : texts;
-  const whole = key === 'entrypoint' ? [...words, ...service.get('command').texts()] : words;
+  const words = wordsOf(tree);
+  const whole = key === 'entrypoint' ? [...words, ...wordsOf(service.get('command'))] : words;
   const init = service.get('init').scalar === true ? ['docker-init', '--'] : [];
   const fault =
     words.length === 1 && /[;&|]/.test(words[0] ?? '')
@@ -70,6 +67,11 @@ function startFindings(service: Tree): Finding[] {
   const right = corrected(whole, fault.rule);
   const fix = right === null ? null : `${key}: ${JSON.stringify(right)}`;
   return [{ ...fault, line: tree.line, level: 'fault', fix }];
+}
+
+/** Compose splits a text into words and starts them without a shell. */
+function wordsOf(tree: Tree): readonly string[] {
+  return typeof tree.scalar === 'string' ? splitWords(tree.scalar) : tree.texts();
 }
 
 /** Compose's default (compose-spec, stop_grace_period). */

@@ -3,6 +3,7 @@ import { type Checked, type Finding, ManifestError, noClaims } from './finding.t
 import {
   corrected,
   correctedScript,
+  correctedWords,
   isLoopbackVariable,
   lameDuckIn,
   loopbackIn,
@@ -37,22 +38,20 @@ interface Stage {
 export function checkDockerfile(text: string): Checked {
   const findings: Finding[] = [];
   const stages: Stage[] = [];
-  let isInJson = false;
   for (const { name, text: rest, line } of instructionsOf(text)) {
     const stage = stages.at(-1);
     if (name === 'FROM') stages.push(stageOf(rest, stages));
     else if (stage === undefined) continue;
     else if (name === 'CMD' || name === 'ENTRYPOINT') {
       const form = formOf(rest, line);
-      isInJson = form.words !== null;
-      if (!isInJson && /^\[.*\]$/s.test(rest.trim()))
+      if (isBrokenList(form))
         findings.push({
           rule: 'exec-form-is-no-json',
           line,
           level: 'fault',
           sentence: `${name} looks like a list and is no JSON, so a shell runs it as a text.`,
           reason: 'Docker takes the list only with double quotes; the shell looks for a command that begins with "[".',
-          fix: `${name} ${rest.trim().replaceAll("'", '"')}`,
+          fix: fixOfList(name, rest),
         });
       if (name === 'CMD') stage.cmd = form;
       else {
@@ -125,8 +124,11 @@ function findingsOf(stage: Stage): Finding[] {
 
 /** The lines that stop the server as they should. */
 function fixOf(rule: string, main: Form, words: readonly string[]): string | null {
-  if (main.script !== null && rule !== 'watcher-in-production')
-    return `CMD ${JSON.stringify(correctedScript(main.script))}`;
+  if (main.script !== null && rule !== 'watcher-in-production') {
+    // The finding about the list has its correction.
+    const script = isBrokenList(main) ? null : correctedScript(main.script);
+    return script === null ? null : `CMD ${JSON.stringify(script)}`;
+  }
   const right = corrected(words, rule);
   if (right === null) return null;
   const end = right.indexOf('--');
@@ -155,6 +157,17 @@ function formOf(rest: string, line: number): Form {
     // Not a list: the shell form, as Docker reads it.
   }
   return { words: null, script: text, line };
+}
+
+/** `['npm', 'start']` or `["npm", "start"`: meant as a list. `[ -f a ] && b` is a script. */
+function isBrokenList({ script }: Form): boolean {
+  return script !== null && /^\[(["']|.*\]$)/s.test(script);
+}
+
+/** The list with double quotes, as it should be; null where that is not what is missing. */
+function fixOfList(name: string, rest: string): string | null {
+  const { words } = formOf(rest.replaceAll("'", '"'), 0);
+  return words === null ? null : `${name} ${JSON.stringify(correctedWords(words))}`;
 }
 
 function variablesIn(rest: string): [string, string][] {

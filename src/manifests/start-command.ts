@@ -89,21 +89,49 @@ export function corrected(words: readonly string[], rule: string): readonly stri
   const at = inner.findIndex((word) => /^-[a-z]*c$/.test(word));
   if (rule === 'shell-as-pid-1' && at > 0) {
     const script = inner[at + 1] ?? '';
-    return isPlain(script) ? script.split(/\s+/) : withExec(inner, at + 1);
+    return isPlain(script) ? correctedWords(script.split(/\s+/)) : withExec(inner, at + 1);
   }
   return ['node_modules/.bin/rebind', 'hold', '--', ...inner];
 }
 
-/** The words of a script that needs no shell, or the shell with `exec` before its last command. */
-export function correctedScript(script: string): readonly string[] {
-  const plain = isPlain(script) ? script.split(/\s+/) : null;
-  if (plain === null) return withExec(['/bin/sh', '-c', script], 2);
-  return startFault({ words: plain, isBusybox: false }) === null ? plain : (corrected(plain, '') ?? plain);
+/** The words of a script that needs no shell, or the shell with `exec` before its last command. Null where the last command is not plain to see. */
+export function correctedScript(script: string): readonly string[] | null {
+  return isPlain(script) ? correctedWords(script.split(/\s+/)) : withExec(['/bin/sh', '-c', script], 2);
 }
 
-function withExec(words: readonly string[], at: number): readonly string[] {
-  const script = (words[at] ?? '').replace(/([^;&|]+)$/, (last) => last.replace(/\S/, (first) => `exec ${first}`));
-  return [...words.slice(0, at), script, ...words.slice(at + 1)];
+/** The words themselves where they are right as process 1, else below hold. */
+export function correctedWords(words: readonly string[]): readonly string[] {
+  return startFault({ words, isBusybox: false }) === null ? words : (corrected(words, '') ?? words);
+}
+
+function withExec(words: readonly string[], at: number): readonly string[] | null {
+  const script = (words[at] ?? '').trimEnd();
+  const last = /[^;&|\n]*$/.exec(script)?.[0] ?? '';
+  const start = script.length - last.length;
+  // A pipe has two last commands, fi and done close one that began earlier, and a separator may stand between quotes.
+  const isPipe = script[start - 1] === '|' && script[start - 2] !== '|';
+  const isQuoted = /"[^"]*[;&|\n][^"]*"|'[^']*[;&|\n][^']*'|\\\n/.test(script);
+  if (isPipe || isQuoted || last.trim() === '' || /^\s*(fi|done|esac|[)}])/.test(last)) return null;
+  return [...words.slice(0, at), script.slice(0, start) + last.replace(/\S/, 'exec $&'), ...words.slice(at + 1)];
+}
+
+/** The words of a text as Compose splits it: at blanks outside of quotes, without a shell. */
+export function splitWords(text: string): readonly string[] {
+  const words: string[] = [];
+  let word: string | null = null;
+  let quote = '';
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at] ?? '';
+    if (quote === '' && /\s/.test(char)) {
+      if (word !== null) words.push(word);
+      word = null;
+    } else if (quote === '' && /["']/.test(char)) {
+      quote = char;
+      word ??= '';
+    } else if (char === quote) quote = '';
+    else word = (word ?? '') + (char === '\\' && quote !== "'" ? (text[++at] ?? '') : char);
+  }
+  return word === null ? words : [...words, word];
 }
 
 function isPlain(script: string): boolean {

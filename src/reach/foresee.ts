@@ -25,6 +25,7 @@ export async function foresee(endpoint: Endpoint, os: Os, signal?: AbortSignal):
       request: false,
       connect: false,
       timeoutMs: lookMs,
+      patient: false,
       signal,
     };
     const { reachable, verdict } = await reachAs(plan, os);

@@ -29,6 +29,8 @@ export interface Probe {
   readonly request: Uint8Array | null;
   /** What is tried on a second connection where the first was closed at once, to see whether TLS is wanted; null does not. */
   readonly secure: Uint8Array | null;
+  /** A slow answer is waited for as long as the time allows. */
+  readonly patient: boolean;
   /** Milliseconds that are left for all of it. */
   readonly leftMs: () => number;
   readonly signal: AbortSignal | undefined;
@@ -214,7 +216,7 @@ async function useConnection(
     // What spoke first is not interrupted, and what is closed is not written to.
     if (probe.request !== null && first.kind === 'silence') {
       connection.send(probe.request);
-      request = await connection.read(min(ours === true ? replyMs.ours : replyMs.remote, probe), probe.signal);
+      request = await connection.read(replyTime(ours === true ? replyMs.ours : replyMs.remote, probe), probe.signal);
     }
     const stuck = (request ?? first).kind === 'silence' && (request !== null || (!accepted && here.mirror !== null));
     // It stays open while its process is watched: one that accepts meanwhile was only slow.
@@ -335,6 +337,11 @@ function timesOf(
   probe: Probe,
 ): { timeoutMs: number; signal: AbortSignal | undefined } {
   return { timeoutMs: min(ours === true ? limits.ours : limits.remote, probe), signal: probe.signal };
+}
+
+/** How long the answer to a request is waited for: what is looked at after a silence needs some of the time, too. */
+export function replyTime(ms: number, probe: Probe): number {
+  return min(probe.patient ? Math.max(ms, 0.8 * probe.leftMs()) : ms, probe);
 }
 
 function min(ms: number, { leftMs }: Probe): number {

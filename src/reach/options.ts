@@ -29,7 +29,12 @@ export interface ReachOptions {
    * @default true
    */
   readonly connect?: boolean | undefined;
-  /** How long all of it may take, in milliseconds. @default 15000 */
+  /**
+   * How long all of it may take, in milliseconds. Where it is given, a request waits for its answer through most of it; else 1000, or 3000 for
+   * another host.
+   *
+   * @default 15000
+   */
   readonly timeoutMs?: number | undefined;
   /** Aborting rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -41,6 +46,8 @@ export interface Plan {
   readonly request: boolean;
   readonly connect: boolean;
   readonly timeoutMs: number;
+  /** A time was given, so a slow answer is waited for. */
+  readonly patient: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -71,6 +78,7 @@ export function readPlan(target: ReachTarget, options: ReachOptions): Plan {
     request: connect && (options.request ?? parsed.url),
     connect,
     timeoutMs: milliseconds('timeoutMs', options.timeoutMs, defaultTimeoutMs),
+    patient: options.timeoutMs !== undefined,
     signal: options.signal,
   };
 }

@@ -46,7 +46,13 @@ export async function reachAs(plan: Plan, os: Os): Promise<ReachReport> {
   const started = uptimeMs();
   const leftMs = (): number => plan.timeoutMs - (uptimeMs() - started);
   const { target } = plan.parsed;
-  const probe: Probe = { ...requestOf(plan), connect: plan.connect, leftMs, signal: plan.signal };
+  const probe: Probe = {
+    ...requestOf(plan),
+    connect: plan.connect,
+    patient: plan.patient,
+    leftMs,
+    signal: plan.signal,
+  };
   const name =
     target.protocol === 'unix'
       ? null

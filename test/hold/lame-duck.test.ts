@@ -139,6 +139,8 @@ test('a health port that is taken is an error with its reason, and nothing is st
   await using taken = await listen(other, { port: 0 });
   await assert.rejects(start({ command, healthPort: taken.port }), isBlockedPortError);
   await assert.rejects(start({ command, healthPort: 70_000 }), RangeError);
+  for (const own of [{ healthPort: taken.port }, { metricsPort: taken.port }])
+    await assert.rejects(start({ command, endpoints: () => [String(taken.port)], ...own }), /is held for the command/);
 });
 
 test('the numbers of a hold, on the port of the health', async () => {

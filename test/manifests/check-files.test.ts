@@ -74,13 +74,32 @@ describe('a Dockerfile', () => {
       'CMD a && node b',
       'CMD ["sh","-c","a; node b"]',
       "CMD ['yarn', 'x']",
+      'CMD ["sh","-c","npm start"]',
+      'CMD ["sh","-c","a\\nnode b"]',
     ]) {
       const { findings } = await one('Dockerfile', dockerfile(line));
       assert.ok(findings.length > 0, line);
-      const { fix } = findings.at(-1) ?? {};
+      const { fix } = findings.find((finding) => finding.fix !== null) ?? {};
       assert.deepEqual(await found('app.dockerfile', dockerfile(fix ?? '')), [], `${line} became ${fix}`);
     }
   });
+});
+
+test('no line is offered where exec has no plain place', async () => {
+  for (const line of [
+    'CMD PORT=80 node server.js | tee log',
+    'CMD if true; then node .; fi',
+    'CMD node -e "a; b"',
+    'CMD ["node", "server.js"',
+    'CMD [node, server.js]',
+  ]) {
+    const { findings } = await one('Dockerfile', dockerfile(line));
+    assert.ok(findings.length > 0, line);
+    assert.ok(
+      findings.every(({ fix }) => fix === null),
+      line,
+    );
+  }
 });
 
 describe('a Compose file', () => {
@@ -88,6 +107,11 @@ describe('a Compose file', () => {
     ['services:', '  web:', ...lines.map((line) => `    ${line}`)].join('\n');
   const rows: readonly (readonly [what: string, text: string, expected: readonly string[]])[] = [
     ['npm', service('command: npm start'), ['script-as-pid-1:3']],
+    [
+      'loopback between quotes',
+      service('ports: ["3000:3000"]', `command: sh -c "exec node . --host 127.0.0.1"`),
+      ['loopback-in-container:4'],
+    ],
     ['npm behind an init', service('init: true', 'command: ["npm", "start"]'), ['init-before-script:4']],
     ['two lines of a shell', service('command: ["sh", "-c", "sleep 1; node ."]'), ['shell-as-pid-1:3']],
     ['loopback', service('ports: ["3000:3000"]', 'environment:', '  - HOST=127.0.0.1'), ['loopback-in-container:5']],
@@ -118,6 +142,11 @@ describe('a Compose file', () => {
   ];
   for (const [what, text, expected] of rows)
     test(what, async () => assert.deepEqual(await found('compose.yaml', text), expected));
+});
+
+test('a command of Compose is corrected with the words that its quotes make', async () => {
+  const { findings } = await one('compose.yaml', `services:\n  web:\n    command: sh -c 'a && node "x y"'`);
+  assert.equal(findings[0]?.fix, 'command: ["sh","-c","a && exec node \\"x y\\""]');
 });
 
 describe('a Kubernetes manifest', () => {

@@ -1,6 +1,6 @@
 /** `rebind check` as a command: its exit statuses, its document, and files that are none. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -33,6 +33,22 @@ test('1 for a fault, 0 for none, 3 where a file could not be read', () => {
   const unread = rebind(['check', good, broken]);
   assert.equal(unread.code, 3);
   assert.match(unread.stdout, /broken\.yaml: not\s+checked\. It is no YAML/);
+});
+
+test('a directory stands for its Kubernetes manifests, whatever they are called, and not for other YAML', () => {
+  const directory = join(folder, 'k8s');
+  mkdirSync(directory);
+  const manifest = 'apiVersion: v1\nkind: Service\nmetadata: { name: web }\n';
+  for (const [name, text] of [
+    ['web.yaml', manifest],
+    ['lock.yaml', 'lockfileVersion: 9\n'],
+  ] as const)
+    writeFileSync(join(directory, name), text);
+  assert.equal(rebind(['check', directory]).stdout, 'Nothing found in 1 file\n');
+});
+
+test('where no file could be checked, it does not say that nothing was found', () => {
+  assert.match(rebind(['check', broken]).stdout, /\nNo file was checked\n$/);
 });
 
 test('its document fits its schema', () => {
@@ -69,7 +85,7 @@ test('a link to a file of /proc that never ends is read as far as it says that i
 
 test('the examples for production have no fault', () => {
   const examples = fileURLToPath(new URL('../../../examples/production/', import.meta.url));
-  const { code, stdout } = rebind(['check', examples, `${examples}kubernetes.yaml`]);
+  const { code, stdout } = rebind(['check', examples]);
   assert.equal(code, 0, stdout);
   assert.match(stdout, /in 5 files/);
 });

@@ -35,7 +35,7 @@ export function causePage(cause: AnyCause, recorded: string | null): string {
     ...(cause.stages.length === 0
       ? [
           '## How it is tested',
-          'It cannot be brought about on Linux, where rebind is tested: it is judged on a machine that is made up (`test/os`).',
+          'It cannot be staged on Linux, where rebind is tested; the tests use a simulated machine (`test/os`).',
         ]
       : [
           '## Try it',

@@ -63,7 +63,7 @@ function bare(command: Command): string {
 }
 
 function flagRow(flag: Flag): string {
-  return `| \`${flagUsage(flag)}\` | ${cell(flag.summary)} |`;
+  return `| \`${cell(flagUsage(flag))}\` | ${cell(flag.summary)} |`;
 }
 
 function cell(text: string): string {

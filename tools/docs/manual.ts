@@ -22,7 +22,7 @@ export function manualPage(commands: readonly Command[], version: string): strin
     '.RI [ options ]',
     '.SH DESCRIPTION',
     roff(
-      "rebind answers one question: why can't my program listen on this port? It names the true cause, every process behind it, how long it lasts where that is known, and what would help.",
+      "rebind answers two questions: why can't my program listen on this port, and why can't my client connect to it? It names the true cause, every process behind it, how long it lasts where that is known, and what would help.",
     ),
     ...endpointPage.flatMap((paragraph) => ['.PP', roff(paragraph)]),
     '.SH COMMANDS',

@@ -12,7 +12,7 @@ export default cause({
   on: ['darwin'],
   page: {
     see: 'A server on port 5000 (Flask, ASP.NET, a Docker registry) or 7000 fails with `EADDRINUSE`, and `lsof` shows `ControlCe`. You stop that process, and it is back at once. Or the server starts on `127.0.0.1`, and other machines get `403 Forbidden` from `AirTunes`.',
-    why: 'Since macOS 12 ControlCenter listens on both ports, on IPv4 and IPv6, so that other devices can send their picture and sound to this Mac. launchd starts it again when it exits. Node without a host wants `::`, which it has; `127.0.0.1` is still available.',
+    why: 'Since macOS 12 ControlCenter listens on both ports, on IPv4 and IPv6, so that other devices can send their picture and sound to this Mac. launchd starts it again when it exits. Node without a host asks for `::`, which is taken; `127.0.0.1` is still available.',
     now: 'Turn it off: System Settings > General > AirDrop & Handoff > AirPlay Receiver (macOS 12: System Preferences > Sharing). Or use another port, such as 5001.',
     prevent: 'Do not use 5000 and 7000 as the ports of development servers on a Mac.',
   },

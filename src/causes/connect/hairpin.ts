@@ -12,8 +12,8 @@ export default addressCause({
   page: {
     see: 'The connect hangs when a container, or a host behind NAT, asks for its own service by the public address. Other machines reach it.',
     why: 'The gateway forwards the port back to this machine and rewrites only the destination. The packet arrives with an address of this machine as its source, so the kernel discards it as forged.',
-    now: 'Connect to the address inside: `127.0.0.1`, the name of the service in the network of containers. Or let the gateway also rewrite the source: `masquerade` for traffic that goes back to the same network; with Docker, the user-land proxy or `hairpin` mode.',
-    prevent: 'Let services of one host or network use their inner names.',
+    now: 'Connect to the internal address: `127.0.0.1`, or the name of the service in the container network. Or let the gateway also rewrite the source: `masquerade` for traffic that goes back to the same network; with Docker, the user-land proxy or `hairpin` mode.',
+    prevent: 'Let services on one host or network reach each other by their internal names.',
   },
   recognise(question) {
     const evidence = inetOf(question);

@@ -11,10 +11,10 @@ export default addressCause({
   at: 'answer',
   page: {
     see: 'It connects, small answers arrive, and large ones never do: TLS handshakes hang, `fetch` times out, `ssh` stops after the login.',
-    why: 'A tunnel on the way (VPN, overlay network, PPPoE) carries only smaller packets, and the ICMP message that would say so is filtered. TCP repeats the large packet for ever. A second connection that announced segments of 536 bytes was answered at once.',
+    why: 'A tunnel on the way (VPN, overlay network, PPPoE) carries only smaller packets, and the ICMP message that would say so is filtered. TCP retransmits the large packet until it gives up. rebind tries a second connection that announces segments of 536 bytes; an answer to that one proves the cause.',
     now: 'Lower the MTU of the interface that leads there, such as `ip link set dev eth0 mtu 1400`, or let the router rewrite the segment size: `tcp option maxseg size set rt mtu` in nftables.',
     prevent:
-      'Set the MTU of the tunnel and of container networks (`com.docker.network.driver.mtu`). Let ICMP "fragmentation needed" pass. `net.ipv4.tcp_mtu_probing=1` lets a server find it out after some seconds.',
+      'Set the MTU of the tunnel and of container networks (`com.docker.network.driver.mtu`). Let ICMP "fragmentation needed" pass. `net.ipv4.tcp_mtu_probing=1` lets a server find the right size after some seconds.',
   },
   recognise(question) {
     const evidence = inetOf(question);

@@ -13,7 +13,7 @@ export default addressCause({
     see: '`ETIMEDOUT` after more than two minutes, or the timeout of the client before that. `fetch` of Node gives up after ten seconds.',
     why: 'Nothing came back, not even a refusal. A firewall on the way or on the host drops the packets, the host is off and its router does not say so, or the answers are lost: the host has no route back, or its own reverse path filtering drops what arrives. From here these cannot be told apart. The last router that answers is where to look next.',
     now: 'Run `rebind reach PORT` on the other host, and look at the firewalls behind the router that is named. A security group of a cloud provider is such a firewall.',
-    prevent: 'Let firewalls reject instead of drop inside of your own networks.',
+    prevent: 'Inside your own networks, let firewalls reject packets instead of dropping them.',
   },
   recognise(question) {
     const evidence = inetOf(question);

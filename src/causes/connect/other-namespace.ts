@@ -1,4 +1,5 @@
-import { formatAddress } from '../../model/address.ts';
+import { formatAddress, isLoopback, isWildcard } from '../../model/address.ts';
+import type { ElsewhereListener } from '../../model/reach/evidence.ts';
 import { addressCause } from './form.ts';
 import { refusedHere } from './shared/here.ts';
 import { change } from './shared/look.ts';
@@ -31,12 +32,13 @@ export default addressCause({
         container === null ? null : { runtime: container.runtime, name: container.name ?? container.id.slice(0, 12) },
       unit,
       at: formatAddress(first.local.address, first.local.port),
-      addresses: [...first.addresses],
+      addresses: addressesOf(first),
+      onLoopback: isLoopback(first.local.address),
     };
   },
   say: ({ endpoint, at, pid, command, container }) =>
     `Nothing listens on ${endpoint}, but ${container === null ? `in the network namespace of ${command} (pid ${pid})` : `in the container ${container.name}`} a program listens on ${at}`,
-  remedies({ port, pid, container, addresses }) {
+  remedies({ port, pid, container, addresses, onLoopback }) {
     const [address] = addresses;
     return [
       ...(address === undefined
@@ -50,7 +52,7 @@ export default addressCause({
         'listen-address',
         container === null
           ? 'Start the server in the network of this machine'
-          : `Publish the port of the container ${container.name}`,
+          : `Publish the port of the container ${container.name}${onLoopback ? ', and let the server in it listen on 0.0.0.0 or [::]' : ''}`,
         null,
         { port },
       ),
@@ -76,5 +78,29 @@ export default addressCause({
       },
       expect: { reachable: false, errno: 'ECONNREFUSED', also: [] },
     },
+    {
+      title: 'a Node server listens on the loopback of another network namespace',
+      needs: ['network'],
+      async stage(stage) {
+        const { client, server } = await stage.network();
+        const { pid, port } = await server.nodeServer({ port: stage.freePort(), host: '127.0.0.1' });
+        return stage.reached({
+          words: [`127.0.0.1:${port}`],
+          description: `a Node server (pid ${pid}) listens on 127.0.0.1:${port} of another network namespace`,
+          from: client.enter,
+        });
+      },
+      expect: {
+        reachable: false,
+        errno: 'ECONNREFUSED',
+        also: [],
+        remedies: ['listen-address', 'investigate'],
+      },
+    },
   ],
 });
+
+/** Where a client outside of the namespace finds the listener: nowhere if it is on loopback. */
+function addressesOf({ local, addresses }: ElsewhereListener): string[] {
+  return addresses.filter((address) => isWildcard(local.address) || address === local.address);
+}

@@ -25,9 +25,10 @@ export default addressCause({
   at: 'network',
   page: {
     see: '`ECONNREFUSED`, `EHOSTUNREACH` after three seconds, or a hang, from a port on which no program of this machine listens.',
-    why: 'A rule of the firewall (DNAT) forwards the port to another host or to a container. That one refuses: its server does not run or listens on 127.0.0.1. Or it is gone, and the rule is left. Or the answer cannot come back: connections from 127.0.0.1 also need `route_localnet` and `masquerade`.',
+    why: 'A rule of the firewall (DNAT) forwards the port to another host or to a container. The target refuses, because its server does not run or listens on 127.0.0.1. Or the target is gone, and the rule is left. Or the answer cannot come back: connections from 127.0.0.1 also need `route_localnet` and `masquerade`.',
     now: 'Run `rebind reach` as root: it shows where the rule leads. Start the container, or remove the rule: `nft list ruleset` shows it. `docker ps` shows what is published.',
-    prevent: 'Publish ports by one engine only, and let it remove its rules: stop it before its rules are flushed.',
+    prevent:
+      'Publish ports with one engine only, and stop it before you flush its rules, so that it can remove them itself.',
   },
   recognise(question) {
     const evidence = inetOf(question);

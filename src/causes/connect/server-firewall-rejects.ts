@@ -17,9 +17,9 @@ export default addressCause({
   at: 'server',
   page: {
     see: '`EHOSTUNREACH`, "No route to host", or `ECONNREFUSED`, `ENETUNREACH`, `EACCES`, `ENOPROTOOPT`, while `ping` works. firewalld and the default rules of Red Hat and Oracle answer "No route to host".',
-    why: 'The host itself answered with an ICMP message. A kernel without a listener answers TCP with a reset and never with ICMP, so this is a rule of its firewall. Messages are limited to about one a second, so that other tries hang as if the packets were dropped.',
+    why: 'The host itself answered with an ICMP message. A kernel without a listener answers TCP with a reset and never with ICMP, so this is a rule of its firewall. These messages are limited to about one a second, so further attempts may hang as if the packets were dropped.',
     now: 'Allow the port on the other host: `firewall-cmd --add-port=PORT/tcp`, `ufw allow PORT/tcp`, or a rule of nftables or iptables before the one that rejects.',
-    prevent: 'Reject with `icmp admin-prohibited`, which tools name as what it is.',
+    prevent: 'Reject with `icmp admin-prohibited`, which tools recognise as the answer of a firewall.',
   },
   recognise(question) {
     const refused = refusedElsewhere(question);

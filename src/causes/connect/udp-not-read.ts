@@ -14,7 +14,7 @@ export default addressCause({
   at: 'process',
   page: {
     see: 'Silence, although the server runs.',
-    why: 'The datagram was put into the buffer of the socket and stays there, or the buffer is full and it was dropped: the program hangs, is stopped, or is too slow.',
+    why: 'The datagram waits unread in the buffer of the socket, or the buffer was full and the datagram was dropped. The program hangs, is suspended, or is too slow.',
     now: 'Look at what the program does; restart it if it hangs. `ss -uanm` shows the bytes that wait (Recv-Q) and the drops (d).',
     prevent: 'Raise the buffer (`SO_RCVBUF`, `net.core.rmem_max`) for bursts.',
   },

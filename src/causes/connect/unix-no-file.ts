@@ -38,7 +38,7 @@ export default addressCause({
   remedies: ({ path }, question) => [
     change('start-server', 'Start the server, or correct the path', null),
     look(
-      'List the Unix sockets that a program listens on',
+      'Look for a server that listens on another path of this name',
       question.advice.network?.unixSockets(path.slice(path.lastIndexOf('/') + 1)),
     ),
   ],

@@ -22,10 +22,12 @@ export default addressCause({
   },
   say: ({ endpoint, kind }) =>
     kind === 'directory' ? `${endpoint} is a directory, not a socket` : `${endpoint} is a file that is not a socket`,
-  remedies: ({ path }, question) => [
+  remedies: ({ path, kind }, question) => [
     change(
       'remove-file',
-      'Look at it, remove it if no program needs it, and start the server',
+      kind === 'directory'
+        ? 'Correct the path, or remove the directory if it is empty and nothing needs it, and start the server'
+        : 'Look at it, remove it if no program needs it, and start the server',
       question.advice.network?.permissions(path),
       { path },
     ),

@@ -12,7 +12,7 @@ export default addressCause({
   at: 'file',
   page: {
     see: '`ENOENT` or `ECONNREFUSED`, while `ss -xlp` shows a server that listens on exactly this path.',
-    why: 'A Unix socket is found by its file, not by its name. Somebody removed the file of the running server: a second server that cleaned up before it started, a script, or a cleaner of temporary files. Or another socket was bound there since. The server listens on, and nobody can reach it.',
+    why: 'A client finds a Unix socket by its file. The file of the running server was removed by a second server that cleaned up before it started, by a script, or by a cleaner of temporary files. Or another socket was bound at this path since. The server keeps listening, and no client can reach it.',
     now: 'Restart the server, so that it makes its file again.',
     prevent:
       'Never remove the file of a socket without checking that no program listens: `rebind free PATH` checks. Keep sockets out of /tmp.',

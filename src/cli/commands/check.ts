@@ -28,10 +28,10 @@ const known =
 function filesAt(path: string): ManifestFile[] {
   try {
     if (!statSync(path).isDirectory()) return [read(path)];
-    const names = readdirSync(path).filter((name) => known.test(name));
+    const names = readdirSync(path).filter((name) => known.test(name) || isKubernetes(join(path, name)));
     if (names.length === 0)
       throw new UsageError(
-        `${quoted(path)} has no Dockerfile, compose.yaml, package.json, nginx.conf or haproxy.cfg. Kubernetes manifests are given by name: rebind check k8s/*.yaml`,
+        `${quoted(path)} has no Dockerfile, compose.yaml, Kubernetes manifest, package.json, nginx.conf or haproxy.cfg`,
       );
     return names.sort().map((name) => read(join(path, name)));
   } catch (error) {
@@ -41,6 +41,15 @@ function filesAt(path: string): ManifestFile[] {
     if (code === 'EISDIR' || code === 'ENOTDIR') throw new UsageError(`${quoted(path)} is no file`);
     throw error;
   }
+}
+
+/** A manifest may have any name, so its text decides. */
+function isKubernetes(path: string): boolean {
+  if (!/\.ya?ml$/i.test(path)) return false;
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || !stat.isFile() || stat.size > mostBytes) return false;
+  const { text } = read(path);
+  return /^apiVersion[ \t]*:/m.test(text) && /^kind[ \t]*:/m.test(text);
 }
 
 /** More is refused with a sentence. */
@@ -73,7 +82,9 @@ function text(reports: readonly FileReport[], canvas: Canvas): string {
   const findings = reports.flatMap((report) => report.findings);
   const faults = findings.filter(({ level }) => level === 'fault').length;
   const notes = findings.length - faults;
-  const files = count(reports.filter(({ problem }) => problem === null).length, 'file');
+  const checked = reports.filter(({ problem }) => problem === null).length;
+  if (checked === 0) return `${[...lines, canvas.paint('unsure', 'No file was checked')].join('\n')}\n`;
+  const files = count(checked, 'file');
   const sum =
     findings.length === 0
       ? `${canvas.paint('good', 'Nothing found')} in ${files}`

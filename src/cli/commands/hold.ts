@@ -132,7 +132,7 @@ function optionsOf(command: readonly string[], invocation: Invocation, log: Log)
     graceMs: time(invocation, 'grace'),
     stopSignal: invocation.value('stop-signal') as StopSignal | undefined,
     lingerMs: time(invocation, 'linger'),
-    lameDuckMs: invocation.value('lame-duck') === 'auto' ? 'auto' : time(invocation, 'lame-duck'),
+    lameDuckMs: invocation.value('lame-duck') === 'auto' ? 'auto' : time(invocation, 'lame-duck', 'auto or '),
     healthPort: port(invocation, 'health'),
     metricsPort: port(invocation, 'metrics'),
     readyTimeoutMs: time(invocation, 'ready-timeout'),

@@ -7,7 +7,7 @@ export const holdEntry: Command = {
   summary: 'Keep the port open while a command restarts, crashes or is replaced',
   page: [
     'Opens the endpoints itself and starts the command on them. On a restart the new process starts beside the old one and takes over when it is ready; the old process finishes its connections and exits. If the new process crashes or hangs, hold stops it and the old one keeps serving. No connection is refused.',
-    'Node programs need no change, also below npm, npx, tsx or nodemon. Other programs find the sockets as systemd passes them (LISTEN_FDS). Without an endpoint, hold learns the port when a Node program first listens.',
+    'Node programs need no change, also under npm, npx, tsx or nodemon. Other programs find the sockets as systemd passes them (LISTEN_FDS). Without an endpoint, hold learns the port when a Node program first listens.',
     'Restart it with SIGHUP, with --watch, or with "rebind hold --restart 3000" from another terminal. SIGTERM stops it after the lame duck and after open connections have finished, Ctrl-C at once; a second signal kills the command. Ctrl-Z also suspends the command. When the terminal is closed, everything stops. The exit status is that of the command.',
     timePage,
     ...endpointPage,

@@ -71,6 +71,6 @@ export interface NetworkAdvice {
   readonly halfOpen: string;
   /** The filters on the listeners of a port. */
   socketFilters(port: number): string;
-  /** The Unix sockets of a path. */
-  unixSockets(path: string): string;
+  /** The Unix sockets whose path ends in a name. */
+  unixSockets(name: string): string;
 }

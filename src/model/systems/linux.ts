@@ -57,7 +57,8 @@ export const linuxAdvice: Advice = {
     lookUp: (host) => `getent ahosts ${shellWord(host)}`,
     halfOpen: 'ss -tn state syn-recv',
     socketFilters: (port) => asAdministrator(`ss -tlnp --bpf sport = ${port}`),
-    unixSockets: (path) => `ss -xlp src ${shellWord(path)}`,
+    // A pattern of ss matches the whole path.
+    unixSockets: (name) => `ss -xlp src ${shellWord(`*${name}`)}`,
   },
   process: {
     resume: (pids) => `kill -CONT ${pids.join(' ')}`,
