@@ -135,4 +135,13 @@ function directOutput(stream: () => NodeJS.WriteStream): Output {
   };
 }
 
-export const ran = main(process.argv.slice(2));
+/** Not even a failure could be told, such as a module that cannot be loaded without a descriptor to spare. Node would exit with 1, which is "blocked". */
+function leaveUntold(error: NodeJS.ErrnoException): never {
+  try {
+    writeSync(2, `rebind: This could not be carried out: ${error.code ?? 'an error in rebind itself'}\n`);
+  } finally {
+    process.exit(exit.unknown);
+  }
+}
+
+export const ran = main(process.argv.slice(2)).catch(leaveUntold);

@@ -25,6 +25,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Script } from 'node:vm';
+import { exit } from './exit.ts';
 import { firstWordAt } from './first-word.ts';
 
 // The build writes these here, and makes a CommonJS file of this one.
@@ -48,8 +49,14 @@ const words = process.argv.slice(2);
 const word = words[firstWordAt(words)] ?? '';
 if (words.length === 1 && (word === '' ? ['--version', '-V'].includes(words[0] ?? '') : word === 'version'))
   tellVersion();
-else if (otherCommands.includes(word)) void import('./main.ts');
+else if (otherCommands.includes(word)) import('./main.ts').catch(leaveUnloaded);
 else runCompiled(keptFor.includes(word) ? word : 'why');
+
+/** At the limit of descriptors, for one: Node would exit with 1, which says "blocked". */
+function leaveUnloaded({ code = 'its files are damaged' }: NodeJS.ErrnoException): void {
+  process.exitCode = exit.unknown;
+  writeSync(2, `rebind: It cannot be loaded: ${code}\n`);
+}
 
 function tellVersion(): void {
   try {

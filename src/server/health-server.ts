@@ -125,7 +125,7 @@ export function agentServer(source: HealthSource): TcpServer {
     socket.on('error', () => socket.destroy());
     socket.setTimeout(probeMs, () => socket.destroy());
     source
-      .asked(`agent ${socket.remoteAddress ?? ''}`)
+      .asked(`${socket.remoteAddress ?? ''} agent`)
       .then((unready) => {
         if (unready === null) return `ready up ${weightOf(source)}%\n`;
         return unready.closing ? 'drain\n' : 'ready down\n';

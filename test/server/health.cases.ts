@@ -11,6 +11,7 @@ import { close } from '../../src/server/close.ts';
 import { health } from '../../src/server/health.ts';
 import type { HealthServers } from '../../src/server/health-options.ts';
 import { listen } from '../../src/server/listen.ts';
+import { learnedLameDuckMs, noteProbe } from '../../src/server/probes.ts';
 
 interface Answer {
   readonly status: number | undefined;
@@ -153,6 +154,34 @@ test('a prober that sends nothing, or never ends its request, keeps nobody else 
   assert.equal((await ask(told.port ?? 0, '/readyz')).status, 200);
   for (const socket of slow) socket.destroy();
   await close(server, { idleMs: 10 });
+});
+
+test('connections that only wait turn no prober away, and closing waits for none that goes on sending', {
+  timeout: 30_000,
+}, async () => {
+  const told = await health(app(), { ...local, agentPort: 0 });
+  const { port, agentPort } = told;
+  assert.ok(port !== null && agentPort !== null);
+  const idle = Array.from({ length: 300 }, () => net.connect(port, '127.0.0.1').on('error', () => {}));
+  await Promise.all(idle.map((socket) => once(socket, 'connect')));
+  assert.equal((await ask(port, '/livez')).status, 200);
+  const talker = net.connect({ port: agentPort, host: '127.0.0.1', allowHalfOpen: true }).on('error', () => {});
+  talker.resume();
+  await once(talker, 'end');
+  talker.write('and another thing');
+  await told.close();
+  for (const socket of [...idle, talker]) socket.destroy();
+});
+
+test('many names of one address do not drive out a prober of another', () => {
+  const server = {};
+  const ask = (prober: string): void => {
+    for (let times = 0; times < 3; times++) noteProbe(server, prober);
+  };
+  ask('192.0.2.1 balancer');
+  const learned = learnedLameDuckMs(server);
+  for (let name = 0; name < 100; name++) noteProbe(server, `192.0.2.2 ${name}`);
+  assert.equal(learnedLameDuckMs(server), learned);
 });
 
 test('lameDuckMs auto waits three intervals of the prober and a second, and not at all where nobody asks', async () => {

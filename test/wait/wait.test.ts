@@ -252,7 +252,7 @@ describe('wait for a free port', () => {
     const child = startRebind(['wait', `127.0.0.1:${port}`], { text: true });
     const running = finished(child, true);
     await interrupt(child);
-    assert.match((await running).stdout, /^Interrupted after [\d.]+ s: [^]*\s127\.0\.0\.1:\d+/);
+    assert.match((await running).stdout, /^Interrupted after [\d.]+ s: [\s\S]*\s127\.0\.0\.1:\d+/);
   });
 });
 

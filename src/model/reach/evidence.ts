@@ -95,6 +95,8 @@ export interface ElsewhereListener {
   readonly process: Pick<Holder, 'pid' | 'started' | 'command' | 'container' | 'unit'>;
   /** Addresses of that namespace beside loopback, as far as they can be read. */
   readonly addresses: readonly string[];
+  /** It is seen to be in another user namespace, in which anybody gives a network any address (user_namespaces(7)). */
+  readonly otherUsers: boolean;
 }
 
 /** The author of a refusal (MSG_ERRQUEUE after IP_RECVERR, ip(7)). */

@@ -1,5 +1,5 @@
 /** Ports that are forwarded: to a container by the firewall, or by a proxy of its engine. */
-import { isLoopback } from '../../../model/address.ts';
+import { isLoopback, shortestIpv6 } from '../../../model/address.ts';
 import type { ElsewhereListener, InetEvidence, UdpEvidence } from '../../../model/reach/evidence.ts';
 import { forwardedTo } from '../../../model/reach/forwarded.ts';
 import { grew, refusalOf, undelivered, unsent } from './attempts.ts';
@@ -9,8 +9,12 @@ type Inet = InetEvidence | UdpEvidence;
 /** Listeners of a container on its loopback address, where nothing else there listens and the connection to the published port failed. */
 export function innerLoopback(evidence: Inet): readonly ElsewhereListener[] {
   if (evidence.ours !== true || !isForwarded(evidence)) return [];
-  const port = forwardedTo(evidence.firewall, evidence.endpoint)?.port ?? evidence.endpoint.port;
-  const inside = (evidence.elsewhere ?? []).filter(({ local }) => local.port === port);
+  const to = forwardedTo(evidence.firewall, evidence.endpoint);
+  const port = to?.port ?? evidence.endpoint.port;
+  // A rule leads to the network that has the address; a proxy of an engine may lead to any.
+  const isThere = ({ addresses, otherUsers }: ElsewhereListener): boolean =>
+    to === null || (!otherUsers && addresses.includes(shortestIpv6(to.address)));
+  const inside = (evidence.elsewhere ?? []).filter((one) => one.local.port === port && isThere(one));
   return inside.every(({ local }) => isLoopback(local.address)) ? inside : [];
 }
 

@@ -80,6 +80,8 @@ function listenersIn(
   if (first === undefined) return [];
   const rows = fromInside(proc, first, protocol, port) ?? fromTables(proc, first, protocol, port);
   if (rows.length === 0) return [];
+  const [users, ownUsers] = [first, 'self'].map((pid) => attempt(() => proc.link(`${pid}/ns/user`)));
+  const otherUsers = users != null && ownUsers != null && users !== ownUsers;
   const inside = openProc(`${proc.root}/${first}`);
   const addresses = readProcAddresses(inside)
     .map(({ address }) => address)
@@ -97,6 +99,7 @@ function listenersIn(
         namespace: namespaceId(proc, first),
         process: { pid, started, command, container, unit },
         addresses,
+        otherUsers,
       },
     ];
   });

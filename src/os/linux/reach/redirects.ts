@@ -11,7 +11,7 @@ import { readAddresses } from '../netlink/addresses.ts';
 import { NetlinkError } from '../netlink/netlink.ts';
 import { NETLINK_ROUTE } from '../netlink/netlink-socket.ts';
 import { readWay } from '../netlink/routes.ts';
-import { attempt, type Proc } from '../proc/proc.ts';
+import type { Proc } from '../proc/proc.ts';
 import { readElsewhere } from './elsewhere.ts';
 import { chainsNow } from './firewall.ts';
 import type { Packet } from './packet.ts';
@@ -94,22 +94,11 @@ function isSame(to: string | null, { address, port }: InetEndpoint): boolean {
   return to === `:${port}` || to === `${address}:${port}`;
 }
 
-/**
- * Who listens where the rule leads: in the network namespace that has the address. Anybody can make one with any address in a user namespace of
- * their own (user_namespaces(7)), and no rule of ours leads there: only what is in our user namespace is named.
- */
+/** Who listens where the rule leads: in the network namespace that has the address. */
 function processAt(proc: Proc, { protocol, port }: InetEndpoint, to: string | null): Redirect['process'] {
   const [, target, number] = /^\[?([0-9a-f.:]+?)\]?(?::(\d+))?$/i.exec(to ?? '') ?? [];
   if (target === undefined) return null;
   const there = { protocol, address: target, port: number === undefined ? port : Number(number) };
   const listeners: readonly ElsewhereListener[] = readElsewhere(proc, there, []) ?? [];
-  const own = usersOf(proc, 'self');
-  const isOurs = ({ addresses, process: { pid } }: ElsewhereListener): boolean =>
-    addresses.includes(target) && own !== null && usersOf(proc, `${pid}`) === own;
-  return listeners.find(isOurs)?.process ?? null;
-}
-
-/** The user namespace of a process. */
-function usersOf(proc: Proc, pid: string): string | null {
-  return attempt(() => proc.link(`${pid}/ns/user`));
+  return listeners.find(({ addresses, otherUsers }) => !otherUsers && addresses.includes(target))?.process ?? null;
 }
