@@ -7,6 +7,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 import type { Passed, PassedSocket } from '../hold/wire/passed.ts';
+import { os } from '../os/index.ts';
 
 /** Where the search for descriptors ends: spawn numbers them upward from 3, a re-append right after the caller's own. */
 const lastDescriptor = 127;
@@ -97,7 +98,7 @@ export class Inherited {
   drop(socket: PassedSocket): void {
     for (const fd of this.#unclaimed(socket)) {
       if (Atomics.compareExchange(this.#claims, fd, 0, 1) !== 0) continue;
-      closeSync(fd);
+      closeHere(fd);
       this.release(socket, fd);
     }
   }
@@ -147,4 +148,14 @@ function claims(): Int8Array {
   const made = new SharedArrayBuffer(claimCells);
   if (isMainThread) setEnvironmentData(claimsKey, made as never);
   return new Int8Array(made);
+}
+
+/** A worker thread of Node warns when its fs closes a descriptor that it has not opened. */
+function closeHere(fd: number): void {
+  try {
+    os().sockets.close(fd);
+  } catch {
+    // Without koffi the warning is what remains.
+    closeSync(fd);
+  }
 }
