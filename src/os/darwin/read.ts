@@ -1,8 +1,7 @@
 /**
  * The reading half of macOS: facts, inventory, settings and one process. Nothing here throws for what it could not see; that becomes a gap.
  */
-import { isWildcard } from '../../model/address.ts';
-import type { Endpoint, Request } from '../../model/endpoint.ts';
+import type { Request } from '../../model/endpoint.ts';
 import { unprovenOn } from '../../model/evidence.ts';
 import type {
   Asker,
@@ -14,6 +13,7 @@ import type {
   ProcessIdentity,
   Socket,
 } from '../../model/facts.ts';
+import { mayMatter } from '../../model/may-matter.ts';
 import { isUnsupportedError } from '../errors.ts';
 import type { Inventory, Reading } from '../os.ts';
 import { listedByPrograms, missingHolders } from './gaps.ts';
@@ -122,18 +122,6 @@ function readFacts(
 
 function onPort(sockets: readonly InetSocket[], port: number): InetSocket[] {
   return sockets.filter(({ local }) => local.port === port);
-}
-
-/** Is this socket worth a search for its holder? Which of these really block is for the rules to say. */
-function mayMatter(endpoint: Endpoint, socket: Socket): boolean {
-  if (socket.protocol !== endpoint.protocol) return false;
-  if (socket.protocol === 'unix' || endpoint.protocol === 'unix' || socket.state === 'LISTEN') return true;
-  const plain = (address: string): string => address.replace(/^::ffff:/, '');
-  return (
-    isWildcard(endpoint.address) ||
-    isWildcard(socket.local.address) ||
-    plain(endpoint.address) === plain(socket.local.address)
-  );
 }
 
 function readInventory(source: Source, gaps: Gap[], mac: Mac): Inventory {

@@ -3,8 +3,7 @@
  * Nothing here throws for what it could not see; that becomes a gap.
  */
 
-import { isWildcard } from '../../model/address.ts';
-import type { Endpoint, InetEndpoint, Request } from '../../model/endpoint.ts';
+import type { InetEndpoint, Request } from '../../model/endpoint.ts';
 import type {
   Facts,
   Gap,
@@ -17,6 +16,7 @@ import type {
   UnixFile,
   UnixSocket,
 } from '../../model/facts.ts';
+import { mayMatter } from '../../model/may-matter.ts';
 import { conflict } from '../../model/rules/linux-conflict.ts';
 import { binderOf } from '../../model/rules/rules.ts';
 import { isNativeError, isUnsupportedError } from '../errors.ts';
@@ -134,21 +134,6 @@ function readFacts(source: Source, describer: Describer, request: Request, reach
     asker,
     gaps,
   };
-}
-
-/**
- * Is this socket worth a long search for its holder? Of a busy port number on many addresses, most sockets say nothing about the endpoint.
- * Which of these really block is for the rules to say.
- */
-function mayMatter(endpoint: Endpoint, socket: Socket): boolean {
-  if (socket.protocol !== endpoint.protocol) return false;
-  if (socket.protocol === 'unix' || endpoint.protocol === 'unix' || socket.state === 'LISTEN') return true;
-  const plain = (address: string): string => address.replace(/^::ffff:/, '');
-  return (
-    isWildcard(endpoint.address) ||
-    isWildcard(socket.local.address) ||
-    plain(endpoint.address) === plain(socket.local.address)
-  );
 }
 
 /**
