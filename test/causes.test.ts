@@ -3,8 +3,7 @@
  * cause says to expect; then what the answer advises is done. All of it happens in a network and process namespace of its own where this machine allows one.
  */
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { createServer, type ListenOptions } from 'node:net';
 import { before, test } from 'node:test';
@@ -17,25 +16,14 @@ import { free } from '../src/free.ts';
 import { nodeTcpOptions, type Request } from '../src/model/endpoint.ts';
 import { type Report, remedyIds } from '../src/model/verdict.ts';
 import { os } from '../src/os/index.ts';
-import { insideNamespace, namespaceCommand, namespaceEnvironment, raiseLoopback } from '../src/stage/namespace.ts';
+import { insideNamespace, raiseLoopback } from '../src/stage/namespace.ts';
 import { missing } from '../src/stage/needs.ts';
 import { openStage } from '../src/stage/open.ts';
 import type { Stage, Staged } from '../src/stage/stage.ts';
 import { explain } from '../src/why.ts';
+import { runInside } from './inside.ts';
 
-const prefix = insideNamespace() ? null : namespaceCommand();
-if (prefix === null) {
-  runHere();
-} else {
-  // The same file once more, inside. Its reports go to the runner as if they came from here.
-  const [file = '', ...args] = prefix;
-  const inside = spawn(file, [...args, process.execPath, '--enable-source-maps', fileURLToPath(import.meta.url)], {
-    stdio: 'inherit',
-    env: namespaceEnvironment(),
-  });
-  const [code] = (await once(inside, 'exit')) as [number | null];
-  process.exitCode = code ?? 1;
-}
+await runInside(import.meta.url, runHere);
 
 function runHere(): void {
   if (insideNamespace()) before(raiseLoopback);

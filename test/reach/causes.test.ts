@@ -4,43 +4,23 @@
  * `REBIND_CAUSE` names the causes to try, `REBIND_SHOW=1` prints the answers.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { ConnectVariant } from '../../src/causes/connect/form.ts';
 import { causes } from '../../src/causes/connect/index.ts';
 import { openConnectStage } from '../../src/stage/connect/open.ts';
 import type { ConnectStaged } from '../../src/stage/connect/stage.ts';
-import {
-  hasEveryUser,
-  insideNamespace,
-  namespaceCommand,
-  namespaceEnvironment,
-  raiseLoopback,
-} from '../../src/stage/namespace.ts';
+import { hasEveryUser, insideNamespace, raiseLoopback } from '../../src/stage/namespace.ts';
 import { missing } from '../../src/stage/needs.ts';
+import { runInside } from '../inside.ts';
 import { type Answer, reach, shown } from './answers.ts';
 
 /** Most of the time they wait for silence. */
 const atOnce = 4;
 const patienceMs = 60_000;
 
-const prefix = insideNamespace() ? null : namespaceCommand();
-if (prefix === null) {
-  runHere();
-} else {
-  // The same file once more, inside. Its reports go to the runner as if they came from here.
-  const [file = '', ...args] = prefix;
-  const inside = spawn(file, [...args, process.execPath, '--enable-source-maps', fileURLToPath(import.meta.url)], {
-    stdio: 'inherit',
-    env: namespaceEnvironment(),
-  });
-  const [code] = (await once(inside, 'exit')) as [number | null];
-  process.exitCode = code ?? 1;
-}
+await runInside(import.meta.url, runHere);
 
 function runHere(): void {
   if (insideNamespace()) before(raiseLoopback);

@@ -5,31 +5,19 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { openConnectStage } from '../../src/stage/connect/open.ts';
-import { insideNamespace, namespaceCommand, namespaceEnvironment, raiseLoopback } from '../../src/stage/namespace.ts';
+import { insideNamespace, raiseLoopback } from '../../src/stage/namespace.ts';
 import { findProgram, missing } from '../../src/stage/needs.ts';
 import type { Place } from '../../src/stage/stage.ts';
+import { runInside } from '../inside.ts';
 import { reach } from './answers.ts';
 
 const library = new URL('../../src/index.js', import.meta.url).href;
 const limits = { timeout: 60_000 };
-const prefix = insideNamespace() ? null : namespaceCommand();
-if (prefix === null) {
-  if (insideNamespace()) raiseLoopback();
-  runHere();
-} else {
-  // The same file once more, in a namespace of its own: there an ordinary user may make hosts, too.
-  const [file = '', ...args] = prefix;
-  const inside = spawn(file, [...args, process.execPath, '--enable-source-maps', fileURLToPath(import.meta.url)], {
-    stdio: 'inherit',
-    env: namespaceEnvironment(),
-  });
-  const [code] = (await once(inside, 'exit')) as [number | null];
-  process.exitCode = code ?? 1;
-}
+await runInside(import.meta.url, runHere);
 
 function runHere(): void {
+  if (insideNamespace()) raiseLoopback();
   test('a firewall is told from a listener while thousands of foreign packets are counted', limits, async (t) => {
     const reason = missing(['network']);
     if (reason !== null) return t.skip(reason);
