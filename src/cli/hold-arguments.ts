@@ -8,18 +8,17 @@ import { UsageError } from './usage.ts';
 
 /** @throws {UsageError} */
 export function endpoint(word: string): ParsedEndpoint {
-  try {
-    return parseEndpoint(word);
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  }
+  return read(word, parseEndpoint);
 }
 
 /** As `endpoint`, and port 0 for any free one. @throws {UsageError} */
 export function heldEndpoint(word: string): ParsedEndpoint {
+  return read(word, readHeldEndpoint);
+}
+
+function read(word: string, parse: (word: string) => ParsedEndpoint): ParsedEndpoint {
   try {
-    return readHeldEndpoint(word);
+    return parse(word);
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
     throw error;

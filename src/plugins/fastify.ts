@@ -49,11 +49,7 @@ export async function rebind(app: FastifyApplication, options: PluginOptions = {
   app.addHook('preClose', async () => {
     await close(app.server, { ...atOnce, lameDuckMs: 0 });
   });
-  const remove = closeAtSignals(app.server, {
-    ...times,
-    after: [() => app.close(), ...after],
-    ...(options.signals !== undefined && { signals: options.signals }),
-  });
+  const remove = closeAtSignals(app.server, { ...times, after: [() => app.close(), ...after] }, options);
   app.addHook('onClose', async () => {
     remove();
     await told?.close();

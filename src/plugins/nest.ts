@@ -46,10 +46,6 @@ export async function serve(app: NestApplication, target?: ListenTarget, options
     await told?.close();
   };
   const listening = await listen(server, target);
-  closeAtSignals(server, {
-    ...times,
-    after: [() => own(), ...after],
-    ...(options.signals !== undefined && { signals: options.signals }),
-  });
+  closeAtSignals(server, { ...times, after: [() => own(), ...after] }, options);
   return Object.assign(listening, { server });
 }

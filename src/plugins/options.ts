@@ -29,11 +29,12 @@ export function healthOf(servers: HealthServers, options: PluginOptions): Promis
   return options.health === false ? null : health(servers, options.health);
 }
 
-/** Closes at the signals that were asked for. Returns what takes the handlers away. */
+/** Closes at the signals that were asked for, as these times say. Returns what takes the handlers away. */
 export function closeAtSignals(
   server: Parameters<typeof close.onSignals>[0],
-  { signals, ...options }: Omit<PluginOptions, 'health'>,
+  times: CloseOptions,
+  { signals }: Pick<PluginOptions, 'signals'>,
 ): () => void {
   if (signals === false) return () => {};
-  return close.onSignals(server, { ...options, ...(signals !== undefined && { signals }) });
+  return close.onSignals(server, { ...times, ...(signals !== undefined && { signals }) });
 }

@@ -26,7 +26,7 @@ export async function serveHandler(
   });
   try {
     const listening = await listen(server, target);
-    closeAtSignals(server, { ...times, ...(options.signals !== undefined && { signals: options.signals }) });
+    closeAtSignals(server, times, options);
     return Object.assign(listening, { server });
   } catch (error) {
     await told?.close();

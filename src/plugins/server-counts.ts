@@ -3,6 +3,7 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Server } from 'node:net';
+import { formatAddress } from '../model/address.ts';
 import type { Closed } from '../server/closed.ts';
 import { getOption } from '../server/option.ts';
 import type { ServerState } from '../server/telemetry.ts';
@@ -62,7 +63,7 @@ export function endings(closed: Closed): readonly (readonly [Ending, number])[] 
 function placeOf(server: Server): string {
   const address = server.address();
   if (address === null || typeof address === 'string') return address ?? '';
-  return address.address.includes(':') ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
+  return formatAddress(address.address, address.port);
 }
 
 function connectionsOf(server: Server): Promise<number> {

@@ -46,7 +46,7 @@ export function rebind(options: PluginOptions = {}): (server: SrvxServer) => voi
       if (server === null) return;
       const told = await healthOf(server, options);
       if (told !== null) answerFirst(server, told.handler);
-      closeAtSignals(server, { ...times, ...(options.signals !== undefined && { signals: options.signals }) });
+      closeAtSignals(server, times, options);
     });
   };
 }

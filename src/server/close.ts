@@ -6,7 +6,7 @@
  */
 import type { Socket as UdpSocket } from 'node:dgram';
 import { Server } from 'node:net';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { checkNames, checkSignal, milliseconds } from '../check.ts';
 import { emptyAcceptQueue, prepareEmptying } from './accept-queue.ts';
 import { type AfterStep, checkSteps, runSteps } from './after-steps.ts';
@@ -18,6 +18,7 @@ import { connectionsOf, followUpgrades } from './connections.ts';
 import { isClosed } from './descriptor.ts';
 import { Drain } from './drain.ts';
 import { hidden } from './hidden.ts';
+import { pause } from './pause.ts';
 import { cancelListen } from './pending.ts';
 import { learnedLameDuckMs } from './probes.ts';
 import { onSignals, type SignalChoice } from './signals.ts';
@@ -350,15 +351,6 @@ async function within(promise: Promise<void>, ms: number, hurry: AbortSignal): P
   const enough = new AbortController();
   await Promise.race([promise, pause(ms, AbortSignal.any([hurry, enough.signal]))]);
   enough.abort();
-}
-
-async function pause(ms: number, hurry: AbortSignal): Promise<void> {
-  if (ms <= 0 || hurry.aborted) return;
-  try {
-    await sleep(ms, undefined, { signal: hurry });
-  } catch (error) {
-    if (!hurry.aborted) throw error;
-  }
 }
 
 function hurryOn(signal: AbortSignal | undefined, hurry: () => void): void {
