@@ -3,10 +3,12 @@ import { type Checked, type Finding, ManifestError, noClaims } from './finding.t
 import {
   corrected,
   durationMs,
+  isKill,
   isLoopbackVariable,
+  killFinding,
   lameDuckIn,
+  loopbackFinding,
   loopbackIn,
-  loopbackReason,
   shellFault,
   splitWords,
   startFault,
@@ -80,15 +82,7 @@ const defaultGraceMs = 10_000;
 function stopFindings(service: Tree, words: readonly string[]): Finding[] {
   const found: Finding[] = [];
   const signal = String(service.get('stop_signal').scalar ?? '');
-  if (/^(SIG)?KILL$|^9$/.test(signal))
-    found.push({
-      rule: 'stopped-by-kill',
-      line: service.get('stop_signal').line,
-      level: 'fault',
-      sentence: 'The container is stopped by SIGKILL, which no program can handle.',
-      reason: 'Every answer that is under way is lost, and nothing is closed.',
-      fix: 'stop_signal: SIGTERM',
-    });
+  if (isKill(signal)) found.push(killFinding(service.get('stop_signal').line, 'stop_signal: SIGTERM'));
   const lameMs = lameDuckIn(words);
   const grace = service.get('stop_grace_period');
   const graceMs = grace.exists ? durationMs(String(grace.scalar)) : defaultGraceMs;
@@ -110,7 +104,7 @@ function loopbackFindings(service: Tree, words: readonly string[]): Finding[] {
   if (ports.length === 0) return [];
   const found: Finding[] = [];
   const said = (sentence: string, line: number, fix: string | null): number =>
-    found.push({ rule: 'loopback-in-container', line, level: 'fault', sentence, reason: loopbackReason, fix });
+    found.push(loopbackFinding(line, sentence, fix));
   const inCommand = loopbackIn(words.flatMap((word) => word.split(/\s+/)));
   if (inCommand !== null)
     said(

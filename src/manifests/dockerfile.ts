@@ -4,10 +4,12 @@ import {
   corrected,
   correctedScript,
   correctedWords,
+  isKill,
   isLoopbackVariable,
+  killFinding,
   lameDuckIn,
+  loopbackFinding,
   loopbackIn,
-  loopbackReason,
   shellFault,
   startFault,
 } from './start-command.ts';
@@ -60,15 +62,7 @@ export function checkDockerfile(text: string): Checked {
         if (stage.cmd?.line === 0) stage.cmd = null;
       }
     } else if (name === 'EXPOSE') stage.exposes = true;
-    else if (name === 'STOPSIGNAL' && /^(SIG)?KILL$|^9$/.test(rest.trim()))
-      findings.push({
-        rule: 'stopped-by-kill',
-        line,
-        level: 'fault',
-        sentence: 'The container is stopped by SIGKILL, which no program can handle.',
-        reason: 'Every answer that is under way is lost, and nothing is closed.',
-        fix: 'STOPSIGNAL SIGTERM',
-      });
+    else if (name === 'STOPSIGNAL' && isKill(rest)) findings.push(killFinding(line, 'STOPSIGNAL SIGTERM'));
     else if (name === 'ENV')
       for (const [variable, value] of variablesIn(rest))
         if (isLoopbackVariable(variable, value)) stage.loopback.push({ name: `${variable}=${value}`, line });
@@ -101,24 +95,23 @@ function findingsOf(stage: Stage): Finding[] {
       found.push({ ...fault, line: at.line, level: 'fault', fix: fixOf(fault.rule, main, words) });
     const loopback = loopbackIn(script === null ? words : script.split(/\s+/));
     if (loopback !== null && stage.exposes)
-      found.push({
-        rule: 'loopback-in-container',
-        line: at.line,
-        level: 'fault',
-        sentence: `The server listens on this container's own loopback (${loopback}), and the port is meant for others.`,
-        reason: loopbackReason,
-        fix: null,
-      });
+      found.push(
+        loopbackFinding(
+          at.line,
+          `The server listens on this container's own loopback (${loopback}), and the port is meant for others.`,
+          null,
+        ),
+      );
   }
   for (const { name, line } of stage.loopback)
-    found.push({
-      rule: 'loopback-in-container',
-      line,
-      level: stage.exposes ? 'fault' : 'note',
-      sentence: `${name} makes the server listen on this container's own loopback.`,
-      reason: loopbackReason,
-      fix: `ENV ${name.slice(0, name.indexOf('='))}=0.0.0.0`,
-    });
+    found.push(
+      loopbackFinding(
+        line,
+        `${name} makes the server listen on this container's own loopback.`,
+        `ENV ${name.slice(0, name.indexOf('='))}=0.0.0.0`,
+        stage.exposes ? 'fault' : 'note',
+      ),
+    );
   return found;
 }
 

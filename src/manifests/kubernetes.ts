@@ -5,8 +5,8 @@ import {
   durationMs,
   isLoopbackVariable,
   lameDuckIn,
+  loopbackFinding,
   loopbackIn,
-  loopbackReason,
   startFault,
 } from './start-command.ts';
 import { readYaml, type Tree } from './yaml-tree.ts';
@@ -199,26 +199,24 @@ function loopbackFindings(container: Tree, words: readonly string[]): Finding[] 
   const found: Finding[] = [];
   const inCommand = loopbackIn(words);
   if (inCommand !== null)
-    found.push({
-      rule: 'loopback-in-container',
-      line: container.get('command').exists ? container.get('command').line : container.get('args').line,
-      level: 'fault',
-      sentence: `The server listens on the pod's own loopback (${inCommand}), and its port is meant for others.`,
-      reason: loopbackReason,
-      fix: null,
-    });
+    found.push(
+      loopbackFinding(
+        container.get('command').exists ? container.get('command').line : container.get('args').line,
+        `The server listens on the pod's own loopback (${inCommand}), and its port is meant for others.`,
+        null,
+      ),
+    );
   for (const variable of container.get('env').items()) {
     const name = String(variable.get('name').scalar ?? '');
     const value = variable.get('value');
     if (isLoopbackVariable(name, String(value.scalar ?? '')))
-      found.push({
-        rule: 'loopback-in-container',
-        line: value.line,
-        level: 'fault',
-        sentence: `${name}=${value.scalar} makes the server listen on the pod's own loopback, and its port is meant for others.`,
-        reason: loopbackReason,
-        fix: 'value: 0.0.0.0',
-      });
+      found.push(
+        loopbackFinding(
+          value.line,
+          `${name}=${value.scalar} makes the server listen on the pod's own loopback, and its port is meant for others.`,
+          'value: 0.0.0.0',
+        ),
+      );
   }
   return found;
 }

@@ -183,9 +183,34 @@ export function isLoopbackVariable(name: string, value: string): boolean {
   );
 }
 
-/** What a server that listens on loopback inside of a container does to its clients. */
-export const loopbackReason =
-  'A published port arrives at the address of the container, where no program listens: clients are refused, or connected and cut off at once.';
+/** A server that listens on loopback inside of a container, whose clients are outside. */
+export function loopbackFinding(
+  line: number,
+  sentence: string,
+  fix: string | null,
+  level: Finding['level'] = 'fault',
+): Finding {
+  const reason =
+    'A published port arrives at the address of the container, where no program listens: clients are refused, or connected and cut off at once.';
+  return { rule: 'loopback-in-container', line, level, sentence, reason, fix };
+}
+
+/** True for the name or the number of SIGKILL. */
+export function isKill(signal: string): boolean {
+  return /^(SIG)?KILL$|^9$/.test(signal.trim());
+}
+
+/** A container that is stopped by SIGKILL. */
+export function killFinding(line: number, fix: string): Finding {
+  return {
+    rule: 'stopped-by-kill',
+    line,
+    level: 'fault',
+    sentence: 'The container is stopped by SIGKILL, which no program can handle.',
+    reason: 'Every answer that is under way is lost, and nothing is closed.',
+    fix,
+  };
+}
 
 function isLoopback(value: string): boolean {
   return /^(127\.\d+\.\d+\.\d+|localhost|::1|\[::1\])(:\d+)?$/.test(value);
