@@ -7,6 +7,7 @@ import { littleEndian } from '../../byte-order.ts';
 import { NativeError } from '../../errors.ts';
 import type { EventRequest, EventResult, Events } from '../../events.ts';
 import type { ProcessHandle } from '../../processes.ts';
+import { type Waiting, waitFor } from '../../wait-for.ts';
 import { attachFilter } from '../netlink/filter.ts';
 import { check, libc, type Watch } from './libc.ts';
 import { pidfdOf } from './pidfd.ts';
@@ -31,72 +32,22 @@ const sourcePortAt = 4;
 
 /** How often a process without a pidfd is looked at. */
 const checkEveryMs = 200;
-const longestTimeoutMs = 2 ** 31 - 1;
 
 export const events: Events = { wait };
 
 function wait(what: EventRequest): Promise<EventResult> {
-  return new Promise((resolve, reject) => {
-    const { signal } = what;
-    if (signal?.aborted) {
-      reject(signal.reason);
-      return;
-    }
-    const undo: (() => void)[] = [];
-    const stop = (): void => {
-      for (const step of undo.splice(0)) step();
-    };
-    const end = (result: EventResult): void => {
-      stop();
-      resolve(result);
-    };
-    const fail = (error: unknown): void => {
-      stop();
-      reject(error);
-    };
-    /** Callbacks run in the event loop, where a throw would end the process. */
-    const guard = (step: () => void) => (): void => {
-      try {
-        step();
-      } catch (error) {
-        fail(error);
-      }
-    };
-    try {
-      for (const process of what.processes ?? []) watchProcess(process, undo, guard, end);
-      if (what.port !== undefined) watchPort(what.port, undo, guard, end);
-      for (const descriptor of what.descriptors ?? []) {
-        undo.push(
-          watchDescriptor(descriptor, () => end({ kind: 'readable', descriptor }), 'readable', what.background),
-        );
-      }
-      for (const descriptor of what.writable ?? [])
-        undo.push(
-          watchDescriptor(descriptor, () => end({ kind: 'writable', descriptor }), 'writable', what.background),
-        );
-      if (what.timeoutMs !== null) {
-        const timer = setTimeout(
-          () => end({ kind: 'timeout' }),
-          Math.min(Math.max(0, what.timeoutMs), longestTimeoutMs),
-        );
-        undo.push(() => clearTimeout(timer));
-      }
-      if (signal !== undefined) {
-        const abort = (): void => fail(signal.reason);
-        signal.addEventListener('abort', abort, { once: true });
-        undo.push(() => signal.removeEventListener('abort', abort));
-      }
-      if (what.ready?.() === true) end({ kind: 'ready' });
-    } catch (error) {
-      fail(error);
-    }
+  return waitFor(what, (waiting) => {
+    const { undo, end } = waiting;
+    for (const process of what.processes ?? []) watchProcess(process, waiting);
+    if (what.port !== undefined) watchPort(what.port, waiting);
+    for (const descriptor of what.descriptors ?? [])
+      undo.push(watchDescriptor(descriptor, () => end({ kind: 'readable', descriptor }), 'readable', what.background));
+    for (const descriptor of what.writable ?? [])
+      undo.push(watchDescriptor(descriptor, () => end({ kind: 'writable', descriptor }), 'writable', what.background));
   });
 }
 
-type Guard = (step: () => void) => () => void;
-type End = (result: EventResult) => void;
-
-function watchProcess(process: ProcessHandle, undo: (() => void)[], guard: Guard, end: End): void {
+function watchProcess(process: ProcessHandle, { undo, guard, end }: Waiting): void {
   const pidfd = pidfdOf(process);
   if (pidfd !== null) {
     undo.push(watchDescriptor(pidfd, () => end({ kind: 'exit', process })));
@@ -110,7 +61,7 @@ function watchProcess(process: ProcessHandle, undo: (() => void)[], guard: Guard
   setImmediate(look);
 }
 
-function watchPort(port: NonNullable<EventRequest['port']>, undo: (() => void)[], guard: Guard, end: End): void {
+function watchPort(port: NonNullable<EventRequest['port']>, { undo, guard, end }: Waiting): void {
   const fd = check('socket', libc().socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   undo.push(() => libc().close(fd));
   // A socket without an address of its own is passed over by the kernel's broadcasts (do_one_broadcast in af_netlink.c).
