@@ -141,7 +141,7 @@ function isBound(handle: Handle): boolean {
   return handle.getsockname?.(at) === 0 && (at.port ?? 0) !== 0;
 }
 
-/** A port that is bound and where nobody listens: the kernel refuses whoever connects, and gives it to nobody else. */
+/** A port that is bound and not listened on: the kernel refuses every client, and gives the port to no other program. */
 function boundPort(
   like: Handle,
   bind: Bind | undefined,

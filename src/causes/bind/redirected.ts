@@ -9,7 +9,7 @@ export default cause({
   on: ['linux'],
   page: {
     see: 'Your server starts without an error, and clients reach another program, often one in a container. Or only clients on other machines do, while `curl localhost` reaches your server.',
-    why: 'A container engine publishes a port by a rule that changes the destination of packets (DNAT) before the kernel looks for a listener. docker and podman mostly keep the port open themselves, so that nobody else can listen on it. Kubernetes (`hostPort`, `NodePort`), nerdctl and other users of CNI write the rule alone, and so does whoever writes one by hand. Then `listen` succeeds, and the server gets nothing.',
+    why: 'A container engine publishes a port by a rule that changes the destination of packets (DNAT) before the kernel looks for a listener. docker and podman mostly keep the port open themselves, so that no other program can listen on it. Kubernetes (`hostPort`, `NodePort`), nerdctl and other users of CNI write only the rule, as does a rule written by hand. Then `listen` succeeds, and the server gets nothing.',
     now: 'Stop the container that publishes the port, or listen on another port. `sudo nft list ruleset` or `sudo iptables-save -t nat` shows the rule. Only root can see these rules: without that right rebind does not know of them.',
     prevent: 'Publish ports of containers in a range that servers of the machine do not use.',
   },

@@ -2,7 +2,7 @@ import { restrictedPort } from '../../model/rules/darwin-refusal.ts';
 import { cause } from '../cause.ts';
 import { asked, capital, inWords } from '../shared/words.ts';
 
-/** A port that the system keeps for itself, whoever asks. */
+/** A port that the system reserves, for every user. */
 export default cause({
   id: 'restricted-port',
   title: 'The system keeps this port for a program of its own',

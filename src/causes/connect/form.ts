@@ -13,7 +13,7 @@ export interface ConnectExpectation {
   readonly reachable: boolean | null;
   /** Left out where it depends on luck. */
   readonly errno?: string | null;
-  /** The verdict's cause; its own id unless given. Null when nothing is worth saying. */
+  /** The verdict's cause. Null when nothing is worth saying. @default its own id */
   readonly cause?: string | null;
   /** Other causes that must be named too, in any order. @default none is checked */
   readonly also?: readonly string[];
