@@ -3,11 +3,11 @@
  * restarted, crashes, or is replaced by a version that does not start. What is decided stands in machine.ts.
  */
 import { EventEmitter } from 'node:events';
-import { type Endpoint, formatEndpoint } from '../model/endpoint.ts';
+import type { Endpoint } from '../model/endpoint.ts';
 import type { ProcessIdentity } from '../model/facts.ts';
 import { learnedLameDuckMs } from '../server/probes.ts';
 import type { Unready } from '../server/unready.ts';
-import { type AgentConnection, Control } from './control.ts';
+import { Control } from './control.ts';
 import { ControlNames } from './control-names.ts';
 import { Decisions } from './decisions.ts';
 import { statusOf, statusOfSignal } from './exit.ts';
@@ -19,13 +19,14 @@ import { GenerationEnd } from './generation-end.ts';
 import { Generations } from './generations.ts';
 import { Guard } from './guard.ts';
 import { type HoldHealth, openHealth } from './health.ts';
-import { HeldSockets, type NarrowAddress } from './held-sockets.ts';
+import { HeldSockets } from './held-sockets.ts';
 import { Past } from './history.ts';
 import { Lease } from './lease.ts';
 import type { Order } from './machine.ts';
 import { notifyManager, passOn } from './notify.ts';
 import { Reaper } from './reaper.ts';
 import type { HoldEvents, RestartResult, Settings } from './settings.ts';
+import { SocketChanges } from './socket-changes.ts';
 import { describeStatus, type HoldStatus } from './status.ts';
 import { Watch } from './watch.ts';
 
@@ -53,6 +54,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   #pause: NodeJS.Timeout | undefined;
   #lameDuck: NodeJS.Timeout | undefined;
   readonly #lease: Lease;
+  readonly #changes: SocketChanges;
   /** What orchestrators are told; null where nobody may ask. */
   #health: HoldHealth | null = null;
   /** What the exit status of everything is. */
@@ -90,6 +92,13 @@ export class Hold extends EventEmitter<HoldEvents> {
       note: this.#note,
     });
     this.#lease = new Lease(settings.lease, (event) => this.#tell('leased', event));
+    this.#changes = new SocketChanges({
+      sockets: this.#sockets,
+      generations: this.#generations.live,
+      added: (socket) => this.#names?.add(socket),
+      learned: (event) => this.#tell('learned', event),
+      note: this.#note,
+    });
     this.#reaper = new Reaper(this.#faults, this.#guard, this.#generations.live);
     this.done = new Promise((resolve) => {
       this.#finish = resolve;
@@ -126,7 +135,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       this.#control = await Control.open({
         generations: this.#generations.live,
         agent: (agent) => this.#generations.live.get(agent.generation)?.addAgent(agent),
-        give: (identity, address) => this.#give(identity, address),
+        give: (identity, address) => this.#changes.give(identity, address, !this.#decisions.state.everServed),
         find: (asked, uid) => this.#sockets.find(asked, uid),
         lease: (asked) => this.#lease.portFor(asked, this.#sockets.list[0]?.endpoint),
         // A process that knows only the bare port, of which an address is served meanwhile, is not told no.
@@ -313,7 +322,7 @@ export class Hold extends EventEmitter<HoldEvents> {
   #start(number: number, reason: string): void {
     // What else the old one listens on, the next one would find taken.
     const old = this.#decisions.next === number ? this.#current : undefined;
-    for (const { message, agent } of old?.unmanaged ?? []) this.#learn(message, agent, false);
+    for (const { message, agent } of old?.unmanaged ?? []) this.#changes.learn(message, agent, false);
     this.#watch?.started();
     const generation = this.#generations.start(number);
     if (generation?.pid !== undefined) this.#tell('start', { generation: number, pid: generation.pid, reason });
@@ -333,7 +342,7 @@ export class Hold extends EventEmitter<HoldEvents> {
       guard: this.#guard,
       faults: this.#faults,
       onUnmanaged: (message, agent) => {
-        if (learn && this.#sockets.list.length === 0) this.#learn(message, agent, true);
+        if (learn && this.#sockets.list.length === 0) this.#changes.learn(message, agent, true);
       },
       onNote: this.#note,
       onNotify: (variables) => passOn(variables, this.#decisions.current === number),
@@ -354,29 +363,6 @@ export class Hold extends EventEmitter<HoldEvents> {
     const left = await askFormer(former, this.#sockets.list, this.#settings, this.#note);
     if (this.#decisions.state.now.kind !== 'over') this.#names?.addLater();
     for (const { pid } of former) this.#tell('tookOver', { pid, ended: !left.some((one) => one.pid === pid) });
-  }
-
-  #learn(message: Parameters<HeldSockets['learn']>[0], agent: AgentConnection, isMain: boolean): void {
-    if (this.#sockets.has(message.identity)) return;
-    const learned = this.#sockets.learn(message, agent);
-    if (typeof learned !== 'string') {
-      this.#tell('learned', { endpoint: learned.endpoint });
-      this.#names?.add(learned);
-    } else if (isMain) {
-      const where = formatEndpoint(message.endpoint);
-      this.#note(`Cannot learn ${where} from process ${agent.pid} (${learned}): name the endpoint`);
-    }
-  }
-
-  async #give(identity: string, address: NarrowAddress): ReturnType<HeldSockets['give']> {
-    const given = await this.#sockets.give(identity, address, !this.#decisions.state.everServed);
-    if (given.narrowed !== null) {
-      for (const generation of this.#generations.live.values()) generation.replaceSocket(identity, given.narrowed);
-      this.#names?.add(given.narrowed);
-      const where = formatEndpoint(given.narrowed.endpoint);
-      this.#note(`The program asked for ${address.host}, so ${where} is what is held`);
-    }
-    return given;
   }
 
   #letGo(): void {
