@@ -125,6 +125,7 @@ const readersOfTheSystem: Readonly<Record<string, string>> = {
   'os/linux/inet-sockets.ts readWaiting': 'asks netlink: readSockets',
   'os/linux/inet-sockets.ts readListeners': 'asks netlink: readSockets',
   'os/linux/inet-sockets.ts readUnlisted': 'asks netlink: readSockets',
+  'server/close-options.ts readTimes': 'what a program passes to close(), test/server/close.cases.ts',
   'server/health-options.ts readHealth': 'what a program passes to health()',
   'hold/settings.ts readHeldEndpoint': 'parseEndpoint, which is in the table, reads it',
   'manifests/yaml-tree.ts readYaml':

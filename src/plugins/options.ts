@@ -2,7 +2,8 @@
  * What every plugin takes, and how it is divided between health, closing and signals.
  */
 import { checkNames } from '../check.ts';
-import { type CloseOptions, close, type SignalOptions } from '../server/close.ts';
+import { close } from '../server/close.ts';
+import type { CloseOptions, SignalOptions } from '../server/close-options.ts';
 import { health } from '../server/health.ts';
 import type { Health, HealthOptions, HealthServers } from '../server/health-options.ts';
 import type { EndSignal } from '../server/signals.ts';
