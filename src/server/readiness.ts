@@ -11,6 +11,8 @@ import type { Unready } from './unready.ts';
 /** Answers for one `health`. */
 export class Readiness {
   readonly #plan: HealthPlan;
+  /** Checks that did not answer in time, and still may: a database that hangs is not asked again and again. */
+  readonly #hanging = new Set<string>();
   /** The checks that run now, which all who ask meanwhile wait for: a flood of questions is one question to the database. */
   #running: Promise<readonly string[]> | null = null;
 
@@ -39,23 +41,28 @@ export class Readiness {
 
   async #look(): Promise<readonly string[]> {
     const names = await Promise.all(
-      this.#plan.checks.map(async ([name, check]) => ((await isWell(check, this.#plan.checkMs)) ? [] : [name])),
+      this.#plan.checks.map(async ([name, check]) => ((await this.#isWell(name, check)) ? [] : [name])),
     );
     return names.flat().map(escapeText);
   }
-}
 
-async function isWell(check: () => unknown, withinMs: number): Promise<boolean> {
-  const enough = new AbortController();
-  const late = sleep(withinMs, false, { ref: false, signal: enough.signal });
-  // Told below that it is no longer needed.
-  late.catch(() => {});
-  try {
-    return await Promise.race([(async () => (await check()) !== false)(), late]);
-  } catch {
-    // A check that throws says no; the answer names it.
-    return false;
-  } finally {
-    enough.abort();
+  async #isWell(name: string, check: () => unknown): Promise<boolean> {
+    if (this.#hanging.has(name)) return false;
+    const enough = new AbortController();
+    const late = sleep(this.#plan.checkMs, false, { ref: false, signal: enough.signal });
+    // Told below that it is no longer needed.
+    late.catch(() => {});
+    this.#hanging.add(name);
+    const answered = (async () => (await check()) !== false)().finally(() => this.#hanging.delete(name));
+    try {
+      return await Promise.race([answered, late]);
+    } catch {
+      // A check that throws says no; the answer names it.
+      return false;
+    } finally {
+      enough.abort();
+      // One that fails after its time has said no already.
+      answered.catch(() => {});
+    }
   }
 }

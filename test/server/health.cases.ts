@@ -92,6 +92,9 @@ test('a check that fails, throws, or hangs is named, and runs once however many 
     assert.equal(text, 'failing: no\\x1b[31m, throws, rejects, hangs\n');
   }
   assert.equal(asked, 1);
+  // It hangs still, so it is not asked a second time.
+  assert.match((await ask(told.port ?? 0, '/readyz')).text, /hangs/);
+  assert.equal(asked, 1);
   await close(server, { idleMs: 10 });
 });
 
